@@ -1,0 +1,139 @@
+"""Settings of primitives that are neither arrays nor sizes: small value objects that every backend reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gpunn.errors import UsageError
+
+ActivationName = Literal[
+    "linear", "step", "sigmoid", "tanh", "relu", "leaky_relu", "generalized_relu", "elu", "softplus", "swish"
+]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function.
+
+    linear x; step 1 for x > 0, else 0 (its derivative is 0); sigmoid 1 / (1 + exp(-x)); tanh; relu max(0, x);
+    leaky_relu max(a x, x); generalized_relu max(0, x) + a min(0, x); elu x for x > 0, else a (exp(x) - 1);
+    softplus log(1 + exp(x)); swish x * sigmoid(x). The derivative at a kink is the one from the left.
+
+    Raises:
+        UsageError: for a leaky_relu whose a lies outside 0 to 1, where max(a x, x) is no longer leaky.
+    """
+
+    name: ActivationName
+    a: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.name == "leaky_relu" and not 0 <= self.a <= 1:
+            raise UsageError(
+                f"leaky_relu: a is {self.a}; max(a x, x) needs 0 <= a <= 1 (use generalized_relu for other slopes)"
+            )
+
+    @property
+    def backward_reads(self) -> Literal["x", "y"]:
+        """Which side of the function its derivative is computed from; "y" lets x be overwritten."""
+        from_input = self.name in ("step", "swish") or (self.name in ("generalized_relu", "elu") and self.a < 0)
+        return "x" if from_input else "y"
+
+
+LINEAR = Activation("linear")
+RELU = Activation("relu")
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Which elements are dropped: p is the probability to drop, `layer` tells layers with equal shapes apart.
+
+    An element is dropped when the upper 24 bits of its 32-bit random number are below round(p * 2^24).
+    "inverted" multiplies what is kept by 1 / (1 - p) while training; "classic" multiplies by 1 - p at test time.
+    """
+
+    p: float
+    mode: Literal["inverted", "classic"]
+    seed: int
+    layer: int
+
+    @property
+    def threshold(self) -> int:
+        """Of 2^24 equally likely numbers, those below are dropped."""
+        return round(self.p * 2**24)
+
+    @property
+    def kept_factor(self) -> float:
+        """What a kept element is multiplied by while training."""
+        return 1.0 / (1.0 - self.p) if self.mode == "inverted" else 1.0
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """eps is added to the variance inside the root; running = (1 - momentum) * running + momentum * batch."""
+
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+
+@dataclass(frozen=True)
+class LocalResponse:
+    """y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta; alpha multiplies the sum."""
+
+    k: float = 2.0
+    n: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """strength * sum |w|^p over the weights whose decay is not zero: p = 1 is L1; p = 2 with its 1/2 is L2.
+
+    The value is strength / p * sum |w|^p, so that the gradient is strength * |w|^(p-1) * sign(w) for every p.
+    """
+
+    p: float
+    strength: float
+
+
+@dataclass(frozen=True)
+class SgdRule:
+    """Stochastic gradient descent with momentum a; g already holds the weight decay.
+
+    "classic": v = a v + g; w -= lr v. "ema": v = a v + (1 - a) g; w -= lr v, divided by 1 - a^t with
+    `bias_correction`. "nesterov": v = a v + g; w -= lr (g + a v) (Sutskever et al., 2013).
+    """
+
+    momentum: float = 0.0
+    style: Literal["classic", "ema", "nesterov"] = "classic"
+    bias_correction: bool = False
+
+
+@dataclass(frozen=True)
+class AdamRule:
+    """Adam with both bias corrections, eps outside the root (Kingma and Ba, 2015, algorithm 1).
+
+    `decoupled` subtracts lr * decay * w beside the step instead of adding decay * w to the gradient
+    (AdamW: Loshchilov and Hutter, 2019, algorithm 2).
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    decoupled: bool = False
+
+
+@dataclass(frozen=True)
+class RmsPropRule:
+    """r = rho r + (1 - rho) g^2; w -= lr g / (sqrt(r) + eps): eps outside the root."""
+
+    rho: float = 0.9
+    eps: float = 1e-8
+
+
+@dataclass(frozen=True)
+class AdaGradRule:
+    """r += g^2; w -= lr g / (delta + sqrt(r)): delta outside the root (Duchi, Hazan and Singer, 2011)."""
+
+    delta: float = 1e-7

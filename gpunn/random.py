@@ -1,0 +1,35 @@
+"""The counter-based generator that every device agrees on: Philox4x64-10.
+
+(Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011.) A number depends only on a
+key (seed, stream) and a counter (block, word, word, word), never on what was drawn before it, so no result
+depends on the number of threads, workers or devices. NumPy's Philox is this generator; it raises the counter
+before each block of four 64-bit words, so block b is computed from the counter b + 1.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """What a sequence of random numbers is for; different purposes never share numbers."""
+
+    INITIALIZATION = 1
+    SHUFFLE = 2
+    AUGMENTATION = 3
+    DROPOUT = 4
+    SPLIT = 5
+
+
+def generator(seed: int, stream: Stream, first: int = 0, second: int = 0) -> np.random.Generator:
+    """A generator whose numbers depend only on these arguments.
+
+    Args:
+        seed: the seed of the run.
+        stream: what the numbers are for.
+        first: the second word of the counter, such as a step or an index.
+        second: the third word of the counter, such as a layer or an epoch.
+    """
+    return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=[0, first, second, 0]))
