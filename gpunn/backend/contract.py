@@ -558,7 +558,7 @@ class Primitives(Protocol):
         """See AdaGradRule."""
 
     def commit_statistics(self, device: Any, statistics: Array, pending: Array, apply: Array) -> None:
-        """Keep the running statistics that this step proposed, or set them back: statistics = pending, or the reverse."""
+        """Keep the running statistics that a step proposed (statistics = pending), or undo them (the reverse)."""
 
     def advance(self, device: Any, step: Array, apply: Array) -> None:
         """step += 1 unless the step is void."""
