@@ -1,0 +1,40 @@
+"""Arrays of a device, made from host arrays: what every test of a primitive needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.contract import Array, Device, Layout, Memory
+from gpunn.geometry import Shape
+
+Host = np.ndarray[Any, Any]
+
+
+def upload(device: Device, host: Host, layout: Layout = "images") -> Array:
+    """A new array of the device with the values of `host`."""
+    memory = device.allocate(device.size_of(host.shape, host.dtype, layout))
+    array = device.view(memory, 0, host.shape, host.dtype, layout)
+    device.upload(array, host)
+    return array
+
+
+def upload_slice(device: Device, host: Host, before: int = 3, after: int = 2) -> Array:
+    """As upload, but the channels are a slice of a wider array of NaN, as in a concatenation."""
+    sides = [(0, 0)] * (host.ndim - 1) + [(before, after)]
+    wide = upload(device, np.pad(host, sides, constant_values=np.nan))
+    return wide[..., before : before + host.shape[-1]]
+
+
+def unwritten(device: Device, shape: Shape, dtype: Any, layout: Layout = "images") -> Array:
+    """A new array full of NaN (integers: of their largest value), so that what is never written is noticed."""
+    kind = np.dtype(dtype)
+    return upload(device, np.full(shape, np.nan if kind.kind == "f" else np.iinfo(kind).max, kind), layout)
+
+
+def workspace(device: Device, size: int) -> Memory:
+    """Scratch memory full of NaN bytes."""
+    memory = device.allocate(size)
+    device.upload(memory, np.full(size, 0xFF, np.uint8))
+    return memory
