@@ -1,0 +1,149 @@
+"""The CPU as a device: memory order, threads, and the handle that its primitives take.
+
+Images lie in memory in the order H, W, N, C and are handed out as N, H, W, C views: any slice of rows or columns
+then has runs of N * C neighbouring numbers, long enough for one NumPy call to work at the speed of memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from math import prod
+from pathlib import Path
+from threading import local
+from typing import Any, cast
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from gpunn.arena import align
+from gpunn.backend.contract import DType, Layout, Primitives
+from gpunn.errors import MemoryExhaustedError
+from gpunn.geometry import Shape
+
+#: Arrays start at a multiple of this many bytes.
+ALIGNMENT = 256
+
+
+def available_cores() -> int:
+    """The cores this process may run on: the affinity mask, cut by the cgroup's quota."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
+class CpuDevice:
+    """The handle of the CPU backend.
+
+    Attributes:
+        threads: how many threads share the chunks of a primitive. The BLAS itself runs on one thread.
+    """
+
+    name = "cpu"
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="gpunn") if threads > 1 else None
+        self._scratch = local()
+        self._blas_limit = ThreadpoolController().limit(limits=1, user_api="blas")
+
+    @property
+    def primitives(self) -> Primitives:
+        """The functions of gpunn.backend.cpu."""
+        from gpunn.backend import cpu
+
+        return cpu
+
+    def parallel(self, work: Callable[[int], None], chunks: Iterable[int]) -> None:
+        """Call `work` for every chunk; each thread takes every `threads`-th one, so results never depend on timing."""
+        chunks = list(chunks)
+        if self._pool is None or len(chunks) < 2:
+            for chunk in chunks:
+                work(chunk)
+            return
+
+        def share(first: int) -> None:
+            for chunk in chunks[first :: self.threads]:
+                work(chunk)
+
+        others = [self._pool.submit(share, first) for first in range(1, min(self.threads, len(chunks)))]
+        share(0)
+        for other in others:
+            other.result()
+
+    def scratch(self, slot: int, shape: Shape, dtype: DType | type) -> np.ndarray[Any, Any]:
+        """An array of this thread's own, its contents arbitrary; the same memory at each call with the same slot.
+
+        For pieces that fit a cache; what a whole layer needs is planned as a workspace.
+        """
+        wanted = np.dtype(dtype)
+        size = prod(shape) * wanted.itemsize
+        held = cast("dict[int, np.ndarray[Any, Any]]", self._scratch.__dict__)
+        if slot not in held or held[slot].size < size:
+            held[slot] = np.empty(size, np.uint8)
+        return held[slot][:size].view(wanted).reshape(shape)
+
+    def allocate(self, size: int) -> np.ndarray[Any, Any]:
+        """`size` zero bytes, aligned.
+
+        Raises:
+            MemoryExhaustedError: when the system refuses.
+        """
+        try:
+            memory = np.zeros(size + ALIGNMENT, np.uint8)
+        except MemoryError:
+            raise MemoryExhaustedError(
+                f"the CPU has no {size / 2**30:.1f} GiB left for this program; use a smaller batch"
+            ) from None
+        start = -memory.ctypes.data % ALIGNMENT
+        return memory[start : start + size]
+
+    def size_of(self, shape: Shape, dtype: DType, layout: Layout) -> int:
+        """Bytes of an array, rounded up to the alignment."""
+        return align(prod(shape) * dtype.itemsize, ALIGNMENT)
+
+    def view(
+        self, memory: np.ndarray[Any, Any], offset: int, shape: Shape, dtype: DType, layout: Layout
+    ) -> np.ndarray[Any, Any]:
+        """The array at `offset`; images of four axes as the N, H, W, C view of H, W, N, C memory."""
+        part = memory[offset : offset + prod(shape) * dtype.itemsize].view(dtype)
+        if layout == "images" and len(shape) == 4:
+            N, H, W, C = shape
+            return part.reshape(H, W, N, C).transpose(2, 0, 1, 3)
+        return part.reshape(shape)
+
+    def upload(self, array: np.ndarray[Any, Any], host: np.ndarray[Any, Any]) -> None:
+        """Copy values in."""
+        np.copyto(array, host)
+
+    def download(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """A contiguous copy."""
+        return np.array(array, order="C")
+
+    def synchronize(self) -> None:
+        """Nothing to wait for: primitives return when they are done."""
+
+    def thread_plan(self) -> dict[str, int]:
+        """Sums are split over the threads, so their number is part of a result."""
+        return {"cpu_threads": self.threads}
+
+    def close(self) -> None:
+        """Stop the threads and give the BLAS its own back."""
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._blas_limit.restore_original_limits()
+
+
+def open_cpu(threads: int | None = None) -> CpuDevice:
+    """A handle with `threads` threads; the default is GPUNN_THREADS, or every core this process may use."""
+    chosen = threads or int(os.environ.get("GPUNN_THREADS", "0")) or available_cores()
+    return CpuDevice(chosen)
+
+
+def memory_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Images with their axes in the order of memory, H, W, N, C; vectors as they are."""
+    return cast("np.ndarray[Any, Any]", array.transpose(1, 2, 0, 3)) if array.ndim == 4 else array
