@@ -1,0 +1,104 @@
+"""What has to be done to a data set's pictures before a network takes them, in numbers and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gpunn.data.dataset import Dataset
+from gpunn.data.preprocessing import Preprocessing, luma
+from gpunn.errors import DataError
+
+STATISTICS_PICTURES = 500
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """A preprocessing, and a printable line for each thing it does to the pictures; none if they fit as they are."""
+
+    preprocessing: Preprocessing
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Mean and standard deviation of the pixels, one number a channel, on the scale where 255 is 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def adapt(
+    picture_shape: tuple[int | None, int | None, int], input_shape: tuple[int, int, int], statistics: ChannelStatistics
+) -> Adaptation:
+    """How pictures of one shape become the input of a network of another.
+
+    Pictures of the network's proportions are stretched. Others, and those whose sizes differ, have their shorter side
+    scaled to 8/7 of the input's longer side (256 for 224), and the centre is taken.
+
+    Args:
+        picture_shape: height, width (None where the pictures differ) and channels, as `Dataset.picture_shape`.
+        input_shape: height, width and channels of the network's input.
+        statistics: for the network's channels.
+
+    Raises:
+        DataError: there is no defined way from the one to the other.
+    """
+    check_adaptable(picture_shape, input_shape)
+    picture_height, picture_width, picture_channels = picture_shape
+    height, width, channels = input_shape
+    lines: list[str] = []
+    resize: Literal["stretch", "crop"] = "stretch"
+    resize_to = max(height, width)
+    if picture_height is None or picture_width is None or picture_height * width != picture_width * height:
+        resize, resize_to = "crop", round(max(height, width) * 8 / 7)
+        lines.append(f"resize the shorter side to {resize_to}, take the centre {height}x{width}")
+    elif (picture_height, picture_width) != (height, width):
+        lines.append(f"resize {picture_height}x{picture_width} to {height}x{width}")
+    if picture_channels < channels:
+        lines.append("repeat gray to RGB")
+    elif picture_channels > channels:
+        lines.append("RGB to gray by luma")
+    preprocessing = Preprocessing(height, width, channels, resize, resize_to, statistics.mean, statistics.std)
+    return Adaptation(preprocessing, tuple(lines))
+
+
+def check_adaptable(picture_shape: tuple[int | None, int | None, int], input_shape: tuple[int, int, int]) -> None:
+    """Raises DataError if pictures of one shape cannot become the input of a network of another."""
+    pictures = "x".join("any" if size is None else str(size) for size in picture_shape)
+    inputs = "x".join(str(size) for size in input_shape)
+    if any(size is not None and size < 1 for size in (*picture_shape, *input_shape)):
+        raise DataError(f"pictures of {pictures} cannot be fed to an input of {inputs}: sizes must be positive")
+    if picture_shape[2] not in (1, 3) or input_shape[2] not in (1, 3):
+        raise DataError(
+            f"pictures of {pictures} cannot be fed to an input of {inputs}: only 1 (gray) and 3 (RGB) channels "
+            "can be turned into each other; give the network an input of 1 or 3 channels"
+        )
+
+
+def channel_statistics(dataset: Dataset, channels: int) -> ChannelStatistics:
+    """Measured over up to 500 pictures, spread evenly over the data set, each picture with the same weight.
+
+    Args:
+        dataset: at least one picture.
+        channels: 1 or 3, of the network's input; gray is repeated and RGB is reduced as `Preprocessing` does.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    count = min(len(dataset), STATISTICS_PICTURES)
+    means = np.empty((count, channels))
+    squares = np.empty((count, channels))
+    for position in range(count):
+        picture = dataset.load(position * len(dataset) // count)
+        if picture.shape[2] == 3 and channels == 1:
+            picture = luma(picture)
+        scaled = picture.astype(np.float32) / np.float32(255)
+        means[position] = scaled.mean(axis=(0, 1), dtype=np.float64)
+        squares[position] = np.square(scaled).mean(axis=(0, 1), dtype=np.float64)
+    mean = means.mean(axis=0)
+    # One gray level is the least deviation that pixels can show; pictures of one colour have none.
+    std = np.maximum(np.sqrt(np.maximum(squares.mean(axis=0) - mean**2, 0.0)), 1 / 255)
+    return ChannelStatistics(tuple(mean.tolist()), tuple(std.tolist()))

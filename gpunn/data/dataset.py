@@ -1,0 +1,102 @@
+"""What the loader asks of a data set, and a data set divided into training and validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gpunn.errors import DataError
+
+
+class DataWarning(UserWarning):
+    """Something in a data set that is passed over, and that its owner should know of."""
+
+
+class Dataset(Protocol):
+    """Labelled pictures that can be read in any order, by several threads at once."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The printable names of the classes, by label."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """(N,), each from 0 to len(classes) - 1."""
+
+    @property
+    def picture_shape(self) -> tuple[int | None, int | None, int]:
+        """Height and width that all pictures share, None where they differ; channels, 1 or 3."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> npt.NDArray[np.uint8]:
+        """The pixels of one picture, (H, W, C).
+
+        Raises:
+            DataError: the picture cannot be read; the text names it.
+        """
+
+    def name(self, index: int) -> str:
+        """Printable text by which a person finds the picture."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 in hexadecimal of what the data set holds; equal for a copy in another place or of another date."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Data to learn from and data to measure on; both name the same classes in the same order.
+
+    Raises:
+        DataError: a half is empty, the classes differ, or there is only one class to learn.
+    """
+
+    train: Dataset
+    validation: Dataset
+    description: str
+
+    def __post_init__(self) -> None:
+        for half, dataset in (("training", self.train), ("validation", self.validation)):
+            if len(dataset) == 0:
+                raise DataError(f"{self.description}: there are no {half} images")
+        check_same_classes(self.train.classes, self.validation.classes, self.description)
+        learnt = np.unique(self.train.labels)
+        if learnt.size < 2:
+            only = self.train.classes[int(learnt[0])]
+            raise DataError(
+                f"{self.description}: all training images belong to one class, '{only}'; "
+                "training needs images of at least two classes"
+            )
+
+
+def check_same_classes(train: Iterable[str], validation: Iterable[str], source: str) -> None:
+    """Raises DataError with the difference unless both name the same classes in the same order."""
+    train, validation = tuple(train), tuple(validation)
+    if train == validation:
+        return
+    differences = [
+        f"only in {half}: {', '.join(repr(name) for name in names)}"
+        for half, names in (
+            ("training", [name for name in train if name not in set(validation)]),
+            ("validation", [name for name in validation if name not in set(train)]),
+        )
+        if names
+    ]
+    raise DataError(
+        f"{source}: the classes of training and validation differ; "
+        + ("; ".join(differences) or "their order is not the same")
+    )
+
+
+def content_hash(parts: Iterable[bytes | memoryview]) -> str:
+    """SHA-256 over the parts, each preceded by its length so that no two sequences of parts hash alike by design."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()

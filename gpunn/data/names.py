@@ -1,0 +1,19 @@
+"""File names as text that can be printed: names on a disk are bytes, and any byte but zero and slash may be in them."""
+
+from __future__ import annotations
+
+import os
+
+
+def printable(name: str | bytes | os.PathLike[str]) -> str:
+    """`name` on one line of printable text: what is not UTF-8 and what does not print is escaped.
+
+    The result is the same under every locale, so it can stand in messages and as the name of a class.
+    """
+    raw = os.fspath(name)
+    encoded = raw.encode("utf-8", "surrogateescape") if isinstance(raw, str) else raw
+    text = encoded.decode("utf-8", "backslashreplace")
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
