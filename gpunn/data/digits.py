@@ -53,8 +53,11 @@ def _locate() -> Path:
 
 
 def _read_table(path: Path) -> npt.NDArray[np.uint8]:
-    with gzip.open(path, "rt", encoding="ascii") as lines:
-        table = np.loadtxt(lines, dtype=np.uint8, delimiter=",", ndmin=2)
+    with gzip.open(path, "rt", encoding="ascii") as stream:
+        rows = stream.readlines()
+    if not rows:
+        raise ValueError("it is empty")
+    table = np.loadtxt(rows, dtype=np.uint8, delimiter=",", ndmin=2)
     if table.shape[1] != 28 * 28 + 1:
         raise ValueError(f"rows of {table.shape[1]} numbers instead of 785")
     return table
