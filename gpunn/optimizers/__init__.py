@@ -1,0 +1,9 @@
+"""How gradients become steps."""
+
+from __future__ import annotations
+
+from gpunn.optimizers.adaptive import AdaGrad, Adam, AdamW, RmsProp
+from gpunn.optimizers.optimizer import Optimizer
+from gpunn.optimizers.sgd import Sgd
+
+__all__ = ["AdaGrad", "Adam", "AdamW", "Optimizer", "RmsProp", "Sgd"]

@@ -1,0 +1,311 @@
+"""From a network to a list of calls: every layer emits its forward, every loss its gradient, then all the backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from gpunn.backend.contract import Device, DType, Layout
+from gpunn.geometry import Shape
+from gpunn.graph import Node
+from gpunn.layers.emitter import Target
+from gpunn.losses import Objective, target_shape
+from gpunn.network import Network
+from gpunn.precision import Precision
+from gpunn.program.call import Argument, Buffer, Call
+
+Mode = Literal["train", "evaluate"]
+
+FLOAT64 = np.dtype(np.float64)
+INT32 = np.dtype(np.int32)
+INT64 = np.dtype(np.int64)
+UINT8 = np.dtype(np.uint8)
+
+#: The arrays of one element that change from step to step, with their types.
+CONTROLS: Mapping[str, DType] = {
+    "learning_rate": FLOAT64,
+    "loss_scale": FLOAT64,
+    "gradient_scale": FLOAT64,
+    "gradient_norm": FLOAT64,
+    "step": INT64,
+    "first_image": INT64,
+    "latched_step": INT64,
+    "apply": INT32,
+}
+
+#: What record_losses adds up: loss, top-1 hits, top-5 hits, images.
+TOTALS = 4
+
+
+def control(name: str) -> Buffer:
+    """The array of that name."""
+    return Buffer(name, (1,), CONTROLS[name], "plain", "control")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What a program is fixed to.
+
+    Attributes:
+        objectives: the terms of the loss; empty for a program that only predicts.
+        batch: images at a time.
+        mode: "train" has a backward half, and batch statistics where layers use them.
+        precision: the number types.
+        seed: of the dropout masks.
+        pictures: (H0, W0) of the uint8 pictures that are cropped, mirrored and normalised; None when the input is
+            given as numbers.
+        accumulate_gradients: add to the gradients of the micro-batch before.
+        gradients_of: nodes whose gradient is wanted and kept.
+        keep: nodes whose output is kept besides the network's outputs.
+    """
+
+    batch: int
+    mode: Mode
+    precision: Precision
+    objectives: tuple[Objective, ...] = ()
+    seed: int = 0
+    pictures: tuple[int, int] | None = None
+    accumulate_gradients: bool = False
+    gradients_of: tuple[Node, ...] = ()
+    keep: tuple[Node, ...] = ()
+
+
+@dataclass
+class Emission:
+    """The growing list, and what is known about every node."""
+
+    network: Network
+    device: Device
+    specification: Specification
+    calls: list[Call] = field(default_factory=list)
+    outputs: dict[Node, Buffer] = field(default_factory=dict)
+    roots: dict[Node, Node] = field(default_factory=dict)
+    gradients_written: set[Node] = field(default_factory=set)
+    parameters_written: set[str] = field(default_factory=set)
+    wants: dict[Node, bool] = field(default_factory=dict)
+
+    def run(self) -> list[Call]:
+        """All calls, in order."""
+        for node in self.network.nodes:
+            self._forward(node)
+        for position, objective in enumerate(self.specification.objectives):
+            self._objective(position, objective)
+        if self.trains:
+            for node in reversed(self.network.nodes):
+                if self.root(node) is node and node in self.gradients_written and self.wanted(node):
+                    node.layer.backward(NodeEmitter(self, node, "backward"))
+        return self.calls
+
+    @property
+    def trains(self) -> bool:
+        """Whether gradients are wanted."""
+        return self.specification.mode == "train" or bool(self.specification.gradients_of)
+
+    def root(self, node: Node) -> Node:
+        """The node that really computed what this one passes through."""
+        return self.roots.get(node, node)
+
+    def wanted(self, node: Node) -> bool:
+        """Whether some gradient lies at or before the node."""
+        if node not in self.wants:
+            trained = self.specification.mode == "train" and node.layer.trainable
+            self.wants[node] = (
+                node in self.specification.gradients_of
+                or (trained and bool(node.layer.parameters(node.input_shapes)))
+                or any(self.wanted(source) for source in node.inputs)
+            )
+        return self.wants[node]
+
+    def output(self, node: Node) -> Buffer:
+        """The buffer that holds a node's output."""
+        root = self.root(node)
+        if root not in self.outputs:
+            kept = {self.root(other) for other in (*self.network.outputs, *self.specification.keep)}
+            self.outputs[root] = Buffer(
+                self.network.labels[root],
+                (self.specification.batch, *root.shape),
+                self.specification.precision.stored,
+                "images",
+                "kept" if root in kept else "planned",
+            )
+        return self.outputs[root]
+
+    def gradient(self, node: Node) -> Target:
+        """Where the gradient of a node's output goes; the second one to ask adds to the first."""
+        root = self.root(node)
+        accumulate = root in self.gradients_written
+        self.gradients_written.add(root)
+        return Target(self.gradient_buffer(node), accumulate)
+
+    def gradient_buffer(self, node: Node) -> Buffer:
+        """The gradient of a node's output."""
+        root = self.root(node)
+        kept = root in {self.root(other) for other in self.specification.gradients_of}
+        output = self.output(root)
+        return Buffer(f"grad {output.name}", output.shape, output.dtype, output.layout, "kept" if kept else "planned")
+
+    def add(
+        self,
+        primitive: str,
+        node: str,
+        phase: Literal["forward", "loss", "backward", "update"],
+        writes: Mapping[str, Argument],
+        reads: Mapping[str, Argument],
+        **settings: Any,
+    ) -> None:
+        """Append one call."""
+        self.calls.append(Call(primitive, node, phase, dict(writes), dict(reads), settings))
+
+    def _forward(self, node: Node) -> None:
+        if node is not self.network.image:
+            node.layer.forward(NodeEmitter(self, node, "forward"))
+            return
+        if self.specification.pictures is None:
+            output = self.output(node)
+            self.outputs[node] = Buffer(output.name, output.shape, output.dtype, output.layout, "input")
+            return
+        channels = node.shape[-1]
+        batch = self.specification.batch
+        self.add(
+            "normalize_images",
+            self.network.labels[node],
+            "forward",
+            {"y": self.output(node)},
+            {
+                "images": Buffer("images", (batch, *self.specification.pictures, channels), UINT8, "plain", "input"),
+                "placement": Buffer("placement", (batch, 3), INT32, "plain", "input"),
+                "mean": Buffer("image_mean", (channels,), FLOAT64, "plain", "flat"),
+                "deviation": Buffer("image_deviation", (channels,), FLOAT64, "plain", "flat"),
+            },
+        )
+
+    def _objective(self, position: int, objective: Objective) -> None:
+        batch = self.specification.batch
+        precision = self.specification.precision
+        label = f"loss{position + 1}"
+        loss = Buffer(label, (batch,), precision.accumulated, "plain", "kept")
+        target = Buffer(
+            objective.target,
+            target_shape(objective, batch),
+            INT32 if objective.loss.target == "labels" else precision.accumulated,
+            "plain",
+            "input",
+        )
+        wants_gradient = self.trains and self.wanted(objective.output)
+        gradient = self.gradient(objective.output) if wants_gradient else None
+        ranks = Buffer(f"ranks{position + 1}", (batch,), INT32, "plain", "kept") if objective.loss.ranks else None
+        call = objective.loss.call()
+        self.add(
+            call.primitive,
+            label,
+            "loss",
+            {
+                "loss": loss,
+                "gradient": gradient.buffer if gradient else None,
+                **({"ranks": ranks} if objective.loss.ranks else {}),
+            },
+            {
+                objective.loss.output_argument: self.output(objective.output),
+                objective.loss.target_argument: target,
+                "loss_scale": control("loss_scale"),
+            },
+            weight=objective.weight,
+            accumulate=gradient.accumulate if gradient else False,
+            **call.settings,
+        )
+        self.add(
+            "finite_check",
+            label,
+            "loss",
+            {"apply": control("apply"), "latched_step": control("latched_step")},
+            {"values": loss, "step": control("step")},
+        )
+        self.add(
+            "record_losses",
+            label,
+            "loss",
+            {"totals": Buffer(f"totals{position + 1}", (TOTALS,), FLOAT64, "plain", "control")},
+            {"loss": loss, "ranks": ranks, "apply": control("apply")},
+            weight=objective.weight,
+        )
+
+
+class NodeEmitter:
+    """The view that one node has: see gpunn.layers.emitter.Emitter."""
+
+    def __init__(self, emission: Emission, node: Node, phase: Literal["forward", "backward"]) -> None:
+        self._emission = emission
+        self._node = node
+        self._phase = phase
+        self.batch = emission.specification.batch
+        self.training = emission.specification.mode == "train"
+        self.seed = emission.specification.seed
+        self.index = emission.network.nodes.index(node)
+        self.differentiated = emission.trains and emission.wanted(node)
+
+    def input(self, position: int = 0) -> Buffer:
+        return self._emission.output(self._node.inputs[position])
+
+    @property
+    def inputs(self) -> tuple[Buffer, ...]:
+        return tuple(self._emission.output(source) for source in self._node.inputs)
+
+    @property
+    def output(self) -> Buffer:
+        return self._emission.output(self._node)
+
+    def pass_through(self) -> None:
+        self._emission.roots[self._node] = self._emission.root(self._node.inputs[0])
+
+    def parameter(self, name: str) -> Buffer:
+        return self._of_layer(name, "parameter")
+
+    def statistic(self, name: str) -> Buffer:
+        node = self._emission.network.first_use(self._node.layer)
+        found = next(s for s in self._node.layer.statistics(node.input_shapes) if s.name == name)
+        dtype = self._emission.specification.precision.accumulated
+        kind: Literal["pending", "statistic"] = "pending" if self.training else "statistic"
+        return Buffer(f"{self._node.layer.name}.{name}", found.shape, dtype, "plain", kind)
+
+    def control(self, name: str) -> Buffer:
+        return control(name)
+
+    def saved(self, name: str, shape: Shape, dtype: DType | None = None, layout: Layout = "plain") -> Buffer:
+        label = self._emission.network.labels[self._node]
+        stored = self._emission.specification.precision.stored
+        return Buffer(f"{label}:{name}", shape, dtype or stored, layout, "planned")
+
+    def workspace(self, primitive: str, geometry: object) -> Buffer:
+        companion = getattr(self._emission.device.primitives, f"{primitive}_workspace")
+        size = companion(self._emission.device, geometry, self._emission.specification.precision.stored)
+        return Buffer("workspace", (size,), UINT8, "plain", "workspace")
+
+    def output_gradient(self) -> Buffer:
+        return self._emission.gradient_buffer(self._node)
+
+    def input_gradient(self, position: int = 0) -> Target | None:
+        source = self._node.inputs[position]
+        return self._emission.gradient(source) if self._emission.wanted(source) else None
+
+    def parameter_gradient(self, name: str) -> Target | None:
+        trains = self._emission.specification.mode == "train" and self._node.layer.trainable
+        return self.required_parameter_gradient(name) if trains else None
+
+    def required_parameter_gradient(self, name: str) -> Target:
+        buffer = self._of_layer(name, "gradient")
+        again = buffer.name in self._emission.parameters_written
+        self._emission.parameters_written.add(buffer.name)
+        return Target(buffer, again or self._emission.specification.accumulate_gradients)
+
+    def call(self, primitive: str, writes: Mapping[str, Any], reads: Mapping[str, Any], **settings: object) -> None:
+        label = self._emission.network.labels[self._node]
+        self._emission.add(primitive, label, self._phase, writes, reads, **settings)
+
+    def _of_layer(self, name: str, kind: Literal["parameter", "gradient"]) -> Buffer:
+        node = self._emission.network.first_use(self._node.layer)
+        found = next(p for p in self._node.layer.parameters(node.input_shapes) if p.name == name)
+        dtype = self._emission.specification.precision.master
+        return Buffer(f"{self._node.layer.name}.{name}", found.shape, dtype, "plain", kind)

@@ -1,0 +1,138 @@
+"""A network built for one device, batch, mode and precision: a plan that can be printed, and a list that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.contract import Array, Device, Memory
+from gpunn.graph import Node
+from gpunn.network import Network
+from gpunn.program.call import Argument, Buffer, Call
+from gpunn.program.emission import Emission, Specification
+from gpunn.program.memory_plan import MemoryPlan, plan_memory
+from gpunn.program.rewrites import optimise
+from gpunn.program.state import NetworkState
+
+HostArray = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class ProgramPlan:
+    """The calls of a program and the memory they need; nothing is allocated yet."""
+
+    network: Network
+    specification: Specification
+    calls: tuple[Call, ...]
+    memory: MemoryPlan
+
+
+def plan_program(network: Network, device: Device, specification: Specification) -> ProgramPlan:
+    """Emit, rewrite, and place."""
+    calls = optimise(Emission(network, device, specification).run())
+    return ProgramPlan(network, specification, tuple(calls), plan_memory(calls, device))
+
+
+class Program:
+    """A plan bound to memory: `run` walks its list.
+
+    Args:
+        plan: what to run.
+        state: the arrays that outlive a step.
+        memory: at least plan.memory.total bytes; programs that never run at the same time may share it.
+    """
+
+    def __init__(self, plan: ProgramPlan, state: NetworkState, memory: Memory) -> None:
+        self.plan = plan
+        self._state = state
+        self._device = state.device
+        self._arrays = _place(plan.memory, state.device, memory)
+        scratch = state.device.view(memory, plan.memory.size, (plan.memory.workspace,), np.dtype(np.uint8), "plain")
+        self._steps = bind(plan.calls, state, self._arrays, scratch)
+
+    def run(self) -> None:
+        """Execute every call in order."""
+        for step in self._steps:
+            step()
+
+    def write(self, name: str, values: HostArray) -> None:
+        """Copy a batch into the input buffer of that name: "images", "placement", "labels", or the image node's."""
+        self._device.upload(self.array(name), values)
+
+    def read(self, name: str) -> HostArray:
+        """A host copy of a kept buffer: an output by its node's name, "loss1", "ranks1"."""
+        return self._device.download(self.array(name))
+
+    def read_output(self, node: Node) -> HostArray:
+        """A host copy of what a kept node computed."""
+        return self.read(self.plan.network.labels[node])
+
+    def array(self, name: str) -> Array:
+        """The device's array behind a placed buffer."""
+        return next(array for buffer, array in self._arrays.items() if buffer.name == name)
+
+    @property
+    def inputs(self) -> tuple[Buffer, ...]:
+        """What the host has to write before a run."""
+        return tuple(buffer for buffer in self._arrays if buffer.kind == "input")
+
+
+def _place(plan: MemoryPlan, device: Device, memory: Memory) -> dict[Buffer, Array]:
+    return {
+        p.buffer: device.view(memory, p.offset, p.buffer.shape, p.buffer.dtype, p.buffer.layout)
+        for p in plan.placements
+    }
+
+
+def bind(
+    calls: Sequence[Call], state: NetworkState, placed: Mapping[Buffer, Array], scratch: Array
+) -> tuple[Callable[[], None], ...]:
+    """Every call as a function without arguments."""
+
+    def array(buffer: Buffer) -> Array:
+        match buffer.kind:
+            case "parameter":
+                return state.parameters.part(buffer.name)
+            case "gradient":
+                return _require(state.gradients).part(buffer.name)
+            case "statistic":
+                return state.statistics.part(buffer.name)
+            case "pending":
+                return _require(state.pending).part(buffer.name)
+            case "control":
+                return state.control(buffer.name)
+            case "flat":
+                return state.flat(buffer.name)
+            case "workspace":
+                return scratch[: buffer.shape[0]]
+            case _:
+                return placed[buffer]
+
+    def argument(value: Argument) -> Any:
+        if isinstance(value, Buffer):
+            return array(value)
+        return None if value is None else [array(buffer) for buffer in value]
+
+    def step(call: Call) -> Callable[[], None]:
+        function = getattr(state.device.primitives, call.primitive)
+        named = {name: argument(value) for name, value in (*call.writes.items(), *call.reads.items())}
+        return partial(function, state.device, **named, **call.settings)
+
+    return tuple(step(call) for call in calls)
+
+
+def _require(arena: Any) -> Any:
+    if arena is None:
+        raise ValueError("this state was made without an optimizer; a program that trains needs one")
+    return arena
+
+
+def share_memory(plans: Iterable[ProgramPlan], state: NetworkState) -> list[Program]:
+    """Programs that run one after another, in one piece of memory as large as the largest needs."""
+    plans = list(plans)
+    memory = state.device.allocate(max(plan.memory.total for plan in plans))
+    return [Program(plan, state, memory) for plan in plans]

@@ -1,0 +1,83 @@
+"""Rules that make a list of calls shorter or its buffers fewer: one small function each.
+
+A rule takes the calls and returns them changed, or None when it finds nothing more to do. That a buffer may be
+dropped or overwritten is read from the list itself: no call after this one mentions it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from gpunn.backend.attributes import LINEAR
+from gpunn.program.call import Buffer, Call
+
+Rule = Callable[[Sequence[Call]], list[Call] | None]
+
+#: Primitives whose epilogue can apply an activation to what they write.
+FUSES_ACTIVATION = ("convolution2d_forward", "linear_forward", "batch_norm_forward", "batch_norm_inference")
+
+#: Primitives that may write over an input: (output, input) by argument name.
+IN_PLACE = {
+    "activation_forward": ("y", "x"),
+    "activation_backward": ("gx", "gy"),
+    "dropout_forward": ("y", "x"),
+    "dropout_backward": ("gx", "gy"),
+    "copy": ("y", "x"),
+}
+
+
+def optimise(calls: Sequence[Call]) -> list[Call]:
+    """Apply every rule until none finds anything."""
+    current = list(calls)
+    for rule in (fuse_activation, work_in_place):
+        while (changed := rule(current)) is not None:
+            current = changed
+    return current
+
+
+def _mentions(calls: Sequence[Call]) -> dict[Buffer, list[int]]:
+    found: dict[Buffer, list[int]] = {}
+    for index, call in enumerate(calls):
+        for buffer in call.buffers:
+            found.setdefault(buffer, []).append(index)
+    return found
+
+
+def fuse_activation(calls: Sequence[Call]) -> list[Call] | None:
+    """A producer followed by an activation that alone reads its output becomes one call."""
+    mentions = _mentions(calls)
+    for index, call in enumerate(calls):
+        if call.primitive != "activation_forward":
+            continue
+        between, result = call.reads["x"], call.writes["y"]
+        if not (isinstance(between, Buffer) and isinstance(result, Buffer) and between.kind == "planned"):
+            continue
+        first, *others = mentions[between]
+        producer = calls[first]
+        if others != [index] or producer.primitive not in FUSES_ACTIVATION or producer.settings["activation"] != LINEAR:
+            continue
+        settings = {**producer.settings, "activation": call.settings["function"]}
+        fused = replace(producer.replaced(between, result), settings=settings)
+        return [*calls[:first], fused, *calls[first + 1 : index], *calls[index + 1 :]]
+    return None
+
+
+def work_in_place(calls: Sequence[Call]) -> list[Call] | None:
+    """A call that may write over its input does so when nothing later needs the input; a copy then vanishes."""
+    mentions = _mentions(calls)
+    for index, call in enumerate(calls):
+        if call.primitive not in IN_PLACE or call.settings.get("accumulate"):
+            continue
+        output_name, input_name = IN_PLACE[call.primitive]
+        source, result = call.reads[input_name], call.writes[output_name]
+        if not (isinstance(source, Buffer) and isinstance(result, Buffer)) or source == result:
+            continue
+        overwritable = source.kind == "planned" and result.kind == "planned" and mentions[source][-1] == index
+        if not overwritable or mentions[result][0] != index:
+            continue
+        renamed = [other.replaced(result, source) for other in calls]
+        if call.primitive == "copy":
+            del renamed[index]
+        return renamed
+    return None

@@ -1,0 +1,183 @@
+"""What outlives a step: weights, gradients, optimiser state, running statistics and controls, each a flat array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gpunn.arena import Part, SegmentTable, place
+from gpunn.backend.contract import Array, Device, DType
+from gpunn.network import Network
+from gpunn.optimizers.optimizer import Optimizer
+from gpunn.precision import Precision
+from gpunn.program.emission import CONTROLS, FLOAT64, TOTALS
+from gpunn.random import Stream, generator
+
+HostArray = np.ndarray[Any, Any]
+
+
+class FlatArray:
+    """One flat array on a device, and its named parts."""
+
+    def __init__(self, device: Device, table: SegmentTable, dtype: DType) -> None:
+        self.table = table
+        self._device = device
+        self._dtype = dtype
+        self._memory = device.allocate(device.size_of((table.size,), dtype, "plain"))
+        self.whole: Array = device.view(self._memory, 0, (table.size,), dtype, "plain")
+
+    def part(self, name: str) -> Array:
+        """The named part, as an array of its own shape."""
+        segment = self.table[name]
+        return self._device.view(
+            self._memory, segment.offset * self._dtype.itemsize, segment.shape, self._dtype, "plain"
+        )
+
+    def export(self) -> dict[str, HostArray]:
+        """A host copy of every part."""
+        return {segment.name: self._device.download(self.part(segment.name)) for segment in self.table}
+
+    def load(self, values: Mapping[str, HostArray]) -> None:
+        """Set every part."""
+        for segment in self.table:
+            self._device.upload(self.part(segment.name), values[segment.name])
+
+
+class NetworkState:
+    """The arrays that all programs of one network on one device share.
+
+    Args:
+        network: gives the parameters and statistics.
+        device: where the arrays lie.
+        precision: the master type of weights.
+        optimizer: gives the names of its state and the weight decay; None for a network that is not trained.
+        objectives: how many losses are added up.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        device: Device,
+        precision: Precision,
+        optimizer: Optimizer | None = None,
+        objectives: int = 1,
+    ) -> None:
+        self.network = network
+        self.device = device
+        self.precision = precision
+        decay = optimizer.weight_decay if optimizer else 0.0
+        # Gradients become ready from the last layer to the first; their arena has that order.
+        table = place(
+            Part(name, parameter.shape, layer.learning_rate_factor, decay if parameter.decays else 0.0, layer.trainable)
+            for name, parameter, layer in reversed(list(network.parameters()))
+        )
+        self.penalised = place(
+            Part(name, parameter.shape, 1.0, float(parameter.decays), layer.trainable)
+            for name, parameter, layer in reversed(list(network.parameters()))
+        )
+        self.parameters = FlatArray(device, table, precision.master)
+        trains = optimizer is not None
+        self.gradients = FlatArray(device, table, precision.master) if trains else None
+        self.optimizer = {
+            name: FlatArray(device, table, precision.master) for name in (optimizer.state if optimizer else ())
+        }
+        measured = place(Part(name, statistic.shape) for name, statistic in network.statistics())
+        self.statistics = FlatArray(device, measured, precision.accumulated)
+        self.pending = FlatArray(device, measured, precision.accumulated) if trains else None
+        self._controls = {
+            name: device.view(device.allocate(device.size_of((1,), dtype, "plain")), 0, (1,), dtype, "plain")
+            for name, dtype in CONTROLS.items()
+        }
+        for position in range(objectives):
+            size = device.size_of((TOTALS,), FLOAT64, "plain")
+            self._controls[f"totals{position + 1}"] = device.view(device.allocate(size), 0, (TOTALS,), FLOAT64, "plain")
+        self._constants: dict[str, Array] = {}
+        self.set_control("gradient_scale", 1.0)
+        self.set_control("loss_scale", 1.0)
+        self.set_control("latched_step", -1)
+        self.set_control("apply", 1)
+
+    def initialize(self, seed: int) -> None:
+        """Draw the weights, each parameter from numbers of its own; set the running statistics to their start."""
+        for index, (name, parameter, _) in enumerate(self.network.parameters()):
+            drawn = parameter.initializer.values(
+                parameter.shape, parameter.fan_in, generator(seed, Stream.INITIALIZATION, index)
+            )
+            self.device.upload(self.parameters.part(name), drawn.astype(self.precision.master))
+        start = {
+            name: np.full(statistic.shape, statistic.initial, self.precision.accumulated)
+            for name, statistic in self.network.statistics()
+        }
+        self.load_statistics(start)
+
+    def load_statistics(self, values: Mapping[str, HostArray]) -> None:
+        """Set the running statistics, committed and proposed."""
+        for arena in (self.statistics, self.pending):
+            if arena is not None:
+                arena.load(values)
+
+    def flat(self, name: str) -> Array:
+        """A whole flat array by name, or the mean and deviation that images are normalised with."""
+        match name.split("/"):
+            case ["parameters"]:
+                return self.parameters.whole
+            case ["gradients"] if self.gradients is not None:
+                return self.gradients.whole
+            case ["statistics"]:
+                return self.statistics.whole
+            case ["pending"] if self.pending is not None:
+                return self.pending.whole
+            case ["optimizer", kind]:
+                return self.optimizer[kind].whole
+            case _:
+                return self._constants[name]
+
+    def set_constant(self, name: str, values: HostArray) -> None:
+        """Put an array on the device under a name, such as "image_mean", before programs that read it are bound."""
+        memory = self.device.allocate(self.device.size_of(values.shape, values.dtype, "plain"))
+        self._constants[name] = self.device.view(memory, 0, values.shape, values.dtype, "plain")
+        self.device.upload(self._constants[name], values)
+
+    def control(self, name: str) -> Array:
+        """The device's array of that name."""
+        return self._controls[name]
+
+    def set_control(self, name: str, value: float) -> None:
+        """Write a control from the host."""
+        array = self._controls[name]
+        self.device.upload(array, np.full((1,), value, array.dtype))
+
+    def read_control(self, name: str) -> float | int:
+        """Read a control; this waits for the device."""
+        value: float | int = self.device.download(self._controls[name])[0].item()
+        return value
+
+    def take_totals(self, position: int = 0) -> HostArray:
+        """Loss sum, top-1 hits, top-5 hits and images since the last time, and start again from zero."""
+        array = self._controls[f"totals{position + 1}"]
+        totals = self.device.download(array)
+        self.device.upload(array, np.zeros((TOTALS,)))
+        return totals
+
+    def export(self) -> dict[str, HostArray]:
+        """Every array of the state by its name in a checkpoint."""
+        named = {**self.parameters.export(), **self.statistics.export()}
+        for kind, arena in self.optimizer.items():
+            named.update({f"optimizer/{kind}/{name}": values for name, values in arena.export().items()})
+        return named
+
+    def expected(self) -> dict[str, tuple[int, ...]]:
+        """The name and shape of every array that `load` wants."""
+        shapes = {s.name: s.shape for arena in (self.parameters, self.statistics) for s in arena.table}
+        for kind, arena in self.optimizer.items():
+            shapes.update({f"optimizer/{kind}/{s.name}": s.shape for s in arena.table})
+        return shapes
+
+    def load(self, values: Mapping[str, HostArray]) -> None:
+        """Set every array from those of a checkpoint, whose names and shapes were compared before."""
+        self.parameters.load(values)
+        self.load_statistics(values)
+        for kind, arena in self.optimizer.items():
+            arena.load({segment.name: values[f"optimizer/{kind}/{segment.name}"] for segment in arena.table})

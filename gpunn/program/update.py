@@ -1,0 +1,112 @@
+"""The end of a step: penalties, clipping, one optimiser call over all weights, statistics kept, the step counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpunn.backend.attributes import Penalty
+from gpunn.optimizers.optimizer import Optimizer
+from gpunn.program.call import Buffer, Call
+from gpunn.program.emission import control
+from gpunn.program.program import bind
+from gpunn.program.state import NetworkState
+
+
+@dataclass(frozen=True)
+class UpdateSpecification:
+    """How gradients become new weights.
+
+    Attributes:
+        optimizer: the rule.
+        penalties: L1, L2 or Lp terms of the loss.
+        clip_norm: the largest norm of all gradients together; None leaves them as they are.
+    """
+
+    optimizer: Optimizer
+    penalties: tuple[Penalty, ...] = ()
+    clip_norm: float | None = None
+
+
+def plan_update(state: NetworkState, specification: UpdateSpecification) -> tuple[Call, ...]:
+    """The calls of one update."""
+    segments = state.parameters.table
+    parameters, gradients = _flat(state, "parameters"), _flat(state, "gradients")
+    scale, apply, step = control("gradient_scale"), control("apply"), control("step")
+    calls = [
+        Call(
+            "penalty_gradient",
+            "update",
+            "update",
+            {"gradients": gradients},
+            {"parameters": parameters},
+            {"segments": state.penalised, "penalty": penalty},
+        )
+        for penalty in specification.penalties
+    ]
+    if specification.clip_norm is not None:
+        calls.append(
+            Call(
+                "clip_global_norm",
+                "update",
+                "update",
+                {"norm": control("gradient_norm"), "gradient_scale": scale},
+                {"gradients": gradients},
+                {"segments": segments, "maximum": specification.clip_norm},
+            )
+        )
+    optimizer = specification.optimizer
+    histories = {
+        argument: _flat(state, f"optimizer/{name}")
+        for argument, name in zip(optimizer.state_arguments, optimizer.state, strict=True)
+    }
+    calls.append(
+        Call(
+            optimizer.primitive,
+            "update",
+            "update",
+            {"parameters": parameters, **histories},
+            {
+                "gradients": gradients,
+                "learning_rate": control("learning_rate"),
+                "gradient_scale": scale,
+                "step": step,
+                "apply": apply,
+                **({"velocity": None} if optimizer.primitive == "sgd" and not histories else {}),
+            },
+            {"segments": segments, "rule": optimizer.rule},
+        )
+    )
+    if state.statistics.table.size:
+        calls.append(
+            Call(
+                "commit_statistics",
+                "update",
+                "update",
+                {"statistics": _flat(state, "statistics"), "pending": _flat(state, "pending")},
+                {"apply": apply},
+                {},
+            )
+        )
+    calls.append(Call("advance", "update", "update", {"step": step}, {"apply": apply}, {}))
+    return tuple(calls)
+
+
+def _flat(state: NetworkState, name: str) -> Buffer:
+    array = state.flat(name)
+    return Buffer(name, tuple(array.shape), np.dtype(array.dtype), "plain", "flat")
+
+
+class Update:
+    """The bound calls of an update."""
+
+    def __init__(self, state: NetworkState, specification: UpdateSpecification) -> None:
+        self.calls: Sequence[Call] = plan_update(state, specification)
+        self._steps: tuple[Callable[[], None], ...] = bind(self.calls, state, {}, None)
+
+    def run(self) -> None:
+        """Execute every call in order."""
+        for step in self._steps:
+            step()
