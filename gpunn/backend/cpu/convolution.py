@@ -1,0 +1,65 @@
+"""Convolution on the CPU: each function chooses an algorithm for its geometry. So far there is one, direct."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.attributes import Activation
+from gpunn.backend.contract import DType
+from gpunn.backend.cpu import direct_convolution as direct
+from gpunn.backend.cpu.device import CpuDevice
+from gpunn.geometry import Conv2dGeometry
+
+Array = np.ndarray[Any, Any]
+
+
+def convolution2d_forward(
+    device: CpuDevice,
+    y: Array,
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    geometry: Conv2dGeometry,
+    activation: Activation,
+    workspace: Array,
+) -> None:
+    """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k])."""
+    direct.forward(device, y, x, w, bias, geometry, activation, workspace)
+
+
+def convolution2d_forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+    """Bytes of scratch."""
+    return direct.forward_workspace(device, geometry, dtype)
+
+
+def convolution2d_backward_data(
+    device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Array
+) -> None:
+    """gx = the transpose of the convolution applied to gy."""
+    direct.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
+
+
+def convolution2d_backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+    """Bytes of scratch."""
+    return direct.backward_data_workspace(device, geometry, dtype)
+
+
+def convolution2d_backward_filter(
+    device: CpuDevice,
+    gw: Array,
+    gbias: Array | None,
+    x: Array,
+    gy: Array,
+    geometry: Conv2dGeometry,
+    accumulate: bool,
+    workspace: Array,
+) -> None:
+    """gw[r,s,c,k] = sum over n,p,q of x[n, p*stride + r*dilation - top, ..., c] * gy[n,p,q,k]; gbias = sum gy."""
+    direct.backward_filter(device, gw, gbias, x, gy, geometry, accumulate, workspace)
+
+
+def convolution2d_backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+    """Bytes of scratch."""
+    return direct.backward_filter_workspace(device, geometry, dtype)

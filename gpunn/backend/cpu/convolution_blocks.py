@@ -1,0 +1,36 @@
+"""How the output pixels of a convolution are cut into blocks that fit a cache, in numbers that suit the threads."""
+
+from __future__ import annotations
+
+from gpunn.backend.cpu.gather import Block, Reading
+
+#: Bytes of the matrix and the result of one block: written, multiplied and finished within the cache of a core.
+BLOCK_BYTES = 2 << 20
+#: A matrix product with fewer rows spends its time on repacking the filters; this comes before BLOCK_BYTES.
+LEAST_MATRIX_ROWS = 512
+#: Below this many numbers, a second thread costs more than it saves.
+SMALL_WORK = 200_000
+
+
+def cut(reading: Reading, written: int, itemsize: int, threads: int) -> tuple[Block, ...]:
+    """The blocks of all output pixels, in the order of memory; each pixel has `written` channels."""
+    P, Q = reading.rows.outputs, reading.columns.outputs
+    per_pixel = reading.numbers_per_pixel + reading.N * written
+    if P * Q * per_pixel <= SMALL_WORK:
+        return (Block(0, P, 0, Q),)
+    fitting = max(BLOCK_BYTES // (per_pixel * itemsize), LEAST_MATRIX_ROWS // reading.N, 1)
+    pixels = min(fitting, -(-P * Q // threads))
+    if pixels < Q:
+        return tuple(
+            Block(row, row + 1, column, column_stop)
+            for row in range(P)
+            for column, column_stop in split(Q, -(-Q // pixels))
+        )
+    pieces = -(-P // (pixels // Q))
+    even = -(-pieces // threads) * threads
+    return tuple(Block(row, row_stop, 0, Q) for row, row_stop in split(P, min(even, P)))
+
+
+def split(count: int, pieces: int) -> list[tuple[int, int]]:
+    """The first and the stop of `pieces` pieces of 0 .. count - 1, as even as can be."""
+    return [(piece * count // pieces, (piece + 1) * count // pieces) for piece in range(pieces)]

@@ -1,0 +1,205 @@
+"""Convolution for every shape by gathering: each block of output pixels is one matrix product.
+
+The patches that a block reads are copied into a matrix (Chellapilla, Puri and Simard, "High performance convolutional
+neural networks for document processing", 2006) that is multiplied while it is in cache. Backward-data is a
+convolution too, one for each phase of the stride, so no two blocks ever write the same pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.attributes import Activation
+from gpunn.backend.contract import DType
+from gpunn.backend.cpu.convolution_blocks import SMALL_WORK, split
+from gpunn.backend.cpu.convolution_plan import DataPlan, FilterPlan, Phase, plan_data, plan_filter, plan_forward
+from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.epilogue import finish
+from gpunn.backend.cpu.gather import as_rows, gather
+from gpunn.backend.cpu.workspace import Cutter, workspace_bytes
+from gpunn.geometry import Conv2dGeometry, Shape
+
+Array = np.ndarray[Any, Any]
+
+
+def forward(
+    device: CpuDevice,
+    y: Array,
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    geometry: Conv2dGeometry,
+    activation: Activation,
+    workspace: Array,
+) -> None:
+    """convolution2d_forward of the contract."""
+    plan = plan_forward(geometry, x.dtype.itemsize, device.threads)
+    cutter = Cutter(workspace, x.dtype)
+    shares = cutter.take_shares(plan.share, device.threads)
+    image, result = memory_order(x), memory_order(y)
+    filters = _by_group(w.reshape(-1, geometry.K), geometry.groups)
+    pixel_bias = None
+    if bias is not None:
+        pixel_bias = cutter.take(geometry.N, geometry.K)
+        np.copyto(pixel_bias, bias)
+
+    def work(index: int) -> None:
+        window, patches, product = shares[index % device.threads]
+        block = plan.blocks[index]
+        part = block.of(result)
+        with np.errstate(all="ignore"):
+            read = gather(plan.reading, block, image, window, patches)
+            _multiply(part, read, filters, product, accumulate=False)
+            finish(device, part, pixel_bias, activation)
+
+    device.parallel(work, range(len(plan.blocks)))
+
+
+def forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+    """Bytes: the bias is repeated for each image, so that it is added in runs of N * K."""
+    plan = plan_forward(geometry, dtype.itemsize, device.threads)
+    return workspace_bytes(plan.share, device.threads, [(geometry.N, geometry.K)], dtype.itemsize)
+
+
+def backward_data(
+    device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Array
+) -> None:
+    """convolution2d_backward_data of the contract."""
+    plan = plan_data(geometry, gx.dtype.itemsize, device.threads)
+    cutter = Cutter(workspace, gx.dtype)
+    shares = cutter.take_shares(plan.share, device.threads)
+    image, result = memory_order(gy), memory_order(gx)
+    targets = [
+        result[phase.row :: geometry.stride.rows, phase.column :: geometry.stride.columns] for phase in plan.phases
+    ]
+    packed = [_pack(cutter.take(*shape), w, phase) for phase, shape in _packed_shapes(plan, geometry)]
+
+    def work(index: int) -> None:
+        window, patches, product = shares[index % device.threads]
+        phase, block = plan.blocks[index]
+        reading = plan.phases[phase].reading
+        part = block.of(targets[phase])
+        if reading is not None:
+            with np.errstate(all="ignore"):
+                _multiply(part, gather(reading, block, image, window, patches), packed[phase], product, accumulate)
+        elif not accumulate:
+            part.fill(0)
+
+    device.parallel(work, range(len(plan.blocks)))
+
+
+def backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+    """Bytes: the filters are copied too, phase by phase."""
+    plan = plan_data(geometry, dtype.itemsize, device.threads)
+    shapes = [shape for _, shape in _packed_shapes(plan, geometry)]
+    return workspace_bytes(plan.share, device.threads, shapes, dtype.itemsize)
+
+
+def backward_filter(
+    device: CpuDevice,
+    gw: Array,
+    gbias: Array | None,
+    x: Array,
+    gy: Array,
+    geometry: Conv2dGeometry,
+    accumulate: bool,
+    workspace: Array,
+) -> None:
+    """convolution2d_backward_filter of the contract."""
+    plan = plan_filter(geometry, gw.dtype.itemsize, device.threads)
+    cutter = Cutter(workspace, gw.dtype)
+    shares = cutter.take_shares(plan.share, device.threads)
+    filter_sums, bias_sums, ones = (cutter.take(*shape) for shape in _sum_shapes(plan, geometry))
+    ones.fill(1)
+    image, gradients = memory_order(x), memory_order(gy)
+
+    def work(slot: int) -> None:
+        window, patches, product = shares[slot % device.threads]
+        for place, block in enumerate(plan.slots[slot]):
+            gradient = block.of(gradients).reshape(-1, geometry.K)
+            filters, biases = filter_sums[slot], bias_sums[slot]
+            if place > 0:
+                filters, biases = product[: filters.size].reshape(filters.shape), product[filters.size :]
+            with np.errstate(all="ignore"):
+                read = gather(plan.reading, block, image, window, patches)
+                np.matmul(
+                    read.transpose(0, 2, 1),
+                    _by_group(gradient, geometry.groups),
+                    out=_by_group(filters, geometry.groups),
+                )
+                if gbias is not None:
+                    np.matmul(ones[: len(gradient)], gradient, out=biases)
+                if place > 0:
+                    np.add(filter_sums[slot], filters, out=filter_sums[slot])
+                    np.add(bias_sums[slot], biases, out=bias_sums[slot])
+
+    device.parallel(work, range(len(plan.slots)))
+    _add_slots(device, gw.reshape(-1), filter_sums.reshape(len(plan.slots), -1), accumulate)
+    if gbias is not None:
+        _add_slots(device, gbias, bias_sums, accumulate)
+
+
+def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+    """Bytes: each slot has sums of its own."""
+    plan = plan_filter(geometry, dtype.itemsize, device.threads)
+    return workspace_bytes(plan.share, device.threads, _sum_shapes(plan, geometry), dtype.itemsize)
+
+
+def _sum_shapes(plan: FilterPlan, geometry: Conv2dGeometry) -> list[Shape]:
+    """Shapes of the slots' filter gradients and bias gradients, and of the ones that add up columns."""
+    slots = len(plan.slots)
+    return [(slots, plan.reading.depth, geometry.K), (slots, geometry.K), (plan.matrix_rows,)]
+
+
+def _packed_shapes(plan: DataPlan, geometry: Conv2dGeometry) -> list[tuple[Phase, Shape]]:
+    """Each phase with the shape (G, C/G, taps * K/G) of its filters."""
+    channels = geometry.C // geometry.groups
+    return [(phase, (geometry.groups, channels, phase.reading.depth if phase.reading else 0)) for phase in plan.phases]
+
+
+def _pack(packed: Array, w: Array, phase: Phase) -> Array:
+    """The filters that reach a phase as matrices (G, taps * K/G, C/G); they are copied in runs of K/G."""
+    taps = w[phase.taps_down, phase.taps_right]
+    down, right, channels, K = taps.shape
+    if packed.size:
+        groups = len(packed)
+        ordered = taps.reshape(down, right, channels, groups, K // groups).transpose(3, 2, 0, 1, 4)
+        np.copyto(packed.reshape(ordered.shape), ordered)
+    return packed.transpose(0, 2, 1)
+
+
+def _multiply(part: Array, read: Array, filters: Array, product: Array, accumulate: bool) -> None:
+    """part = read @ filters, group by group; += with `accumulate`. `product` is used where BLAS cannot write part."""
+    rows = None if accumulate else as_rows(part)
+    if rows is not None:
+        np.matmul(read, filters, out=_by_group(rows, len(filters)))
+        return
+    staged = product[: part.size].reshape(part.shape)
+    np.matmul(read, filters, out=_by_group(staged.reshape(-1, part.shape[-1]), len(filters)))
+    if accumulate:
+        np.add(part, staged, out=part)
+    else:
+        np.copyto(part, staged)
+
+
+def _by_group(matrix: Array, groups: int) -> Array:
+    """A matrix (rows, columns) as one matrix for each group of columns: (G, rows, columns/G)."""
+    return matrix.reshape(len(matrix), groups, -1).transpose(1, 0, 2)
+
+
+def _add_slots(device: CpuDevice, target: Array, slots: Array, accumulate: bool) -> None:
+    """target = the sum of the slots in order; with `accumulate` they are added to it, one after another."""
+    pieces = split(target.size, device.threads if target.size > SMALL_WORK else 1)
+
+    def work(index: int) -> None:
+        piece = slice(*pieces[index])
+        with np.errstate(all="ignore"):
+            if not accumulate:
+                np.add.reduce(slots[:, piece], axis=0, out=target[piece])
+                return
+            for slot in slots:
+                np.add(target[piece], slot[piece], out=target[piece])
+
+    device.parallel(work, range(len(pieces)))

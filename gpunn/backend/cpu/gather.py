@@ -1,0 +1,195 @@
+"""Which input pixels each output pixel of a convolution reads, and their copy into a matrix (im2col), block by block.
+
+Forward, backward-data and backward-filter all read their input in one pattern: output i reads the inputs
+i * stride + tap * dilation + offset along each axis, zero outside the image. This module knows that pattern and
+nothing of filters. Images are in the order of memory, H, W, N, C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+Array = np.ndarray[Any, Any]
+
+#: With fewer channels a group, the matrix is laid out tap by tap: its runs are then Q * N long instead of C.
+LEAST_CHANNELS_OF_A_RUN = 8
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Rows or columns: output i reads the inputs i * stride + tap * dilation + offset of `extent`."""
+
+    extent: int
+    outputs: int
+    taps: int
+    stride: int
+    dilation: int
+    offset: int
+
+    def span(self, first: int, stop: int) -> tuple[int, int]:
+        """The first input that the outputs first .. stop - 1 read, and the one after the last; may lie outside."""
+        return (
+            first * self.stride + self.offset,
+            (stop - 1) * self.stride + (self.taps - 1) * self.dilation + self.offset + 1,
+        )
+
+
+class Block(NamedTuple):
+    """A rectangle of output pixels: whole rows, or a part of one row, so that its memory is one piece."""
+
+    row: int
+    row_stop: int
+    column: int
+    column_stop: int
+
+    @property
+    def rows(self) -> int:
+        return self.row_stop - self.row
+
+    @property
+    def columns(self) -> int:
+        return self.column_stop - self.column
+
+    def of(self, image: Array) -> Array:
+        """The block's pixels of an image."""
+        return image[self.row : self.row_stop, self.column : self.column_stop]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the outputs of a convolution read: the pattern of rows and of columns, over N images of C channels."""
+
+    rows: Axis
+    columns: Axis
+    N: int
+    C: int
+    groups: int
+
+    @property
+    def depth(self) -> int:
+        """Numbers that one output pixel reads in one group: taps times channels."""
+        return self.rows.taps * self.columns.taps * (self.C // self.groups)
+
+    @property
+    def numbers_per_pixel(self) -> int:
+        """Numbers that one output pixel reads in all groups and images."""
+        return self.N * self.groups * self.depth
+
+    @property
+    def by_tap(self) -> bool:
+        """Whether the matrix is laid out (depth, pixels), which suits few channels, instead of (pixels, depth)."""
+        return self.C // self.groups < LEAST_CHANNELS_OF_A_RUN
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every output pixel reads just the input pixel at its own place."""
+        return all(
+            axis.taps == 1 and axis.stride == 1 and axis.offset == 0 and axis.outputs <= axis.extent
+            for axis in (self.rows, self.columns)
+        )
+
+    def needs_window(self, block: Block) -> bool:
+        """Whether the inputs of a block must be copied first: to add padding, or to turn the channels outwards."""
+        top, bottom = self.rows.span(block.row, block.row_stop)
+        left, right = self.columns.span(block.column, block.column_stop)
+        outside = top < 0 or left < 0 or bottom > self.rows.extent or right > self.columns.extent
+        return outside or (self.by_tap and self.C > 1)
+
+    def window_size(self, block: Block) -> int:
+        """Numbers of the copy of the block's inputs."""
+        if self.is_identity or not self.needs_window(block):
+            return 0
+        top, bottom = self.rows.span(block.row, block.row_stop)
+        left, right = self.columns.span(block.column, block.column_stop)
+        return (bottom - top) * (right - left) * self.N * self.C
+
+    def patches_size(self, block: Block) -> int:
+        """Numbers of the block's matrix."""
+        return 0 if self.is_identity else block.rows * block.columns * self.numbers_per_pixel
+
+
+def gather(reading: Reading, block: Block, image: Array, window: Array, patches: Array) -> Array:
+    """What the pixels of a block read, as one matrix (pixels * N, depth) for each group: (G, pixels * N, depth).
+
+    Args:
+        image: (H, W, N, C).
+        window: flat scratch of `reading.window_size(block)` numbers or more.
+        patches: flat scratch of `reading.patches_size(block)` numbers or more; the result lies in it, in
+            whichever order suits, unless the image itself serves.
+    """
+    pixels = block.rows * block.columns * reading.N
+    channels = reading.C // reading.groups
+    if reading.is_identity:
+        return block.of(image).reshape(pixels, reading.groups, channels).transpose(1, 0, 2)
+    inputs = _inputs(reading, block, image, window)
+    down, right, across, deep = inputs.strides
+    read = as_strided(
+        inputs,
+        (block.rows, block.columns, reading.N, reading.groups, reading.rows.taps, reading.columns.taps, channels),
+        (
+            down * reading.rows.stride,
+            right * reading.columns.stride,
+            across,
+            deep * channels,
+            down * reading.rows.dilation,
+            right * reading.columns.dilation,
+            deep,
+        ),
+        writeable=False,
+    )
+    ordered = read.transpose(3, 4, 5, 6, 0, 1, 2) if reading.by_tap else read.transpose(3, 0, 1, 2, 4, 5, 6)
+    matrix = patches[: read.size]
+    np.copyto(matrix.reshape(ordered.shape), ordered)
+    if reading.by_tap:
+        return matrix.reshape(reading.groups, reading.depth, pixels).transpose(0, 2, 1)
+    return matrix.reshape(reading.groups, pixels, reading.depth)
+
+
+def _inputs(reading: Reading, block: Block, image: Array, window: Array) -> Array:
+    """The inputs from the first to the last that a block reads, (rows, columns, N, C), zero outside the image."""
+    top, bottom = reading.rows.span(block.row, block.row_stop)
+    left, right = reading.columns.span(block.column, block.column_stop)
+    if not reading.needs_window(block):
+        return image[top:bottom, left:right]
+    rows, columns = bottom - top, right - left
+    copy = window[: rows * columns * reading.N * reading.C]
+    if reading.by_tap:
+        copy = copy.reshape(reading.C, rows, columns, reading.N).transpose(1, 2, 3, 0)
+    else:
+        copy = copy.reshape(rows, columns, reading.N, reading.C)
+    first_row, first_column = _clamp(-top, rows), _clamp(-left, columns)
+    last_row = max(first_row, _clamp(reading.rows.extent - top, rows))
+    last_column = max(first_column, _clamp(reading.columns.extent - left, columns))
+    copy[:first_row] = 0
+    copy[last_row:] = 0
+    copy[first_row:last_row, :first_column] = 0
+    copy[first_row:last_row, last_column:] = 0
+    np.copyto(
+        copy[first_row:last_row, first_column:last_column],
+        image[top + first_row : top + last_row, left + first_column : left + last_column],
+    )
+    return copy
+
+
+def _clamp(value: int, limit: int) -> int:
+    return max(0, min(value, limit))
+
+
+def as_rows(part: Array) -> Array | None:
+    """A block of an image as a matrix (pixels * N, C) that shares its memory; None where the strides forbid it."""
+    channels = part.shape[-1]
+    if channels > 1 and part.strides[-1] != part.itemsize:
+        return None
+    step = expected = 0
+    for extent, stride in zip(part.shape[-2::-1], part.strides[-2::-1], strict=True):
+        if extent == 1:
+            continue
+        if step and stride != expected:
+            return None
+        step = step or stride
+        expected = stride * extent
+    return part.reshape(-1, channels)
