@@ -192,11 +192,12 @@ class Loader:
             else:
                 box = self._augmentation.crop_box(draw, height, width)
             return self._preprocessing.render(picture, box)
-        except Exception as error:
-            name = self._dataset.name(index)
-            if isinstance(error, DataError) and name in str(error):
+        except DataError as error:
+            if self._dataset.name(index) in str(error):
                 raise
-            raise DataError(f"{name}: {error or type(error).__name__}") from error
+            raise DataError(f"{self._dataset.name(index)}: {error}") from error
+        except Exception as error:
+            raise DataError(f"{self._dataset.name(index)}: {type(error).__name__}: {error}") from error
 
 
 def available_cores() -> int:

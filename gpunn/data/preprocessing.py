@@ -52,7 +52,11 @@ class Preprocessing:
             raise UsageError(f"resize must be 'stretch' or 'crop', got {self.resize!r}")
         if self.resize == "crop" and self.resize_to < max(self.height, self.width):
             raise UsageError(f"a crop of {self.height}x{self.width} does not fit a short side of {self.resize_to}")
-        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0.0:
+        if (
+            len(self.mean) != self.channels
+            or len(self.std) != self.channels
+            or not all(deviation > 0.0 for deviation in self.std)
+        ):
             raise UsageError(
                 f"{self.channels} channels need as many means and positive deviations, got {self.mean} and {self.std}"
             )

