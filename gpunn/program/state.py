@@ -154,12 +154,13 @@ class NetworkState:
         value: float | int = self.device.download(self._controls[name])[0].item()
         return value
 
-    def take_totals(self, position: int = 0) -> HostArray:
-        """Loss sum, top-1 hits, top-5 hits and images since the last time, and start again from zero."""
-        array = self._controls[f"totals{position + 1}"]
-        totals = self.device.download(array)
-        self.device.upload(array, np.zeros((TOTALS,)))
-        return totals
+    def read_totals(self, position: int = 0) -> HostArray:
+        """Loss sum, top-1 hits, top-5 hits and images of an objective so far; this waits for the device."""
+        return self.device.download(self._controls[f"totals{position + 1}"])
+
+    def write_totals(self, totals: HostArray, position: int = 0) -> None:
+        """Set those sums: to zero at the start of an epoch, to a checkpoint's on resume."""
+        self.device.upload(self._controls[f"totals{position + 1}"], totals)
 
     def export(self) -> dict[str, HostArray]:
         """Every array of the state by its name in a checkpoint."""
