@@ -1,4 +1,4 @@
-"""Arrays of a device, made from host arrays: what every test of a primitive needs."""
+"""Arrays for the tests of primitives: values on the host, and arrays of a device made from them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from gpunn.backend.contract import Array, Device, Layout, Memory
 from gpunn.geometry import Shape
 
 Host = np.ndarray[Any, Any]
+
+
+def integers(seed: int, shape: Shape, dtype: Any) -> Host:
+    """Integers from -3 to 3: every precision holds the sums of their products exactly."""
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(dtype)
+
+
+def reals(seed: int, shape: Shape, dtype: Any) -> Host:
+    """Normally distributed numbers, rounded to the type."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
 def upload(device: Device, host: Host, layout: Layout = "images") -> Array:

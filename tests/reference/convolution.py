@@ -13,7 +13,7 @@ Host = np.ndarray[Any, Any]
 
 
 def taps(geometry: Conv2dGeometry) -> Iterator[tuple[int, int, int, int, int, int]]:
-    """Every (p, q, r, s, h, w): output pixel (p, q) reads input pixel (h, w), which lies in the image, by tap (r, s)."""
+    """Every (p, q, r, s, h, w): output pixel (p, q) reads pixel (h, w), which lies in the image, by tap (r, s)."""
     for p in range(geometry.P):
         for q in range(geometry.Q):
             for r in range(geometry.R):

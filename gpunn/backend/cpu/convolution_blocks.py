@@ -12,13 +12,19 @@ LEAST_MATRIX_ROWS = 512
 SMALL_WORK = 200_000
 
 
-def cut(reading: Reading, written: int, itemsize: int, threads: int) -> tuple[Block, ...]:
-    """The blocks of all output pixels, in the order of memory; each pixel has `written` channels."""
+def cut(
+    reading: Reading, beside: int, itemsize: int, threads: int, least_matrix_rows: int = LEAST_MATRIX_ROWS
+) -> tuple[Block, ...]:
+    """The blocks of all output pixels, in the order of memory.
+
+    Args:
+        beside: how many numbers a pixel has in cache beside its part of the matrix, such as its results.
+    """
     P, Q = reading.rows.outputs, reading.columns.outputs
-    per_pixel = reading.numbers_per_pixel + reading.N * written
+    per_pixel = reading.numbers_per_pixel + beside
     if P * Q * per_pixel <= SMALL_WORK:
         return (Block(0, P, 0, Q),)
-    fitting = max(BLOCK_BYTES // (per_pixel * itemsize), LEAST_MATRIX_ROWS // reading.N, 1)
+    fitting = max(BLOCK_BYTES // (per_pixel * itemsize), least_matrix_rows // reading.N, 1)
     pixels = min(fitting, -(-P * Q // threads))
     if pixels < Q:
         return tuple(

@@ -68,7 +68,7 @@ class FilterPlan:
 def plan_forward(geometry: Conv2dGeometry, itemsize: int, threads: int) -> ForwardPlan:
     """The plan of the forward pass."""
     reading = read_input(geometry)
-    blocks = cut(reading, geometry.K, itemsize, threads)
+    blocks = cut(reading, geometry.N * geometry.K, itemsize, threads)
     return ForwardPlan(reading, blocks, _share(reading, blocks, geometry.K))
 
 
@@ -86,7 +86,7 @@ def plan_data(geometry: Conv2dGeometry, itemsize: int, threads: int) -> DataPlan
         if phase.reading is None:
             indexed.append((index, Block(0, phase.rows, 0, phase.columns)))
         else:
-            blocks = cut(phase.reading, geometry.C, itemsize, threads)
+            blocks = cut(phase.reading, geometry.N * geometry.C, itemsize, threads)
             indexed += [(index, block) for block in blocks]
             share = share.enlarged(_share(phase.reading, blocks, geometry.C))
     return DataPlan(phases, tuple(indexed), share)
@@ -96,7 +96,7 @@ def plan_data(geometry: Conv2dGeometry, itemsize: int, threads: int) -> DataPlan
 def plan_filter(geometry: Conv2dGeometry, itemsize: int, threads: int) -> FilterPlan:
     """The plan of backward-filter."""
     reading = read_input(geometry)
-    blocks = cut(reading, geometry.K, itemsize, threads)
+    blocks = cut(reading, geometry.N * geometry.K, itemsize, threads)
     slots = tuple(blocks[first:stop] for first, stop in split(len(blocks), min(threads, len(blocks))))
     product = (reading.depth + 1) * geometry.K if len(blocks) > len(slots) else 0
     share = _share(reading, blocks, 0)

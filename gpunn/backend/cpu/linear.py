@@ -1,0 +1,84 @@
+"""Fully connected layers on the CPU: one matrix product each, cut over the threads along its longer side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.attributes import Activation
+from gpunn.backend.cpu.convolution_blocks import split
+from gpunn.backend.cpu.device import CpuDevice
+from gpunn.backend.cpu.epilogue import finish
+
+Array = np.ndarray[Any, Any]
+
+#: With fewer multiplications, a second thread costs more than it saves.
+SMALL_PRODUCT = 1 << 21
+#: Elements of a product that is added to a gradient: it is read back while it is in cache.
+STAGED = 1 << 20
+#: Scratch of this file.
+_PRODUCT, _BIAS = 300, 301
+
+
+def linear_forward(device: CpuDevice, y: Array, x: Array, w: Array, bias: Array | None, activation: Activation) -> None:
+    """y = f(x w + bias): x (N, inputs), w (inputs, outputs)."""
+
+    def end(part: Array, columns: slice) -> None:
+        finish(device, part, None if bias is None else bias[columns], activation)
+
+    _multiply(device, y, x, w, accumulate=False, end=end)
+
+
+def linear_backward_data(device: CpuDevice, gx: Array, gy: Array, w: Array, accumulate: bool) -> None:
+    """gx = gy w^T."""
+    _multiply(device, gx, gy, w.T, accumulate)
+
+
+def linear_backward_weight(
+    device: CpuDevice, gw: Array, gbias: Array | None, x: Array, gy: Array, accumulate: bool
+) -> None:
+    """gw = x^T gy; gbias = the column sums of gy."""
+    _multiply(device, gw, x.T, gy, accumulate)
+    if gbias is None:
+        return
+    sums = device.scratch(_BIAS, gbias.shape, gbias.dtype) if accumulate else gbias
+    with np.errstate(all="ignore"):
+        np.add.reduce(gy, axis=0, out=sums)
+        if accumulate:
+            np.add(gbias, sums, out=gbias)
+
+
+def _multiply(
+    device: CpuDevice,
+    result: Array,
+    left: Array,
+    right: Array,
+    accumulate: bool,
+    end: Callable[[Array, slice], None] | None = None,
+) -> None:
+    """result = left @ right, or += with `accumulate`; `end` gets each part of the result and its columns."""
+    rows, columns = result.shape
+    multiplications = rows * columns * left.shape[1]
+    pieces = 1 if multiplications < SMALL_PRODUCT else device.threads
+    if accumulate:
+        pieces = -(-max(pieces, -(-result.size // STAGED)) // pieces) * pieces
+    cut_rows = rows >= columns
+    spans = split(max(rows, columns), min(pieces, max(rows, columns)))
+
+    def work(index: int) -> None:
+        span, whole = slice(*spans[index]), slice(None)
+        down, across = (span, whole) if cut_rows else (whole, span)
+        part = result[down, across]
+        with np.errstate(all="ignore"):
+            if accumulate:
+                product = device.scratch(_PRODUCT, part.shape, part.dtype)
+                np.matmul(left[down], right[:, across], out=product)
+                np.add(part, product, out=part)
+            else:
+                np.matmul(left[down], right[:, across], out=part)
+            if end is not None:
+                end(part, across)
+
+    device.parallel(work, range(len(spans)))

@@ -1,0 +1,121 @@
+"""Locally connected layers on the CPU: a matrix product of its own for each output pixel, in batches of pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.cpu.convolution_blocks import cut, split
+from gpunn.backend.cpu.convolution_plan import read_input
+from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.gather import Axis, Block, Reading, gather
+from gpunn.geometry import Conv2dGeometry
+
+Array = np.ndarray[Any, Any]
+
+#: Elements of gx that a thread completes at a time.
+ROWS_ELEMENTS = 1 << 18
+#: Scratch of this file.
+_WINDOW, _PATCHES, _PRODUCT, _BIAS = 310, 311, 312, 313
+
+
+def locally_connected2d_forward(
+    device: CpuDevice, y: Array, x: Array, w: Array, bias: Array | None, geometry: Conv2dGeometry
+) -> None:
+    """As convolution2d_forward with w (P, Q, R, S, C, K) and bias (P, Q, K); one group."""
+    reading = read_input(geometry)
+    blocks = _blocks(device, reading, geometry, x.itemsize)
+    image, result = memory_order(x), memory_order(y)
+
+    def work(index: int) -> None:
+        block = blocks[index]
+        part = block.of(result)
+        with np.errstate(all="ignore"):
+            np.matmul(_read(device, reading, block, image), _matrices(w, block, reading), out=part)
+            if bias is not None:
+                np.add(part, block.of(bias)[:, :, None], out=part)
+
+    device.parallel(work, range(len(blocks)))
+
+
+def locally_connected2d_backward_data(
+    device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool
+) -> None:
+    """gx = the transpose applied to gy. A thread owns whole rows of gx, and adds up the taps that reach them."""
+    reading = read_input(geometry)
+    gradient, result = memory_order(gy), memory_order(gx)
+    row_size = geometry.W * geometry.N * geometry.C
+    pieces = min(geometry.H, -(-geometry.H * row_size // ROWS_ELEMENTS))
+    spans = split(geometry.H, pieces)
+
+    def work(index: int) -> None:
+        first, stop = spans[index]
+        if not accumulate:
+            result[first:stop].fill(0)
+        for r in range(geometry.R):
+            p, rows = _reaching(reading.rows, r, first, stop)
+            for s in range(geometry.S):
+                q, columns = _reaching(reading.columns, s, 0, geometry.W)
+                target, read = result[rows, columns], gradient[p, q]
+                if target.size == 0:
+                    continue
+                with np.errstate(all="ignore"):
+                    product = device.scratch(_PRODUCT, target.shape, target.dtype)
+                    np.matmul(read, w[p, q, r, s].swapaxes(-1, -2), out=product)
+                    np.add(target, product, out=target)
+
+    device.parallel(work, range(pieces))
+
+
+def locally_connected2d_backward_filter(
+    device: CpuDevice, gw: Array, gbias: Array | None, x: Array, gy: Array, geometry: Conv2dGeometry, accumulate: bool
+) -> None:
+    """gw[p,q,r,s,c,k] = sum over n of the product of input and gy; gbias[p,q,k] = sum over n of gy."""
+    reading = read_input(geometry)
+    blocks = _blocks(device, reading, geometry, x.itemsize)
+    image, gradients = memory_order(x), memory_order(gy)
+
+    def work(index: int) -> None:
+        block = blocks[index]
+        gradient, weights = block.of(gradients), _matrices(gw, block, reading)
+        with np.errstate(all="ignore"):
+            product = device.scratch(_PRODUCT, weights.shape, weights.dtype) if accumulate else weights
+            np.matmul(_read(device, reading, block, image).swapaxes(-1, -2), gradient, out=product)
+            if accumulate:
+                np.add(weights, product, out=weights)
+            if gbias is not None:
+                biases = block.of(gbias)
+                sums = device.scratch(_BIAS, biases.shape, biases.dtype) if accumulate else biases
+                np.add.reduce(gradient, axis=2, out=sums)
+                if accumulate:
+                    np.add(biases, sums, out=biases)
+
+    device.parallel(work, range(len(blocks)))
+
+
+def _blocks(device: CpuDevice, reading: Reading, geometry: Conv2dGeometry, itemsize: int) -> tuple[Block, ...]:
+    return cut(reading, reading.depth * geometry.K, itemsize, device.threads, least_matrix_rows=1)
+
+
+def _read(device: CpuDevice, reading: Reading, block: Block, image: Array) -> Array:
+    """What each pixel of a block reads: (rows, columns, N, R * S * C)."""
+    window = device.scratch(_WINDOW, (reading.window_size(block),), image.dtype)
+    patches = device.scratch(_PATCHES, (reading.patches_size(block),), image.dtype)
+    matrix = gather(reading, block, image, window, patches)[0]
+    return matrix.reshape(block.rows, block.columns, reading.N, reading.depth)
+
+
+def _matrices(w: Array, block: Block, reading: Reading) -> Array:
+    """The filters of each pixel of a block: (rows, columns, R * S * C, K)."""
+    own = block.of(w)
+    return own.reshape(block.rows, block.columns, reading.depth, own.shape[-1])
+
+
+def _reaching(axis: Axis, tap: int, first: int, stop: int) -> tuple[slice, slice]:
+    """The outputs that read one of the inputs first .. stop - 1 by this tap, and those inputs."""
+    shift = tap * axis.dilation + axis.offset
+    start = max(0, -(-(first - shift) // axis.stride))
+    end = max(start, min(axis.outputs, -(-(stop - shift) // axis.stride)))
+    inputs = slice(start * axis.stride + shift, max(0, (end - 1) * axis.stride + shift + 1), axis.stride)
+    return slice(start, end), inputs if end > start else slice(0)
