@@ -1,0 +1,88 @@
+"""The handle of the CUDA backend. With another memory and another executor the same class is the emulator."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpunn.arena import align
+from gpunn.backend.contract import Array, Device, DType, Layout, Memory, Primitives
+from gpunn.backend.cuda.chunk_table import ChunkTables
+from gpunn.backend.cuda.launch import Executor, Launcher
+from gpunn.backend.cuda.memory import ALIGNMENT, DeviceMemory
+from gpunn.geometry import Shape
+
+
+class CudaDevice:
+    """One GPU, or the emulator: its memory, its launcher and its primitives.
+
+    Arrays lie row by row in their logical order, N, H, W, C for images.
+
+    Attributes:
+        memory: where arrays live.
+        launcher: the door to kernels.
+        chunk_tables: the optimiser's settings that were uploaded.
+    """
+
+    # The lender computes the primitives that CUDA has no kernel for; it is the device's own and closed with it.
+
+    def __init__(
+        self, name: str, memory: DeviceMemory, executor: Executor, primitives: Primitives, lender: Device | None = None
+    ) -> None:
+        self.memory = memory
+        self.launcher = Launcher(memory, executor)
+        self.chunk_tables = ChunkTables(memory)
+        self._name = name
+        self._executor = executor
+        self._primitives = primitives
+        self._lender = lender
+
+    @property
+    def name(self) -> str:
+        """Such as "cuda:0" or "emulator"."""
+        return self._name
+
+    @property
+    def primitives(self) -> Primitives:
+        """The functions of the contract."""
+        return self._primitives
+
+    def allocate(self, size: int) -> Memory:
+        """`size` bytes, zero, aligned.
+
+        Raises:
+            MemoryExhaustedError: when the device has not that much.
+        """
+        return self.memory.allocate(size)
+
+    def size_of(self, shape: Shape, dtype: DType, layout: Layout) -> int:
+        """Bytes of an array, rounded up to the alignment."""
+        return align(prod(shape) * dtype.itemsize, ALIGNMENT)
+
+    def view(self, memory: Memory, offset: int, shape: Shape, dtype: DType, layout: Layout) -> Array:
+        """The array at `offset`."""
+        return self.memory.view(memory, offset, shape, dtype)
+
+    def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
+        """Copy values in."""
+        self.memory.upload(array, host)
+
+    def download(self, array: Array) -> np.ndarray[Any, Any]:
+        """A contiguous copy on the host."""
+        return self.memory.download(array)
+
+    def synchronize(self) -> None:
+        """Wait until every launch has ended."""
+        self.memory.synchronize()
+
+    def thread_plan(self) -> dict[str, int]:
+        """What results depend on besides the seed: the kernels themselves on nothing."""
+        return self._lender.thread_plan() if self._lender else {}
+
+    def close(self) -> None:
+        """Give back what the executor holds, and close the lender."""
+        self._executor.close()
+        if self._lender:
+            self._lender.close()

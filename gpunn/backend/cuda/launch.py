@@ -1,0 +1,100 @@
+"""The only door to a kernel: whatever runs on the GPU or in the emulator was checked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gpunn.backend.cuda.arguments import BoundArgument, bind
+from gpunn.backend.cuda.memory import DeviceMemory
+from gpunn.backend.cuda.source import KernelSource, Signature, packaged_source
+from gpunn.errors import DeviceError, UsageError
+
+#: The limits of every GPU since compute capability 3.0 (CUDA C++ Programming Guide, technical specifications).
+LARGEST_BLOCK = 1024
+LARGEST_GRID = (2**31 - 1, 65535, 65535)
+#: Dynamic shared memory of a block that no GPU exceeds: 227 KiB, on compute capability 9.0.
+LARGEST_SHARED = 227 * 1024
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How many blocks run, how many threads each has, and the bytes of its dynamic shared memory."""
+
+    blocks: tuple[int, int, int]
+    threads: tuple[int, int, int]
+    dynamic_shared_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class CheckedLaunch:
+    """A launch that may run: arguments in the order of the signature, numbers in their C types."""
+
+    source: KernelSource
+    signature: Signature
+    grid: Grid
+    arguments: tuple[BoundArgument, ...]
+
+
+class Executor(Protocol):
+    """What runs kernels: a GPU, or the emulator."""
+
+    def execute(self, launch: CheckedLaunch) -> None:
+        """Start a kernel.
+
+        Raises:
+            DeviceError: when it cannot be built or run.
+        """
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Launcher:
+    """Checks each launch against what its kernel declares, and hands it to an executor."""
+
+    def __init__(self, memory: DeviceMemory, executor: Executor) -> None:
+        self._memory = memory
+        self._executor = executor
+        self._sources: dict[str, KernelSource] = {}
+
+    def launch(self, file: str, kernel: str, grid: Grid, arguments: dict[str, Any]) -> None:
+        """Run a kernel of gpunn.kernels, such as ("relu.cu", "relu_forward_float32").
+
+        Args:
+            file: the file's name.
+            kernel: the kernel's name in it.
+            grid: blocks and threads.
+            arguments: a value for every parameter, by its name. Python numbers get the C type that is declared.
+
+        Raises:
+            UsageError: for arguments or a grid that do not fit the kernel.
+            DeviceError: for a kernel that is not there, an array of another device, or a launch that fails.
+        """
+        if file not in self._sources:
+            self._sources[file] = packaged_source(file)
+        self.launch_from(self._sources[file], kernel, grid, arguments)
+
+    def launch_from(self, source: KernelSource, kernel: str, grid: Grid, arguments: dict[str, Any]) -> None:
+        """The same for a source that is not packaged, such as a kernel of one's own."""
+        signature = source.signatures.get(kernel)
+        if signature is None:
+            raise DeviceError(
+                f"{source.path.name} has no kernel {kernel!r}; it has {', '.join(source.signatures) or 'none'}"
+            )
+        _require_grid(kernel, grid)
+        bound = bind(signature, arguments, self._memory)
+        self._executor.execute(CheckedLaunch(source, signature, grid, bound))
+
+
+def _require_grid(kernel: str, grid: Grid) -> None:
+    for blocks, largest in zip(grid.blocks, LARGEST_GRID, strict=True):
+        if not 1 <= blocks <= largest:
+            raise UsageError(f"kernel {kernel}: a grid of {grid.blocks} blocks; each side must lie in 1 to {largest}")
+    x, y, z = grid.threads
+    if min(grid.threads) < 1 or x * y * z > LARGEST_BLOCK:
+        raise UsageError(f"kernel {kernel}: a block of {grid.threads} threads; it must have 1 to {LARGEST_BLOCK}")
+    if not 0 <= grid.dynamic_shared_bytes <= LARGEST_SHARED:
+        raise UsageError(
+            f"kernel {kernel}: {grid.dynamic_shared_bytes} bytes of dynamic shared memory; at most {LARGEST_SHARED}"
+        )

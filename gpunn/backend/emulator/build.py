@@ -1,0 +1,149 @@
+"""Builds the emulator's runtime and kernels with g++, into a cache folder that processes may share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from gpunn.backend.cuda.source import KernelSource, kernel_folder
+from gpunn.errors import DeviceError
+
+_RUNTIME = Path(__file__).parent / "runtime"
+_RUNTIME_SOURCES = (
+    "fiber.cpp",
+    "findings.cpp",
+    "library.cpp",
+    "shared_memory.cpp",
+    "global_memory.cpp",
+    "block.cpp",
+    "warp.cpp",
+    "checks.cpp",
+    "device_calls.cpp",
+    "launch.cpp",
+)
+_COMMON_FLAGS = ("-std=c++17", "-fPIC", "-march=native")
+# Kernels see one type's memory through another (float4 over floats), as CUDA allows; and a * b + c is contracted only
+# where a kernel writes fmaf, as on the GPU: see gpunn.backend.cuda.compile.
+_KERNEL_FLAGS = (*_COMMON_FLAGS, "-fno-strict-aliasing", "-ffp-contract=off", "-w")
+_FAST_FLAGS = ("-O3", "-fno-math-errno")
+# Loads and stores become calls into the runtime. Little optimisation: each must keep the line it came from.
+_CHECK_FLAGS = (
+    "-O1",
+    "-g",
+    "-fno-tree-sra",
+    "-fsanitize=thread",
+    "-fsanitize=bounds-strict",
+    "--param",
+    "tsan-instrument-func-entry-exit=0",
+)
+
+
+@dataclass(frozen=True)
+class KernelLibrary:
+    """The shared library of one kernel source."""
+
+    path: Path
+    runtime: Path
+
+
+def cache_folder() -> Path:
+    """GPUNN_CACHE, or gpunn in the user's cache folder."""
+    chosen = os.environ.get("GPUNN_CACHE")
+    if chosen:
+        return Path(chosen) / "emulator"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpunn" / "emulator"
+
+
+def compiler() -> str:
+    """The path of g++.
+
+    Raises:
+        DeviceError: when there is none, or the machine is not one the emulator runs on.
+    """
+    if platform.machine() != "x86_64" or platform.system() != "Linux":
+        raise DeviceError(
+            f"the emulator runs on Linux on x86-64, not on {platform.system()} on {platform.machine()}; "
+            "use --device cpu"
+        )
+    found = shutil.which("g++")
+    if found is None:
+        raise DeviceError(
+            "the emulator builds its kernels with g++, which is not on the PATH; "
+            "install it (Debian, Ubuntu: apt install g++) or use --device cpu"
+        )
+    return found
+
+
+def build_runtime() -> Path:
+    """The library that runs kernels, built at the first call."""
+    sources = "".join(f'#include "{_RUNTIME / name}"\n' for name in _RUNTIME_SOURCES)
+    parts = [path.read_text() for path in sorted(_RUNTIME.iterdir()) if path.suffix in (".h", ".cpp")]
+    flags = (*_COMMON_FLAGS, "-O2", "-shared", "-pthread")
+    return _build("runtime", sources, flags, parts)
+
+
+def build_kernels(source: KernelSource, check: bool) -> KernelLibrary:
+    """The library of a kernel source, built at the first call.
+
+    Raises:
+        DeviceError: when g++ is missing or refuses the source.
+    """
+    runtime = build_runtime()
+    exports = "".join(f"EMULATOR_EXPORT({name})\n" for name in source.signatures)
+    unit = f'#include "cuda_host.h"\n#include "{source.path}"\n{exports}'
+    includes = (f"-I{_RUNTIME}", f"-I{source.path.parent}", f"-I{kernel_folder()}")
+    flags = (*_KERNEL_FLAGS, *(_CHECK_FLAGS if check else _FAST_FLAGS), *includes, "-shared")
+    header = (_RUNTIME / "cuda_host.h").read_text() + (_RUNTIME / "interface.h").read_text()
+    parts = [source.text, *source.headers.values(), header, str(runtime)]
+    # The sanitizers' own libraries are kept out: the runtime answers the calls that these flags insert.
+    link = ("-nodefaultlibs", str(runtime), "-lstdc++", "-lm", "-lgcc_s", "-lc")
+    return KernelLibrary(_build(source.path.stem, unit, flags, parts, link), runtime)
+
+
+def _build(name: str, unit: str, flags: tuple[str, ...], parts: list[str], link: tuple[str, ...] = ()) -> Path:
+    gxx = compiler()
+    key = _key(unit, *flags, *link, *parts, _compiler_version(gxx), _processor())
+    folder = cache_folder()
+    library = folder / f"{name}-{key}.so"
+    if library.exists():
+        return library
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            source = Path(work) / f"{name}.cpp"
+            source.write_text(unit)
+            output = Path(work) / f"{name}.so"
+            command = [gxx, *flags, str(source), "-o", str(output), *link]
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode:
+                raise DeviceError(f"g++ cannot build {name} for the emulator:\n{result.stderr.strip()}")
+            # Another process may build the same file: whoever renames last wins, and both are whole.
+            os.replace(output, library)
+    except OSError as error:
+        raise DeviceError(
+            f"the emulator cannot write its cache {folder} ({error.strerror}); set GPUNN_CACHE to a folder it may write"
+        ) from None
+    return library
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _compiler_version(gxx: str) -> str:
+    return subprocess.run([gxx, "--version"], capture_output=True, text=True, check=False).stdout
+
+
+@cache
+def _processor() -> str:
+    """The instructions this processor knows: a cache on a shared disk may meet several."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line for line in lines if line.startswith("flags")), "")

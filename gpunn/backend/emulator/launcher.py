@@ -1,0 +1,193 @@
+"""Runs checked launches on the CPU, through libraries that g++ built."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+
+from gpunn.backend.cuda.arguments import BoundArgument, rows_of
+from gpunn.backend.cuda.launch import CheckedLaunch
+from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.emulator.build import KernelLibrary, build_kernels
+from gpunn.errors import DeviceError
+
+ScheduleName = Literal["forward", "reverse", "random"]
+
+_SCHEDULES: dict[ScheduleName, int] = {"forward": 0, "reverse": 1, "random": 2}
+_REPORT_BYTES = 1 << 16
+_CODE_ADDRESS = re.compile(r"<\+(0x[0-9a-f]+)>")
+
+
+@dataclass(frozen=True)
+class EmulatorSettings:
+    """How the emulator runs kernels.
+
+    Attributes:
+        check: use the check build, which finds races, wild accesses and the like, some 20 times slower.
+        schedule: the order in which the threads of a block run between two barriers; right kernels do not mind.
+        seed: of the random schedule.
+        workers: OS threads that share the blocks of a grid; every core of the process by default.
+    """
+
+    check: bool = False
+    schedule: ScheduleName = "forward"
+    seed: int = 0
+    workers: int | None = None
+
+
+class _Buffer(ctypes.Structure):
+    """emulator::Buffer of runtime/interface.h."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("address", ctypes.c_uint64),
+        ("bytes", ctypes.c_uint64),
+        ("row_bytes", ctypes.c_uint64),
+        ("pitch_bytes", ctypes.c_uint64),
+        ("element_bytes", ctypes.c_uint32),
+        ("writable", ctypes.c_uint32),
+        ("output", ctypes.c_uint32),
+    )
+
+
+class _LaunchRequest(ctypes.Structure):
+    """emulator::LaunchRequest of runtime/interface.h."""
+
+    _fields_ = (
+        ("kernel", ctypes.c_void_p),
+        ("shared_memory_anchor", ctypes.c_void_p),
+        ("arguments", ctypes.POINTER(ctypes.c_void_p)),
+        ("grid", ctypes.c_uint32 * 3),
+        ("block", ctypes.c_uint32 * 3),
+        ("dynamic_shared_bytes", ctypes.c_uint64),
+        ("seed", ctypes.c_uint64),
+        ("schedule", ctypes.c_uint32),
+        ("check", ctypes.c_uint32),
+        ("buffer_count", ctypes.c_uint64),
+        ("buffers", ctypes.POINTER(_Buffer)),
+        ("report", ctypes.c_char_p),
+        ("report_capacity", ctypes.c_uint64),
+    )
+
+
+class EmulatorExecutor:
+    """An executor of CudaDevice whose GPU is a process of threads and fibers."""
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        self._settings = settings
+        self._workers = settings.workers or len(os.sched_getaffinity(0))
+        self._libraries: dict[KernelSource, _LoadedLibrary] = {}
+        self._runtime: ctypes.CDLL | None = None
+        self._machine: ctypes.c_void_p | None = None
+        self._lock = Lock()
+
+    def execute(self, launch: CheckedLaunch) -> None:
+        """Run a kernel to its end.
+
+        Raises:
+            DeviceError: when it cannot be built, or the emulator finds a fault in it; the text names file and line.
+        """
+        with self._lock:
+            library = self._library(launch.source)
+            report = self._run(library, launch)
+        if report is not None:
+            raise DeviceError(f"kernel {launch.signature.name}: the emulator found\n{library.with_lines(report)}")
+
+    def close(self) -> None:
+        """Unmap the stacks."""
+        if self._runtime is not None:
+            self._runtime.emulator_close(self._machine)
+            self._runtime = self._machine = None
+
+    def _library(self, source: KernelSource) -> _LoadedLibrary:
+        if source not in self._libraries:
+            built = build_kernels(source, self._settings.check)
+            if self._runtime is None:
+                self._runtime = ctypes.CDLL(str(built.runtime))
+                self._runtime.emulator_open.restype = ctypes.c_void_p
+                self._machine = ctypes.c_void_p(self._runtime.emulator_open(self._workers))
+            self._libraries[source] = _LoadedLibrary(built)
+        return self._libraries[source]
+
+    def _run(self, library: _LoadedLibrary, launch: CheckedLaunch) -> str | None:
+        """The report of what was found; None when all is well."""
+        values = [_c_value(argument) for argument in launch.arguments]
+        pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
+        buffers = [_buffer(a) for a in launch.arguments if a.parameter.is_pointer and a.value is not None]
+        report = ctypes.create_string_buffer(_REPORT_BYTES)
+        request = _LaunchRequest(
+            kernel=library.address(f"emulated_{launch.signature.name}"),
+            shared_memory_anchor=library.address("emulator_shared_memory_anchor"),
+            arguments=pointers,
+            grid=launch.grid.blocks,
+            block=launch.grid.threads,
+            dynamic_shared_bytes=launch.grid.dynamic_shared_bytes,
+            seed=self._settings.seed,
+            schedule=_SCHEDULES[self._settings.schedule],
+            check=self._settings.check,
+            buffer_count=len(buffers),
+            buffers=(_Buffer * len(buffers))(*buffers),
+            report=ctypes.cast(report, ctypes.c_char_p),
+            report_capacity=_REPORT_BYTES,
+        )
+        assert self._runtime is not None
+        found = self._runtime.emulator_launch(self._machine, ctypes.byref(request))
+        return report.value.decode() if found else None
+
+
+class _LoadedLibrary:
+    def __init__(self, library: KernelLibrary) -> None:
+        self._path: Path = library.path
+        self._library = ctypes.CDLL(str(library.path))
+
+    def address(self, function: str) -> int:
+        return ctypes.cast(getattr(self._library, function), ctypes.c_void_p).value or 0
+
+    def with_lines(self, report: str) -> str:
+        """The report with file and line for every code address."""
+        addresses = sorted(set(_CODE_ADDRESS.findall(report)))
+        if not addresses:
+            return report
+        try:
+            command = ["addr2line", "-s", "-e", str(self._path), *addresses]
+            lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        except (OSError, subprocess.CalledProcessError):
+            return report
+        places = {address: line.split(" ")[0] for address, line in zip(addresses, lines, strict=True)}
+        return _CODE_ADDRESS.sub(lambda match: places[match[1]], report)
+
+
+def _c_value(argument: BoundArgument) -> Any:
+    """The argument as the kernel wants to find it in memory."""
+    value = argument.value
+    if argument.parameter.is_pointer:
+        return ctypes.c_void_p(None if value is None else value.ctypes.data)
+    assert isinstance(value, np.generic)
+    return (ctypes.c_char * value.itemsize).from_buffer_copy(value.tobytes())
+
+
+def _buffer(argument: BoundArgument) -> _Buffer:
+    array, parameter = argument.value, argument.parameter
+    rows = rows_of(array)
+    assert rows is not None
+    itemsize = array.dtype.itemsize
+    row_bytes = rows.length * itemsize
+    pitch_bytes = rows.pitch * itemsize
+    return _Buffer(
+        name=parameter.name.encode(),
+        address=array.ctypes.data,
+        bytes=(rows.count - 1) * pitch_bytes + row_bytes,
+        row_bytes=max(1, row_bytes),
+        pitch_bytes=max(1, pitch_bytes),
+        element_bytes=itemsize,
+        writable=parameter.is_written,
+        output=parameter.is_output,
+    )

@@ -1,0 +1,61 @@
+"""The emulator's device memory: NumPy arrays of this process."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.contract import Array, DType, Memory
+from gpunn.backend.cuda.memory import ALIGNMENT
+from gpunn.errors import MemoryExhaustedError
+from gpunn.geometry import Shape
+
+
+class HostMemory:
+    """Memory that the emulated kernels reach directly."""
+
+    array_type = "numpy.ndarray"
+
+    def allocate(self, size: int) -> Memory:
+        """`size` bytes, zero, aligned as a GPU's memory would be."""
+        try:
+            memory = np.zeros(size + ALIGNMENT, np.uint8)
+        except MemoryError:
+            raise MemoryExhaustedError(
+                f"the emulator has no {size / 2**30:.1f} GiB left for this program; use a smaller batch"
+            ) from None
+        start = -memory.ctypes.data % ALIGNMENT
+        return memory[start : start + size]
+
+    def view(self, memory: Memory, offset: int, shape: Shape, dtype: DType) -> Array:
+        """An array of that shape, row by row, `offset` bytes into the memory."""
+        return memory[offset : offset + prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+
+    def owns(self, value: Any) -> bool:
+        """Every NumPy array lies in memory that the emulator reaches."""
+        return isinstance(value, np.ndarray)
+
+    def is_writable(self, array: Array) -> bool:
+        """Whether NumPy allows it."""
+        return bool(array.flags.writeable)
+
+    def address(self, array: Array) -> int:
+        """Where its first element lies."""
+        return int(array.ctypes.data)
+
+    def copy(self, y: Array, x: Array) -> None:
+        """y = x; y may be x."""
+        np.copyto(y, x)
+
+    def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
+        """Copy values in."""
+        np.copyto(array, host)
+
+    def download(self, array: Array) -> np.ndarray[Any, Any]:
+        """A contiguous copy."""
+        return np.array(array, order="C")
+
+    def synchronize(self) -> None:
+        """Nothing to wait for: a launch returns when it has ended."""

@@ -1,0 +1,22 @@
+"""How the parts of the emulator become a device."""
+
+from __future__ import annotations
+
+from gpunn.backend.cpu.device import open_cpu
+from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.emulator.borrowed import borrowed_primitives
+from gpunn.backend.emulator.build import compiler
+from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
+from gpunn.backend.emulator.memory import HostMemory
+
+
+def open_with(settings: EmulatorSettings) -> CudaDevice:
+    """A handle of the emulator with settings of one's own.
+
+    Raises:
+        DeviceError: when g++ is missing, or the machine is not Linux on x86-64.
+    """
+    compiler()
+    lender = open_cpu()
+    executor = EmulatorExecutor(settings)
+    return CudaDevice("emulator", HostMemory(), executor, borrowed_primitives(lender), lender)

@@ -1,0 +1,100 @@
+// One block of CUDA threads: its fibers, the order in which they run, and its barriers.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "fiber.h"
+#include "findings.h"
+#include "global_memory.h"
+#include "interface.h"
+#include "library.h"
+#include "shared_memory.h"
+
+namespace emulator {
+
+constexpr int WARP_LANES = 32;
+
+const char* name_of(WarpOperation operation);
+
+enum class State : uint8_t { not_started, ready, at_block_barrier, at_warp_operation, finished };
+
+struct Thread {
+  ThreadIdentity identity;
+  State state;
+  char* stack;
+  void* stack_pointer;
+  Location waits_at;
+  const WarpRequest* warp_request;
+};
+
+// Lanes as bits. `phase` counts the calls of __syncwarp by the whole warp.
+struct Warp {
+  unsigned present, waiting, finished;
+  uint32_t phase;
+};
+
+// What all blocks of a launch share.
+struct Launch {
+  const LaunchRequest& request;
+  GlobalMemory& global_memory;
+  Findings& findings;
+  std::atomic<bool>& stopped;
+};
+
+class Block {
+ public:
+  Block(const Launch& launch, StackPool& stacks);
+
+  // The block that runs on this OS thread; null outside a kernel.
+  static Block* running();
+
+  void run(uint64_t number);
+
+  // Called from inside the kernel's threads.
+  int barrier(Vote vote, int predicate, Location where);
+  void warp_operation(const WarpRequest& request);
+  void check_access(uintptr_t address, size_t bytes, bool write, uintptr_t code_address);
+  void check_atomic(uintptr_t address, size_t bytes, Location where);
+  unsigned char* dynamic_shared_memory() const { return shared_memory_.dynamic(); }
+  std::string current_thread_name() const;
+  Findings& findings() const { return launch_.findings; }
+  bool checks() const { return launch_.request.check != 0; }
+  // Ends the whole launch: what the thread was about to do would harm the process, or can never end.
+  [[noreturn]] void stop();
+  uintptr_t offset_in_library(uintptr_t code_address) const { return code_address - library_.base; }
+
+ private:
+  static void thread_main();
+  void begin(uint64_t number);
+  bool resume_ready_threads();
+  void resume(int thread);
+  void wait(State state, Location where);
+  void finish_thread();
+  void release_barrier();
+  void report_deadlock() const;
+  void check(const Access& access);
+  bool on_any_stack(uintptr_t address) const;
+  void perform(unsigned lanes, int first_thread);
+
+  Launch launch_;
+  Library library_;
+  SharedMemory shared_memory_;
+  StackPool& stacks_;
+  std::vector<Thread> threads_;
+  std::vector<Warp> warps_;
+  std::vector<int> order_;
+  std::mt19937_64 random_;
+  void* scheduler_stack_pointer_ = nullptr;
+  uint64_t number_ = 0;
+  int current_ = 0;
+  int unfinished_ = 0;
+  int arrived_ = 0;
+  int vote_result_ = 0;    // of the barrier that fills
+  int released_vote_ = 0;  // of the last one that opened: threads read it when they run again
+  Location barrier_location_{};
+  uint32_t phase_ = 0;
+};
+
+}  // namespace emulator

@@ -1,0 +1,105 @@
+// What a kernel's library, the runtime and Python say to each other: plain structures and C functions.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+struct uint3 {
+  unsigned x, y, z;
+};
+
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+
+namespace emulator {
+
+struct Machine;
+
+// Which CUDA thread runs: what threadIdx, blockIdx, blockDim and gridDim read.
+struct ThreadIdentity {
+  uint3 thread, block;
+  dim3 block_size, grid_size;
+};
+
+// A line of a kernel. As a default argument, here() is the line of the call.
+struct Location {
+  const char* file;
+  int line;
+  static constexpr Location here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
+// What __syncthreads and its variants make of the predicates of all threads.
+enum class Vote : int { none, any, all, count };
+
+enum class WarpOperation : int { synchronize, shuffle, shuffle_up, shuffle_down, shuffle_xor, ballot };
+
+// One lane's part in a warp operation; the memory behind the pointers lives on that lane's stack while it waits.
+struct WarpRequest {
+  WarpOperation operation;
+  unsigned mask;
+  const void* input;
+  void* output;
+  size_t bytes;   // of input and of output
+  int parameter;  // shuffles: the source lane, or the distance to it
+  int width;      // shuffles: lanes of a segment
+  Location where;
+};
+
+enum class AtomicOperation : int { add, add_floating, maximum_signed, exchange, compare_exchange };
+
+// One array argument of a launch. Rows of `row_bytes` start every `pitch_bytes`: a slice of the channels of a wider
+// array has gaps, which do not belong to it. Mirrored in launcher.py.
+struct Buffer {
+  const char* name;
+  uint64_t address;
+  uint64_t bytes;  // from the first byte of the first row to the last byte of the last
+  uint64_t row_bytes;
+  uint64_t pitch_bytes;
+  uint32_t element_bytes;
+  uint32_t writable;
+  uint32_t output;  // every element is written exactly once
+};
+
+enum class Schedule : uint32_t { forward, reverse, random };
+
+// Everything about one launch. Mirrored in launcher.py.
+struct LaunchRequest {
+  void (*kernel)(void** arguments);
+  char* (*shared_memory_anchor)();
+  void** arguments;
+  uint32_t grid[3];
+  uint32_t block[3];
+  uint64_t dynamic_shared_bytes;
+  uint64_t seed;
+  Schedule schedule;
+  uint32_t check;
+  uint64_t buffer_count;
+  const Buffer* buffers;
+  char* report;
+  uint64_t report_capacity;
+};
+
+}  // namespace emulator
+
+extern "C" {
+// Called by Python. A machine runs one launch at a time.
+emulator::Machine* emulator_open(unsigned workers);
+void emulator_close(emulator::Machine* machine);
+// Runs the grid and returns the number of different findings, whose text goes to request->report.
+int emulator_launch(emulator::Machine* machine, const emulator::LaunchRequest* request);
+
+// Called by kernels, through the functions of cuda_host.h.
+// initial-exec: one load instead of a function call each time a kernel reads threadIdx.
+extern __thread const emulator::ThreadIdentity* emulator_current_thread __attribute__((tls_model("initial-exec")));
+int emulator_block_barrier(emulator::Vote vote, int predicate, emulator::Location where);
+void emulator_warp_operation(const emulator::WarpRequest* request);
+unsigned char* emulator_dynamic_shared_memory();
+uint32_t emulator_atomic_32(emulator::AtomicOperation operation, void* target, uint32_t value, uint32_t compare,
+                            emulator::Location where);
+uint64_t emulator_atomic_64(emulator::AtomicOperation operation, void* target, uint64_t value, uint64_t compare,
+                            emulator::Location where);
+void emulator_assertion_failed(const char* condition, emulator::Location where);
+}

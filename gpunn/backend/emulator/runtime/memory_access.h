@@ -1,0 +1,28 @@
+// One access of a CUDA thread to memory, as the checks see it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "findings.h"
+
+namespace emulator {
+
+struct Access {
+  uintptr_t address;
+  size_t bytes;
+  bool write;
+  bool atomic;
+  int thread;              // number in its block
+  uint64_t block;          // number in the grid
+  uintptr_t code_address;  // of the instruction, counted from the library's base; 0 when the line is known
+  Location where;
+
+  const char* verb() const { return write ? "write" : "read"; }
+  Place place() const { return code_address ? Place(code_address) : Place(where); }
+  bool aligned() const {
+    const bool has_alignment = (bytes & (bytes - 1)) == 0;
+    return !has_alignment || address % bytes == 0;
+  }
+};
+
+}  // namespace emulator
