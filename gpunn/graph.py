@@ -50,6 +50,13 @@ def describe_shape(shape: Shape) -> str:
     return "x".join(str(extent) for extent in shape)
 
 
+def origin(node: Node) -> Node:
+    """The node whose numbers arrive here unchanged: what a person would look at when a shape is wrong."""
+    while node.layer.transparent and len(node.inputs) == 1:
+        node = node.inputs[0]
+    return node
+
+
 def topological_order(outputs: Iterable[Node]) -> tuple[Node, ...]:
     """Every node that the outputs need, each after its inputs."""
     order: dict[Node, None] = {}

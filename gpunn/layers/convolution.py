@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpunn.backend.attributes import LINEAR
-from gpunn.errors import UsageError
+from gpunn.errors import ShapeError
 from gpunn.geometry import Conv2dGeometry, PaddingRule, ReceptiveField, Shape, pair, resolve_padding
 from gpunn.graph import Node
 from gpunn.initializers import HeNormal, Initializer, Zeros
@@ -46,7 +46,7 @@ class _Windowed(Layer):
         """All sizes, for a batch of images of that shape."""
         H, W, C = image
         if self.channels is not None and self.channels != C:
-            raise UsageError(f"expects {self.channels} channels, got {C}")
+            raise ShapeError(f"expects {self.channels} channels, got {C}")
         sides = resolve_padding(self.padding, pair((H, W)), self.size, self.stride, self.dilation)
         return Conv2dGeometry(batch, H, W, C, self.filters, *self.size, self.stride, sides, self.dilation, self.groups)
 
@@ -144,7 +144,7 @@ class LocallyConnected2d(_Windowed):
     def geometry(self, batch: int, image: Shape) -> Conv2dGeometry:
         """All sizes; groups are refused."""
         if self.groups != 1:
-            raise UsageError(f"has {self.groups} groups; a locally connected layer takes 1")
+            raise ShapeError(f"has {self.groups} groups; a locally connected layer takes 1")
         return super().geometry(batch, image)
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:

@@ -23,6 +23,7 @@ class Dropout(Layer):
     """
 
     kind = "dropout"
+    transparent = True
 
     def __init__(
         self, p: float = 0.5, mode: Literal["inverted", "classic"] = "inverted", name: str | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gpunn.errors import ShapeError, UsageError
 from gpunn.geometry import ReceptiveField, Shape
-from gpunn.graph import Node, describe_shape
+from gpunn.graph import Node, describe_shape, origin
 from gpunn.initializers import Initializer
 from gpunn.layers.emitter import Emitter
 
@@ -43,11 +44,13 @@ class Layer(ABC):
 
     Attributes:
         kind: the stem of automatic names and the type that a summary prints.
+        transparent: whether errors about what follows name the node before this one.
         learning_rate_factor: multiplies the learning rate of this layer's parameters.
         trainable: False freezes this layer's parameters.
     """
 
     kind: str
+    transparent: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
@@ -68,19 +71,27 @@ class Layer(ABC):
         try:
             shape = self.output_shape([node.shape for node in inputs])
         except UsageError as error:
-            sources = ", ".join(f"'{node.name}' ({describe_shape(node.shape)})" for node in inputs)
-            advice = self.advice(inputs)
-            raise ShapeError(
-                f"{self.kind} '{self.name}' {error}, from {sources}{'; ' + advice if advice else ''}"
-            ) from None
+            raise ShapeError(self._complaint(error, inputs)) from None
         return Node(self, inputs, shape, self.name, names)
+
+    def _complaint(self, error: UsageError, inputs: Sequence[Node]) -> str:
+        nodes = [origin(inputs[0])] if len(inputs) == 1 else inputs
+        sources = " and ".join(f"'{node.name}' ({describe_shape(node.shape)})" for node in nodes)
+        if not isinstance(error, ShapeError):
+            problem = str(error).removeprefix("convolution: ").removeprefix("pooling: ")
+            return f"{self.kind} '{self.name}' on {sources}: {problem}"
+        problem, *remedies = str(error).split("; ", 1)
+        advice = [self.advice(inputs)] if self.advice(inputs) else []
+        return "; ".join([f"{self.kind} '{self.name}' {problem} from {sources}", *remedies, *advice])
 
     @abstractmethod
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """The shape of one output image.
 
         Raises:
-            UsageError: when the inputs do not fit: a clause that follows the layer's name.
+            ShapeError: when the inputs do not fit: a clause that follows the layer's name, and after a semicolon
+                what would help.
+            UsageError: when sizes are impossible: a sentence.
         """
 
     def advice(self, inputs: Sequence[Node]) -> str:
@@ -116,12 +127,12 @@ def require_image(inputs: Sequence[Shape]) -> Shape:
     """The one input, rows, columns and channels.
 
     Raises:
-        UsageError: when it is a vector.
+        ShapeError: when it is a vector.
     """
     if len(inputs) != 1:
-        raise UsageError(f"takes one input, got {len(inputs)}")
+        raise ShapeError(f"takes one input, got {len(inputs)}")
     if len(inputs[0]) != 3:
-        raise UsageError(f"expects an image (rows x columns x channels), got {describe_shape(inputs[0])}")
+        raise ShapeError(f"expects an image (rows x columns x channels), got {describe_shape(inputs[0])}")
     return inputs[0]
 
 
@@ -129,8 +140,8 @@ def require_one(inputs: Sequence[Shape]) -> Shape:
     """The one input, of any shape.
 
     Raises:
-        UsageError: when there are more.
+        ShapeError: when there are more.
     """
     if len(inputs) != 1:
-        raise UsageError(f"takes one input, got {len(inputs)}")
+        raise ShapeError(f"takes one input, got {len(inputs)}")
     return inputs[0]

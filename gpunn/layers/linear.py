@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpunn.backend.attributes import LINEAR
-from gpunn.errors import UsageError
+from gpunn.errors import ShapeError, UsageError
 from gpunn.geometry import Shape
 from gpunn.graph import Node, describe_shape, image_size_that_fits
 from gpunn.initializers import HeNormal, Initializer, Zeros
@@ -47,9 +47,9 @@ class Linear(Layer):
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         shape = require_one(inputs)
         if len(shape) != 1:
-            raise UsageError(f"expects a vector, got {describe_shape(shape)}: put a Flatten() before it")
+            raise ShapeError(f"expects a vector, got {describe_shape(shape)}; put a Flatten() before it")
         if self.inputs is not None and shape != (self.inputs,):
-            raise UsageError(f"expects {self.inputs} inputs, got {shape[0]}")
+            raise ShapeError(f"expects {self.inputs} inputs, got {shape[0]}")
         return (self.outputs,)
 
     def advice(self, inputs: Sequence[Node]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from gpunn.errors import UsageError
+from gpunn.errors import ShapeError
 from gpunn.geometry import Shape
 from gpunn.graph import describe_shape
 from gpunn.layers.emitter import Emitter
@@ -16,6 +16,7 @@ class Flatten(Layer):
     """An image as a vector, in the order row, column, channel."""
 
     kind = "flatten"
+    transparent = True
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         return (prod(require_one(inputs)),)
@@ -44,7 +45,7 @@ class Add(Layer):
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         if any(shape != inputs[0] for shape in inputs):
-            raise UsageError(f"expects equal shapes, got {' and '.join(map(describe_shape, inputs))}")
+            raise ShapeError(f"expects equal shapes, got {' and '.join(map(describe_shape, inputs))}")
         return inputs[0]
 
     def forward(self, emit: Emitter) -> None:
@@ -69,7 +70,7 @@ class Concatenate(Layer):
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         if any(shape[:-1] != inputs[0][:-1] for shape in inputs):
-            raise UsageError(f"expects equal rows and columns, got {' and '.join(map(describe_shape, inputs))}")
+            raise ShapeError(f"expects equal rows and columns, got {' and '.join(map(describe_shape, inputs))}")
         return (*inputs[0][:-1], sum(shape[-1] for shape in inputs))
 
     def forward(self, emit: Emitter) -> None:

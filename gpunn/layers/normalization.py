@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpunn.backend.attributes import LINEAR, LocalResponse, Normalization
-from gpunn.errors import UsageError
+from gpunn.errors import ShapeError
 from gpunn.geometry import Shape
 from gpunn.initializers import Constant, Zeros
 from gpunn.layers.emitter import Emitter, Target
@@ -105,7 +105,7 @@ class GroupNorm(Layer):
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         shape = require_one(inputs)
         if self.groups < 1 or shape[-1] % self.groups:
-            raise UsageError(f"has {self.groups} groups, which do not divide {shape[-1]} channels")
+            raise ShapeError(f"has {self.groups} groups, which do not divide {shape[-1]} channels")
         return shape
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gpunn.errors import UsageError
+from gpunn.errors import ShapeError
 from gpunn.geometry import Shape
 from gpunn.graph import describe_shape
 from gpunn.layers.emitter import Emitter
@@ -19,7 +19,7 @@ class Softmax(Layer):
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         shape = require_one(inputs)
         if len(shape) != 1:
-            raise UsageError(f"expects a vector, got {describe_shape(shape)}: put a Flatten() before it")
+            raise ShapeError(f"expects a vector, got {describe_shape(shape)}; put a Flatten() before it")
         return shape
 
     def forward(self, emit: Emitter) -> None:
