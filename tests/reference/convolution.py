@@ -1,4 +1,4 @@
-"""Convolution as plain float64 loops over output pixels, filters and taps."""
+"""Convolution as plain float64 loops over output pixels, taps and groups."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ def taps(geometry: Conv2dGeometry) -> Iterator[tuple[int, int, int, int, int, in
                         yield p, q, r, s, h, w
 
 
-def channels_of(filter_index: int, geometry: Conv2dGeometry) -> slice:
-    """The input channels that a filter reads."""
-    channels = geometry.C // geometry.groups
-    group = filter_index // (geometry.K // geometry.groups)
-    return slice(group * channels, (group + 1) * channels)
+def group_slices(geometry: Conv2dGeometry) -> list[tuple[slice, slice]]:
+    """The input channels of each group, and its filters."""
+    C, K = geometry.C // geometry.groups, geometry.K // geometry.groups
+    return [(slice(g * C, (g + 1) * C), slice(g * K, (g + 1) * K)) for g in range(geometry.groups)]
 
 
 def forward(x: Host, w: Host, bias: Host | None, geometry: Conv2dGeometry) -> Host:
@@ -38,8 +37,8 @@ def forward(x: Host, w: Host, bias: Host | None, geometry: Conv2dGeometry) -> Ho
         y += bias.astype(np.float64)
     x, w = x.astype(np.float64), w.astype(np.float64)
     for p, q, r, s, row, column in taps(geometry):
-        for k in range(geometry.K):
-            y[:, p, q, k] += x[:, row, column, channels_of(k, geometry)] @ w[r, s, :, k]
+        for channels, filters in group_slices(geometry):
+            y[:, p, q, filters] += x[:, row, column, channels] @ w[r, s, :, filters]
     return y
 
 
@@ -48,8 +47,8 @@ def backward_data(gy: Host, w: Host, geometry: Conv2dGeometry) -> Host:
     gx = np.zeros(geometry.input_shape)
     gy, w = gy.astype(np.float64), w.astype(np.float64)
     for p, q, r, s, row, column in taps(geometry):
-        for k in range(geometry.K):
-            gx[:, row, column, channels_of(k, geometry)] += np.outer(gy[:, p, q, k], w[r, s, :, k])
+        for channels, filters in group_slices(geometry):
+            gx[:, row, column, channels] += gy[:, p, q, filters] @ w[r, s, :, filters].T
     return gx
 
 
@@ -58,6 +57,6 @@ def backward_filter(x: Host, gy: Host, geometry: Conv2dGeometry) -> Host:
     gw = np.zeros(geometry.filter_shape)
     x, gy = x.astype(np.float64), gy.astype(np.float64)
     for p, q, r, s, row, column in taps(geometry):
-        for k in range(geometry.K):
-            gw[r, s, :, k] += gy[:, p, q, k] @ x[:, row, column, channels_of(k, geometry)]
+        for channels, filters in group_slices(geometry):
+            gw[r, s, :, filters] += x[:, row, column, channels].T @ gy[:, p, q, filters]
     return gw
