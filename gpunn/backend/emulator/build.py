@@ -36,7 +36,7 @@ _FAST_FLAGS = ("-O3", "-fno-math-errno")
 # Loads and stores become calls into the runtime. Little optimisation: each must keep the line it came from.
 _CHECK_FLAGS = (
     "-O1",
-    "-g",
+    "-gdwarf-4",
     "-fno-tree-sra",
     "-fsanitize=thread",
     "-fsanitize=bounds-strict",

@@ -172,18 +172,21 @@ std::string Block::current_thread_name() const {
 void Block::report_deadlock() const {
   std::map<std::string, int> waiting;
   Location first{};
+  std::string kind;
   for (const Thread& thread : threads_) {
     if (thread.state == State::finished) continue;
-    const char* operation = thread.state == State::at_block_barrier
-                                ? "__syncthreads"
-                                : name_of(thread.warp_request->operation);
-    if (!first.file) first = thread.waits_at;
+    const bool at_barrier = thread.state == State::at_block_barrier;
+    const char* operation = at_barrier ? "__syncthreads" : name_of(thread.warp_request->operation);
+    if (kind.empty()) {
+      first = thread.waits_at;
+      kind = format("not all %s reach %s", at_barrier ? "threads" : "lanes", operation);
+    }
     waiting[std::string(operation) + " at " + Place(thread.waits_at).text()]++;
   }
   std::string detail = format("block %zu: ", static_cast<size_t>(number_));
   for (const auto& [where, count] : waiting) detail += format("%d threads wait in %s; ", count, where.c_str());
   detail += format("%zu have left the kernel", threads_.size() - static_cast<size_t>(unfinished_));
-  findings().add("not all threads reach the barrier", Place(first), detail);
+  findings().add(kind, Place(first), detail);
 }
 
 }  // namespace emulator

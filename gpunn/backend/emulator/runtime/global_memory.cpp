@@ -125,16 +125,20 @@ void GlobalMemory::check_outputs(Findings& findings) const {
 }
 
 std::string GlobalMemory::nearest(uintptr_t address) const {
+  std::string text = "near no array of the launch";
+  uintptr_t smallest = NEAR;
   for (const Array& array : arrays_) {
     const Buffer& buffer = array.buffer;
     const uintptr_t end = buffer.address + buffer.bytes;
-    if (address >= end && address - end < NEAR)
-      return format("%zu bytes past the end of '%s'", static_cast<size_t>(address - end), buffer.name);
-    if (address < buffer.address && buffer.address - address < NEAR)
-      return format("%zu bytes before '%s'", static_cast<size_t>(buffer.address - address), buffer.name);
-    if (address < end) return format("between the rows of '%s'", buffer.name);
+    const bool is_past = address >= end, is_before = address < buffer.address;
+    if (!is_past && !is_before) return format("between the rows of '%s'", buffer.name);
+    const uintptr_t distance = is_past ? address - end : buffer.address - address;
+    if (distance >= smallest) continue;
+    smallest = distance;
+    text = format("%zu bytes %s '%s'", static_cast<size_t>(distance), is_past ? "past the end of" : "before",
+                  buffer.name);
   }
-  return "near no array of the launch";
+  return text;
 }
 
 }  // namespace emulator

@@ -7,6 +7,14 @@
 
 namespace emulator {
 
+// Where an access came from, in the few bytes that a record can spare.
+struct Origin {
+  uint32_t code_address;
+  int line;
+
+  std::string text() const { return code_address ? Place(code_address).text() : format("line %d", line); }
+};
+
 struct Access {
   uintptr_t address;
   size_t bytes;
@@ -18,6 +26,7 @@ struct Access {
   Location where;
 
   const char* verb() const { return write ? "write" : "read"; }
+  Origin origin() const { return {static_cast<uint32_t>(code_address), where.line}; }
   Place place() const { return code_address ? Place(code_address) : Place(where); }
   bool aligned() const {
     const bool has_alignment = (bytes & (bytes - 1)) == 0;

@@ -44,7 +44,7 @@ bool SharedMemory::unordered_write(const ByteRecord& record, const Access& acces
 
 SharedMemory::Conflict SharedMemory::record_read(ByteRecord& record, const Access& access, const Phase& phase) {
   Conflict conflict;
-  if (unordered_write(record, access, phase)) conflict = {"read after write", record.writer};
+  if (unordered_write(record, access, phase)) conflict = {"read after write", record.writer, record.write_origin};
   if (record.read_phase != phase.block) {
     record.read_by_other_lanes = record.read_by_other_warps = false;
   } else if (!same_warp(record.reader, access.thread)) {
@@ -57,22 +57,24 @@ SharedMemory::Conflict SharedMemory::record_read(ByteRecord& record, const Acces
   record.read_phase = phase.block;
   record.read_warp_phase = phase.warp;
   record.reader = static_cast<uint16_t>(access.thread);
+  record.read_origin = access.origin();
   return conflict;
 }
 
 SharedMemory::Conflict SharedMemory::record_write(ByteRecord& record, const Access& access, const Phase& phase) {
   Conflict conflict;
   if (unordered_write(record, access, phase)) {
-    conflict = {"write after write", record.writer};
+    conflict = {"write after write", record.writer, record.write_origin};
   } else if (record.read_phase == phase.block) {
     const bool by_other_warp = record.read_by_other_warps || !same_warp(record.reader, access.thread);
     const bool by_other_lane = record.read_warp_phase == phase.warp &&
                                (record.read_by_other_lanes || record.reader != access.thread);
-    if (by_other_warp || by_other_lane) conflict = {"write after read", record.reader};
+    if (by_other_warp || by_other_lane) conflict = {"write after read", record.reader, record.read_origin};
   }
   record.write_phase = phase.block;
   record.write_warp_phase = phase.warp;
   record.writer = static_cast<uint16_t>(access.thread);
+  record.write_origin = access.origin();
   record.written = true;
   record.written_atomically = access.atomic;
   return conflict;
@@ -109,8 +111,10 @@ bool SharedMemory::check(const Access& access, const Phase& phase, Findings& fin
   if (first.kind) {
     const bool one_warp = same_warp(first.other_thread, access.thread);
     findings.add(format("race in shared memory, %s", first.kind), access.place(),
-                 format("threads %d and %d%s with no %s between", first.other_thread, access.thread,
-                        one_warp ? " of one warp" : "", one_warp ? "__syncwarp" : "__syncthreads"));
+                 format("thread %d at %s and thread %d here, %s, with no %s between", first.other_thread,
+                        first.other_origin.text().c_str(), access.thread,
+                        one_warp ? "both of one warp" : "of different warps",
+                        one_warp ? "__syncwarp" : "__syncthreads"));
   }
   return true;
 }

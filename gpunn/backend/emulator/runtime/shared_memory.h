@@ -36,6 +36,7 @@ class SharedMemory {
   struct ByteRecord {
     uint32_t write_phase, write_warp_phase;
     uint32_t read_phase, read_warp_phase;
+    Origin write_origin, read_origin;
     uint16_t writer, reader;
     bool written, written_atomically, read_by_other_lanes, read_by_other_warps;
   };
@@ -47,6 +48,7 @@ class SharedMemory {
   struct Conflict {
     const char* kind = nullptr;
     int other_thread = 0;
+    Origin other_origin = {};
   };
 
   static bool lies_in(const Region& region, uintptr_t address);

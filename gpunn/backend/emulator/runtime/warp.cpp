@@ -49,8 +49,8 @@ void Block::warp_operation(const WarpRequest& request) {
   }
   const unsigned lanes = request.mask & warp.present;
   if (lanes & warp.finished) {
-    findings().add(format("%s waits for lanes that have left the kernel", name_of(request.operation)),
-                   Place(request.where), format("lanes %08x", lanes & warp.finished));
+    findings().add(format("not all lanes reach %s", name_of(request.operation)), Place(request.where),
+                   format("mask %08x, lanes %08x have left the kernel", request.mask, lanes & warp.finished));
     stop();
   }
   thread.warp_request = &request;
