@@ -296,6 +296,8 @@ class NodeEmitter:
 
     def required_parameter_gradient(self, name: str) -> Target:
         buffer = self._of_layer(name, "gradient")
+        if not self.training:
+            return Target(self.saved(f"unused {name} gradient", buffer.shape, buffer.dtype), False)
         again = buffer.name in self._emission.parameters_written
         self._emission.parameters_written.add(buffer.name)
         return Target(buffer, again or self._emission.specification.accumulate_gradients)

@@ -45,6 +45,16 @@ class FlatArray:
             self._device.upload(self.part(segment.name), values[segment.name])
 
 
+def state_bytes(network: Network, device: Device, precision: Precision, optimizer: Optimizer) -> int:
+    """What NetworkState will allocate for a network in training, controls left out."""
+    weights = place(Part(name, parameter.shape) for name, parameter, _ in network.parameters()).size
+    measured = place(Part(name, statistic.shape) for name, statistic in network.statistics()).size
+    arenas = 2 + len(optimizer.state)
+    return arenas * device.size_of((weights,), precision.master, "plain") + 2 * device.size_of(
+        (measured,), precision.accumulated, "plain"
+    )
+
+
 class NetworkState:
     """The arrays that all programs of one network on one device share.
 

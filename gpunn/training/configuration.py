@@ -5,15 +5,13 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gpunn.errors import UsageError
-from gpunn.models import Recipe
-
-OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]
-AugmentationName = Literal["none", "digits", "photographs"]
+from gpunn.models.recipe import AugmentationName, OptimizerName, Recipe
 
 
 class Configuration(BaseModel):
@@ -84,7 +82,7 @@ def configure(*sources: Mapping[str, Any], recipe: Recipe | None = None) -> Conf
     Raises:
         UsageError: for a setting that does not exist or a value that is not allowed; the text names it.
     """
-    merged: dict[str, Any] = recipe.settings() if recipe else {}
+    merged: dict[str, Any] = asdict(recipe) if recipe else {}
     for source in sources:
         merged.update(source)
     known = Configuration.model_fields

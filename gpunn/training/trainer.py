@@ -255,7 +255,7 @@ class Trainer:
         self._updates[-1][1].extend(batch.indices.tolist())
         self.learner.learn(batch, first=position * self.plan.batch_size, images=images)
         progress.batch += 1
-        rate = self.plan.schedule.learning_rate(progress.step, self.updates_per_epoch)
+        rate: float = self.plan.schedule.learning_rate(progress.step, self.updates_per_epoch)
         if progress.batch % self.plan.accumulate == 0 or progress.batch == self._training.steps_per_epoch:
             self.learner.update(rate)
             self._stop_if_diverged(batch)

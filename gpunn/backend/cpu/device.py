@@ -146,4 +146,4 @@ def open_cpu(threads: int | None = None) -> CpuDevice:
 
 def memory_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Images with their axes in the order of memory, H, W, N, C; vectors as they are."""
-    return cast("np.ndarray[Any, Any]", array.transpose(1, 2, 0, 3)) if array.ndim == 4 else array
+    return array.transpose(1, 2, 0, 3) if array.ndim == 4 else array

@@ -1,0 +1,77 @@
+"""All commands in one application, and what their errors look like: one readable line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from gpunn.cli.check_gradients import check_gradients
+from gpunn.cli.evaluate import evaluate
+from gpunn.cli.models import models
+from gpunn.cli.predict import predict
+from gpunn.cli.summary import summary
+from gpunn.cli.train import train
+from gpunn.errors import GpunnError, MemoryExhaustedError, UsageError
+from gpunn.training.trainer import TrainingInterrupted
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def application() -> typer.Typer:
+    """The commands."""
+    app = typer.Typer(
+        name="gpunn",
+        help="Train convolutional networks on hand-written CUDA kernels, with a NumPy backend beside them.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    for command in (train, evaluate, predict, summary, models, check_gradients):
+        app.command()(command)
+    app.callback()(_version)
+    return app
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+) -> None:
+    if version:
+        import gpunn
+
+        print(f"gpunn {gpunn.__version__}")
+        raise typer.Exit
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Execute one command line and give its exit status."""
+    try:
+        status = application()(args=list(arguments), prog_name="gpunn", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except TrainingInterrupted as interruption:
+        return interruption.exit_code
+    except GpunnError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except MemoryError:
+        return _fail("out of memory; use a smaller --batch-size", MemoryExhaustedError.exit_code)
+    except BrokenPipeError:
+        sys.stdout = None
+        return BROKEN_PIPE
+    except Exception as error:
+        # The parser's own errors know how to say what is wrong with an argument.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        text = message().strip()
+        return _fail(f"{text} Try --help." if text else "this command needs more; try --help.", UsageError.exit_code)
+
+
+def _fail(text: str, status: int) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return status

@@ -1,0 +1,45 @@
+"""gpunn evaluate."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from gpunn.cli.options import DeviceOption, JsonOption, RunArgument
+
+
+def evaluate(
+    run: RunArgument,
+    data: Annotated[
+        str | None, typer.Option(help="Other images than the run's validation half: a folder, an .npz file, or digits.")
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the best checkpoint of a run on its validation images, or on others.
+
+    Example:
+
+    gpunn evaluate runs/lenet-digits-20261121-101500 --json
+    """
+    from gpunn.training.evaluation import evaluate_run
+
+    result = evaluate_run(run, data, device)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "top1": result.top1_rate,
+                    "top5": result.top5_rate,
+                    "loss": result.mean_loss,
+                    "images": int(result.images),
+                }
+            )
+        )
+        return
+    print(
+        f"top-1 {result.top1_rate:.2%}  top-5 {result.top5_rate:.2%}  loss {result.mean_loss:.4f}  "
+        f"on {int(result.images):,} images"
+    )

@@ -1,0 +1,44 @@
+"""gpunn predict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpunn.cli.options import DeviceOption, JsonOption, RunArgument
+
+
+def predict(
+    run: RunArgument,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Name the most likely classes of image files.
+
+    Example:
+
+    gpunn predict runs/lenet-digits-20261121-101500 seven.png --top 3
+    """
+    from gpunn.training.evaluation import predict_images
+
+    found = predict_images(run, images, top, device)
+    if as_json:
+        print(
+            json.dumps(
+                [
+                    {
+                        "image": str(path),
+                        "predictions": [{"class": p.name, "probability": p.probability} for p in predictions],
+                    }
+                    for path, predictions in found
+                ]
+            )
+        )
+        return
+    for path, predictions in found:
+        print(f"{path}: " + "  ".join(f"{p.name} {p.probability:.1%}" for p in predictions))

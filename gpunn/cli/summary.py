@@ -1,0 +1,83 @@
+"""gpunn summary."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from gpunn.cli.options import ClassesOption, InputOption, JsonOption, ModelArgument, parse_shape
+
+
+def summary(
+    model: ModelArgument,
+    image: InputOption = None,
+    classes: ClassesOption = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time, for the memory of training.")] = 1,
+    plan: Annotated[bool, typer.Option("--plan", help="Print the training program with its buffers.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Describe a network layer by layer: shapes, parameters, FLOPs (two per multiply-add), receptive fields.
+
+    Example:
+
+    gpunn summary alexnet --batch 128 --plan
+    """
+    from gpunn.cli.table import table
+    from gpunn.graph import describe_shape
+    from gpunn.models import model as find_model
+    from gpunn.program.describe import describe_program
+    from gpunn.training.budget import training_budget
+
+    chosen = find_model(model)
+    shape = parse_shape(image) if image is not None else chosen.image
+    network = chosen.build(shape, classes or chosen.classes)
+    budget = training_budget(network, batch, chosen.recipe)
+    rows = network.summary()
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "model": chosen.name,
+                    "input": list(shape),
+                    "parameters": network.parameter_count,
+                    "flops": network.flops,
+                    "training_memory_bytes": budget.total,
+                    "layers": [
+                        {
+                            "name": row.name,
+                            "type": row.type,
+                            "output": list(row.output),
+                            "parameters": row.parameters,
+                            "flops": row.flops,
+                            "receptive_field": row.receptive_field,
+                        }
+                        for row in rows
+                    ],
+                }
+            )
+        )
+        return
+    cells = [
+        (
+            row.name,
+            row.type,
+            describe_shape(row.output),
+            f"{row.parameters:,}",
+            f"{row.flops:,}",
+            str(row.receptive_field or ""),
+        )
+        for row in rows
+    ]
+    print(f"{chosen.name} for images of {describe_shape(shape)}")
+    print(table(("layer", "type", "output", "parameters", "FLOPs", "field"), cells, numbers=(3, 4, 5)))
+    print(f"parameters {network.parameter_count:,}   FLOPs of one image {network.flops:,}")
+    print(
+        f"memory of training with batch {batch}: {budget.total / 2**20:,.1f} MiB "
+        f"({budget.program.memory.total / 2**20:,.1f} activations and scratch, {budget.state / 2**20:,.1f} weights, "
+        "gradients and optimiser)"
+    )
+    if plan:
+        print()
+        print(describe_program(budget.program))

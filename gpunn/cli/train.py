@@ -1,0 +1,74 @@
+"""gpunn train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gpunn.cli.options import DeviceOption
+
+
+def train(
+    context: typer.Context,
+    data: Annotated[str, typer.Option(help="digits, a folder of class folders, or an .npz file.")] = "digits",
+    model: Annotated[str, typer.Option(help="A name from gpunn models.")] = "lenet",
+    device: DeviceOption = "auto",
+    precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images in one pass through the network.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Passes whose gradients make one update.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, adam, adamw, rmsprop or adagrad.")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--lr", help="Learning rate before the schedule.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="constant, cosine, step:30:0.1, exponential:0.05, warmup:2,cosine ...")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and dropout.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without improvement that end the run.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/MODEL-DATA-TIME.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings; options go before them.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of config.toml.")
+    ] = None,
+    allow_changed_data: Annotated[
+        bool, typer.Option(help="With --resume: go on although the data set has changed.")
+    ] = False,
+) -> None:
+    """Train a network and write checkpoints, metrics and curves into a run folder.
+
+    What is not given comes from the model's recipe. Example:
+
+    gpunn train --data flowers/ --model vgg11-bn-cifar --epochs 30 --lr 0.05 --set label_smoothing=0.1
+    """
+    from gpunn.cli.training_session import start
+
+    options: dict[str, Any] = {
+        "data": data,
+        "model": model,
+        "device": device,
+        "precision": precision,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "seed": seed,
+        "patience": patience,
+    }
+    given = {name for name in options if _is_given(context, name)}
+    start(
+        {name: value for name, value in options.items() if name in given},
+        config=config,
+        assignments=settings or [],
+        out=out,
+        resume=resume,
+        allow_changed_data=allow_changed_data,
+    )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,41 @@
+"""A program as text: every call with its buffers, and where the buffers lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gpunn.program.call import Argument, Buffer
+from gpunn.program.program import ProgramPlan
+
+
+def describe_program(plan: ProgramPlan) -> str:
+    """A line per call, then a line per placed buffer with its life, offset and size."""
+    specification = plan.specification
+    lines = [
+        f"program of {plan.network.name}: {specification.mode}, batch {specification.batch}, "
+        f"{specification.precision.name}, {len(plan.calls)} calls"
+    ]
+    width = max(len(call.primitive) for call in plan.calls)
+    for index, call in enumerate(plan.calls):
+        touched = f"{_arguments(call.writes)} <- {_arguments(call.reads)}"
+        lines.append(f"{index:4d}  {call.phase:8}  {call.primitive:{width}}  {touched}")
+    lines.append("")
+    lines.append(f"{'buffer':32}  {'shape':22}  {'type':8}  {'calls':>9}  {'offset':>12}  {'bytes':>12}")
+    for placement in plan.memory.placements:
+        buffer, life = placement.buffer, placement.life
+        shape = "x".join(map(str, buffer.shape))
+        calls = f"{max(life.first, 0)}-{min(life.last, len(plan.calls) - 1)}"
+        place = f"{placement.offset:12,}  {placement.size:12,}"
+        lines.append(f"{buffer.name:32}  {shape:22}  {buffer.dtype!s:8}  {calls:>9}  {place}")
+    lines.append(f"buffers {plan.memory.size:,} bytes, shared workspace {plan.memory.workspace:,} bytes")
+    return "\n".join(lines)
+
+
+def _arguments(arguments: Mapping[str, Argument]) -> str:
+    return ", ".join(_names(argument) for argument in arguments.values() if argument is not None)
+
+
+def _names(argument: Argument) -> str:
+    if isinstance(argument, Buffer):
+        return argument.name
+    return "" if argument is None else "(" + ", ".join(buffer.name for buffer in argument) + ")"

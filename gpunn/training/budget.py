@@ -1,0 +1,52 @@
+"""How much memory a training step takes, computed without allocating it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpunn.backend.cpu.device import CpuDevice
+from gpunn.losses import Objective, SoftmaxCrossEntropy
+from gpunn.models import Recipe
+from gpunn.network import Network
+from gpunn.optimizers import optimizer
+from gpunn.precision import precision
+from gpunn.program.emission import Specification
+from gpunn.program.program import ProgramPlan, plan_program
+from gpunn.program.state import state_bytes
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes of one training step on the CPU in float32.
+
+    Attributes:
+        program: the planned step.
+        state: weights, gradients, optimiser state and statistics.
+    """
+
+    program: ProgramPlan
+    state: int
+
+    @property
+    def total(self) -> int:
+        """Everything together."""
+        return self.program.memory.total + self.state
+
+
+def training_budget(network: Network, batch: int, recipe: Recipe) -> Budget:
+    """The budget of a network with its recipe's optimiser."""
+    float32 = precision("float32")
+    device = CpuDevice(threads=1)
+    try:
+        specification = Specification(
+            batch=batch,
+            mode="train",
+            precision=float32,
+            objectives=tuple(Objective(output, SoftmaxCrossEntropy()) for output in network.outputs),
+            pictures=(network.image.shape[0], network.image.shape[1]),
+        )
+        plan = plan_program(network, device, specification)
+        rule = optimizer(recipe.optimizer, recipe.weight_decay, recipe.momentum)
+        return Budget(plan, state_bytes(network, device, float32, rule))
+    finally:
+        device.close()
