@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.data.dataset import Split, check_same_classes, content_hash
+from gpunn.data.dataset import Split, content_hash
 from gpunn.data.decode import decode
 from gpunn.data.names import printable
 from gpunn.data.stratify import stratified_split
@@ -111,8 +111,6 @@ def read_folder(
     source = f"'{printable(raw)}'"
     halves = _find_halves(raw, source)
     if len(halves) == 2:
-        train_classes, validation_classes = (map(printable, class_folders(half)) for half in halves)
-        check_same_classes(train_classes, validation_classes, source)
         train, validation = (_read_classes(half, keep_empty_classes) for half in halves)
         how = "as its folders divide it"
     else:

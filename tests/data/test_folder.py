@@ -247,6 +247,16 @@ def test_links_to_folders_and_files_elsewhere_are_followed(tmp_path: Path) -> No
     }
 
 
+def test_a_folder_that_two_classes_link_to_goes_to_the_first(tmp_path: Path) -> None:
+    store = write_tree(tmp_path / "store", {"shared": 2})
+    root = write_tree(tmp_path / "root", {"ant": 1, "bee": 1})
+    for name in ("bee", "ant"):
+        (root / name / "more").symlink_to(store / "shared")
+    with pytest.warns(DataWarning, match="bee/more' leads to a folder that is read already"):
+        data = read_classes(root)
+    assert names_by_class(data) == {"ant": [b"ant/0.jpg", b"ant/more/0.jpg", b"ant/more/1.jpg"], "bee": [b"bee/0.jpg"]}
+
+
 def test_two_classes_that_are_one_folder_are_refused(tmp_path: Path) -> None:
     write_tree(tmp_path, {"bee": 2})
     (tmp_path / "ant").symlink_to("bee")
