@@ -52,6 +52,15 @@ CONVOLUTIONS: dict[str, Conv2dGeometry] = {
     ),
     "a group for each channel": Conv2dGeometry(2, 6, 6, 5, 5, 3, 3, padding=Padding(1, 1, 1, 1), groups=5),
     "a group for each channel, two filters each": Conv2dGeometry(2, 5, 6, 4, 8, 3, 3, groups=4),
+    "few channels, many filters, dilation 2, stride 3": Conv2dGeometry(
+        2, 11, 10, 2, 40, 4, 3, Pair(3, 3), Padding(1, 2, 2, 1), Pair(2, 2)
+    ),
+    "few channels, many filters, three groups": Conv2dGeometry(
+        3, 6, 7, 6, 60, 3, 3, Pair(1, 2), Padding(1, 0, 2, 1), groups=3
+    ),
+    "few channels, many filters, window of the whole image": _square(4, 5, 6, 70, 5),
+    "few channels, many filters, padding above the window": _square(2, 3, 1, 30, 2, padding=4),
+    "few channels, many filters, several blocks": _square(33, 29, 3, 40, 5, stride=2),
     "more pixels than one block": _square(9, 24, 8, 20, 5),
     "more pixels than one block, few channels": _square(16, 28, 1, 20, 5, padding=2),
     "rows cut into blocks": Conv2dGeometry(64, 2, 40, 16, 8, 3, 3, padding=Padding(1, 1, 1, 1)),

@@ -1,4 +1,8 @@
-"""Convolution on the CPU: each function chooses an algorithm for its geometry. So far there is one, direct."""
+"""Convolution on the CPU: each function chooses an algorithm for its geometry.
+
+Gathering (direct_convolution) serves every shape and pass; backward-data to few channels goes tap by tap
+(tapwise_convolution). Further algorithms are chosen here too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu import direct_convolution as direct
+from gpunn.backend.cpu import tapwise_convolution as tapwise
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry
 
@@ -38,11 +43,16 @@ def convolution2d_backward_data(
     device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Array
 ) -> None:
     """gx = the transpose of the convolution applied to gy."""
-    direct.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
+    if tapwise.suits(geometry):
+        tapwise.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
+    else:
+        direct.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
 
 
 def convolution2d_backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
     """Bytes of scratch."""
+    if tapwise.suits(geometry):
+        return tapwise.backward_data_workspace(device, geometry, dtype)
     return direct.backward_data_workspace(device, geometry, dtype)
 
 

@@ -37,6 +37,12 @@ def cut(
     return tuple(Block(row, row_stop, 0, Q) for row, row_stop in split(P, min(even, P)))
 
 
+def cut_rows(rows: int, row_size: int, threads: int) -> list[tuple[int, int]]:
+    """The first and the stop of pieces of rows of `row_size` numbers that fit a cache."""
+    pieces = -(-rows * row_size // SMALL_WORK)
+    return split(rows, min(rows, -(-pieces // threads) * threads if pieces > 1 else 1))
+
+
 def split(count: int, pieces: int) -> list[tuple[int, int]]:
     """The first and the stop of `pieces` pieces of 0 .. count - 1, as even as can be."""
     return [(piece * count // pieces, (piece + 1) * count // pieces) for piece in range(pieces)]

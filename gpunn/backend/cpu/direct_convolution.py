@@ -17,7 +17,7 @@ from gpunn.backend.cpu.convolution_blocks import SMALL_WORK, split
 from gpunn.backend.cpu.convolution_plan import DataPlan, FilterPlan, Phase, plan_data, plan_filter, plan_forward
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.epilogue import finish
-from gpunn.backend.cpu.gather import as_rows, gather
+from gpunn.backend.cpu.gather import as_rows, by_group, gather
 from gpunn.backend.cpu.workspace import Cutter, workspace_bytes
 from gpunn.geometry import Conv2dGeometry, Shape
 
@@ -39,7 +39,7 @@ def forward(
     cutter = Cutter(workspace, x.dtype)
     shares = cutter.take_shares(plan.share, device.threads)
     image, result = memory_order(x), memory_order(y)
-    filters = _by_group(w.reshape(-1, geometry.K), geometry.groups)
+    filters = by_group(w.reshape(-1, geometry.K), geometry.groups)
     pixel_bias = None
     if bias is not None:
         pixel_bias = cutter.take(geometry.N, geometry.K)
@@ -125,9 +125,7 @@ def backward_filter(
             with np.errstate(all="ignore"):
                 read = gather(plan.reading, block, image, window, patches)
                 np.matmul(
-                    read.transpose(0, 2, 1),
-                    _by_group(gradient, geometry.groups),
-                    out=_by_group(filters, geometry.groups),
+                    read.transpose(0, 2, 1), by_group(gradient, geometry.groups), out=by_group(filters, geometry.groups)
                 )
                 if gbias is not None:
                     np.matmul(ones[: len(gradient)], gradient, out=biases)
@@ -174,19 +172,14 @@ def _multiply(part: Array, read: Array, filters: Array, product: Array, accumula
     """part = read @ filters, group by group; += with `accumulate`. `product` is used where BLAS cannot write part."""
     rows = None if accumulate else as_rows(part)
     if rows is not None:
-        np.matmul(read, filters, out=_by_group(rows, len(filters)))
+        np.matmul(read, filters, out=by_group(rows, len(filters)))
         return
     staged = product[: part.size].reshape(part.shape)
-    np.matmul(read, filters, out=_by_group(staged.reshape(-1, part.shape[-1]), len(filters)))
+    np.matmul(read, filters, out=by_group(staged.reshape(-1, part.shape[-1]), len(filters)))
     if accumulate:
         np.add(part, staged, out=part)
     else:
         np.copyto(part, staged)
-
-
-def _by_group(matrix: Array, groups: int) -> Array:
-    """A matrix (rows, columns) as one matrix for each group of columns: (G, rows, columns/G)."""
-    return matrix.reshape(len(matrix), groups, -1).transpose(1, 0, 2)
 
 
 def _add_slots(device: CpuDevice, target: Array, slots: Array, accumulate: bool) -> None:

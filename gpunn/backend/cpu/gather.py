@@ -37,6 +37,15 @@ class Axis:
             (stop - 1) * self.stride + (self.taps - 1) * self.dilation + self.offset + 1,
         )
 
+    def reaching(self, tap: int, first: int, stop: int) -> tuple[slice, slice]:
+        """The outputs that read one of the inputs first .. stop - 1 by this tap, and those inputs."""
+        shift = tap * self.dilation + self.offset
+        start = max(0, -(-(first - shift) // self.stride))
+        end = min(self.outputs, -(-(stop - shift) // self.stride))
+        if start >= end:
+            return slice(0), slice(0)
+        return slice(start, end), slice(start * self.stride + shift, (end - 1) * self.stride + shift + 1, self.stride)
+
 
 class Block(NamedTuple):
     """A rectangle of output pixels: whole rows, or a part of one row, so that its memory is one piece."""
@@ -193,3 +202,8 @@ def as_rows(part: Array) -> Array | None:
         step = step or stride
         expected = stride * extent
     return part.reshape(-1, channels)
+
+
+def by_group(matrix: Array, groups: int) -> Array:
+    """A matrix (rows, columns) as one matrix for each group of columns: (G, rows, columns/G)."""
+    return matrix.reshape(len(matrix), groups, -1).transpose(1, 0, 2)

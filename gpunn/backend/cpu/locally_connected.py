@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.cpu.convolution_blocks import cut, split
+from gpunn.backend.cpu.convolution_blocks import cut, cut_rows
 from gpunn.backend.cpu.convolution_plan import read_input
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.gather import Axis, Block, Reading, gather
+from gpunn.backend.cpu.gather import Block, Reading, gather
 from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]
 
-#: Elements of gx that a thread completes at a time.
-ROWS_ELEMENTS = 1 << 18
 #: Scratch of this file.
 _WINDOW, _PATCHES, _PRODUCT, _BIAS = 310, 311, 312, 313
 
@@ -45,18 +43,16 @@ def locally_connected2d_backward_data(
     """gx = the transpose applied to gy. A thread owns whole rows of gx, and adds up the taps that reach them."""
     reading = read_input(geometry)
     gradient, result = memory_order(gy), memory_order(gx)
-    row_size = geometry.W * geometry.N * geometry.C
-    pieces = min(geometry.H, -(-geometry.H * row_size // ROWS_ELEMENTS))
-    spans = split(geometry.H, pieces)
+    spans = cut_rows(geometry.H, geometry.W * geometry.N * geometry.C, device.threads)
 
     def work(index: int) -> None:
         first, stop = spans[index]
         if not accumulate:
             result[first:stop].fill(0)
         for r in range(geometry.R):
-            p, rows = _reaching(reading.rows, r, first, stop)
+            p, rows = reading.rows.reaching(r, first, stop)
             for s in range(geometry.S):
-                q, columns = _reaching(reading.columns, s, 0, geometry.W)
+                q, columns = reading.columns.reaching(s, 0, geometry.W)
                 target, read = result[rows, columns], gradient[p, q]
                 if target.size == 0:
                     continue
@@ -65,7 +61,7 @@ def locally_connected2d_backward_data(
                     np.matmul(read, w[p, q, r, s].swapaxes(-1, -2), out=product)
                     np.add(target, product, out=target)
 
-    device.parallel(work, range(pieces))
+    device.parallel(work, range(len(spans)))
 
 
 def locally_connected2d_backward_filter(
@@ -102,20 +98,11 @@ def _read(device: CpuDevice, reading: Reading, block: Block, image: Array) -> Ar
     """What each pixel of a block reads: (rows, columns, N, R * S * C)."""
     window = device.scratch(_WINDOW, (reading.window_size(block),), image.dtype)
     patches = device.scratch(_PATCHES, (reading.patches_size(block),), image.dtype)
-    matrix = gather(reading, block, image, window, patches)[0]
+    matrix: Array = gather(reading, block, image, window, patches)[0]
     return matrix.reshape(block.rows, block.columns, reading.N, reading.depth)
 
 
 def _matrices(w: Array, block: Block, reading: Reading) -> Array:
     """The filters of each pixel of a block: (rows, columns, R * S * C, K)."""
-    own = block.of(w)
-    return own.reshape(block.rows, block.columns, reading.depth, own.shape[-1])
-
-
-def _reaching(axis: Axis, tap: int, first: int, stop: int) -> tuple[slice, slice]:
-    """The outputs that read one of the inputs first .. stop - 1 by this tap, and those inputs."""
-    shift = tap * axis.dilation + axis.offset
-    start = max(0, -(-(first - shift) // axis.stride))
-    end = max(start, min(axis.outputs, -(-(stop - shift) // axis.stride)))
-    inputs = slice(start * axis.stride + shift, max(0, (end - 1) * axis.stride + shift + 1), axis.stride)
-    return slice(start, end), inputs if end > start else slice(0)
+    matrices: Array = block.of(w).reshape(block.rows, block.columns, reading.depth, -1)
+    return matrices

@@ -1,0 +1,82 @@
+"""Backward-data tap by tap: each gradient pixel is multiplied by the filters of a tap and added where that tap read.
+
+It multiplies each number of gy once a tap, where gathering (direct_convolution) multiplies one for each pixel of gx,
+padding included; so it is the better one where gx has far fewer channels, or far more pixels, than gy. A thread owns
+whole rows of gx, and adds the taps in order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.contract import DType
+from gpunn.backend.cpu.convolution_blocks import cut_rows
+from gpunn.backend.cpu.convolution_plan import read_input
+from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.gather import by_group
+from gpunn.backend.cpu.workspace import Cutter, Share, workspace_bytes
+from gpunn.geometry import Conv2dGeometry
+
+Array = np.ndarray[Any, Any]
+
+#: What adding a product to gx costs, in products that are only written.
+COST_OF_ADDING = 3
+
+
+def suits(geometry: Conv2dGeometry) -> bool:
+    """Whether it has less to do than gathering."""
+    adding = geometry.P * geometry.Q * geometry.C * COST_OF_ADDING
+    gathering = geometry.H * geometry.W * geometry.K // (geometry.stride.rows * geometry.stride.columns)
+    return adding < gathering
+
+
+def backward_data(
+    device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Array
+) -> None:
+    """convolution2d_backward_data of the contract."""
+    reading = read_input(geometry)
+    gradient, result = memory_order(gy), memory_order(gx)
+    spans = _spans(device, geometry)
+    shares = Cutter(workspace, gx.dtype).take_shares(_share(device, geometry), device.threads)
+    filters = w.reshape(geometry.R, geometry.S, -1, geometry.groups, geometry.K // geometry.groups)
+    filters = filters.transpose(0, 1, 3, 4, 2)
+
+    def work(index: int) -> None:
+        first, stop = spans[index]
+        _, _, product = shares[index % device.threads]
+        if not accumulate:
+            result[first:stop].fill(0)
+        for r in range(geometry.R):
+            p, rows = reading.rows.reaching(r, first, stop)
+            read = gradient[p]
+            if read.size == 0:
+                continue
+            matrices = by_group(read.reshape(-1, geometry.K), geometry.groups)
+            staged = product[: read.size // geometry.K * geometry.C].reshape(*read.shape[:3], geometry.C)
+            out = by_group(staged.reshape(-1, geometry.C), geometry.groups)
+            for s in range(geometry.S):
+                q, columns = reading.columns.reaching(s, 0, geometry.W)
+                with np.errstate(all="ignore"):
+                    np.matmul(matrices, filters[r, s], out=out)
+                    part = result[rows, columns]
+                    np.add(part, staged[:, q], out=part)
+
+    device.parallel(work, range(len(spans)))
+
+
+def backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+    """Bytes of scratch."""
+    return workspace_bytes(_share(device, geometry), device.threads, [], dtype.itemsize)
+
+
+def _spans(device: CpuDevice, geometry: Conv2dGeometry) -> list[tuple[int, int]]:
+    return cut_rows(geometry.H, geometry.W * geometry.N * geometry.C, device.threads)
+
+
+def _share(device: CpuDevice, geometry: Conv2dGeometry) -> Share:
+    """The products of one tap, for the rows of the output that reach one thread's rows of gx."""
+    rows = read_input(geometry).rows
+    outputs = [rows.reaching(r, first, stop)[0] for first, stop in _spans(device, geometry) for r in range(geometry.R)]
+    return Share(0, 0, max(p.stop - (p.start or 0) for p in outputs) * geometry.Q * geometry.N * geometry.C)
