@@ -117,7 +117,7 @@ def test_a_gray_value_declared_transparent_is_white(tmp_path: Path) -> None:
 
 def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     inks = random_picture(5, 5, 7, 4)
-    Image.fromarray(inks, "CMYK").save(tmp_path / "a.tif")
+    Image.frombytes("CMYK", (7, 5), inks.tobytes()).save(tmp_path / "a.tif")
     cyan_magenta_yellow, black = inks[..., :3].astype(float), inks[..., 3:].astype(float)
     expected = (255 - cyan_magenta_yellow) * (255 - black) / 255
     assert np.abs(decode(tmp_path / "a.tif") - expected).max() <= 1.5
