@@ -1,0 +1,41 @@
+"""Emulators for tests: with kernels only, so that nothing is computed by another backend unnoticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import cast
+
+from gpunn.backend.contract import Primitives
+from gpunn.backend.cuda import activation, convolution, optimizer
+from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
+from gpunn.backend.emulator.memory import HostMemory
+
+FAST = EmulatorSettings()
+CHECK = EmulatorSettings(check=True)
+EVERY_WAY = {
+    "fast": FAST,
+    "fast, one worker": EmulatorSettings(workers=1),
+    "fast, reverse": EmulatorSettings(schedule="reverse"),
+    "fast, random": EmulatorSettings(schedule="random", seed=5),
+    "check": CHECK,
+    "check, reverse": EmulatorSettings(check=True, schedule="reverse"),
+    "check, random": EmulatorSettings(check=True, schedule="random", seed=7),
+}
+
+
+@contextmanager
+def emulator(settings: EmulatorSettings) -> Iterator[CudaDevice]:
+    """An emulator whose primitives are those that have a kernel."""
+    primitives = SimpleNamespace(
+        convolution2d_forward=convolution.convolution2d_forward,
+        convolution2d_forward_workspace=convolution.convolution2d_forward_workspace,
+        activation_forward=activation.activation_forward,
+        activation_backward=activation.activation_backward,
+        sgd=optimizer.sgd,
+    )
+    device = CudaDevice("emulator", HostMemory(), EmulatorExecutor(settings), cast("Primitives", primitives))
+    yield device
+    device.close()
