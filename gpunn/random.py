@@ -12,6 +12,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from gpunn.errors import UsageError
+
 
 class Stream(IntEnum):
     """What a sequence of random numbers is for; different purposes never share numbers."""
@@ -31,5 +33,12 @@ def generator(seed: int, stream: Stream, first: int = 0, second: int = 0) -> np.
         stream: what the numbers are for.
         first: the second word of the counter, such as a step or an index.
         second: the third word of the counter, such as a layer or an epoch.
+
+    Raises:
+        UsageError: when the seed is negative or does not fit 64 bits.
     """
-    return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=[0, first, second, 0]))
+    if not 0 <= seed < 2**64:
+        raise UsageError(f"seed {seed} is not possible; give a number from 0 to 2^64 - 1")
+    # A list would pass through float64, which does not hold every 64-bit seed.
+    key = np.array([seed, int(stream)], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, first, second, 0]))

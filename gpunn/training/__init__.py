@@ -1,0 +1,29 @@
+"""Trainer, checkpoints, history: how a network is trained, and what is left when it has been."""
+
+from __future__ import annotations
+
+from gpunn.training.configuration import Configuration
+from gpunn.training.experiment import Fitting, fit_network, load_run, new_run, open_device, resume_run, with_recipe
+from gpunn.training.history import EpochRecord
+from gpunn.training.learner import Learner, Rule, Totals
+from gpunn.training.run_folder import RunFolder
+from gpunn.training.trainer import Plan, Trainer, TrainingInterrupted
+
+__all__ = [
+    "Configuration",
+    "EpochRecord",
+    "Fitting",
+    "Learner",
+    "Plan",
+    "Rule",
+    "RunFolder",
+    "Totals",
+    "Trainer",
+    "TrainingInterrupted",
+    "fit_network",
+    "load_run",
+    "new_run",
+    "open_device",
+    "resume_run",
+    "with_recipe",
+]
