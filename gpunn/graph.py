@@ -33,11 +33,11 @@ class Node:
     A layer called twice makes two nodes that share its parameters.
     """
 
-    layer: Layer
-    inputs: tuple[Node, ...]
+    layer: Layer = field(repr=False)
+    inputs: tuple[Node, ...] = field(repr=False)
     shape: Shape
     name: str
-    names: Names
+    names: Names = field(repr=False)
 
     @property
     def input_shapes(self) -> tuple[Shape, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from gpunn.errors import UsageError
+from gpunn.errors import ShapeError, UsageError
 from gpunn.geometry import ReceptiveField, Shape
-from gpunn.graph import Node, topological_order
+from gpunn.graph import Node, describe_shape, topological_order
 from gpunn.layers.input import image_input
 from gpunn.layers.layer import Layer, Parameter, Statistic
 
@@ -35,6 +35,7 @@ class Network:
 
     Raises:
         UsageError: when two layers share a name, or there is not exactly one input.
+        ShapeError: when a shared layer is used on inputs of different sizes.
     """
 
     def __init__(self, outputs: Node | Sequence[Node], name: str = "network") -> None:
@@ -50,7 +51,22 @@ class Network:
         twice = [str(layer) for layer, count in counts.items() if count > 1]
         if twice:
             raise UsageError(f"network '{name}' has two layers named {', '.join(map(repr, twice))}; rename one")
+        self._require_equal_uses()
         self.labels = self._label_nodes()
+
+    def _require_equal_uses(self) -> None:
+        """A layer that is used twice has one set of parameters, which must fit both places."""
+        for node in self.nodes:
+            first = self.first_use(node.layer)
+            for wanted, held in zip(
+                node.layer.parameters(node.input_shapes), first.layer.parameters(first.input_shapes), strict=True
+            ):
+                if wanted.shape != held.shape:
+                    raise ShapeError(
+                        f"{node.layer.kind} '{node.name}' is used on {describe_shape(first.input_shapes[0])} and again "
+                        f"on {describe_shape(node.input_shapes[0])}, for which its {held.name} of "
+                        f"{describe_shape(held.shape)} does not fit; use a second layer there"
+                    )
 
     def _label_nodes(self) -> dict[Node, str]:
         """A unique name per node: a layer that is used again gets "fc1@2"."""

@@ -74,8 +74,12 @@ class BatchNorm(Layer):
         )
 
     def backward(self, emit: Emitter) -> None:
-        channels = emit.output.shape[-1:]
         target = emit.input_gradient()
+        if not emit.training:
+            if target is not None:
+                self._backward_of_inference(emit, target)
+            return
+        channels = emit.output.shape[-1:]
         gamma, beta = _scale_and_shift_gradients(emit)
         emit.call(
             "batch_norm_backward",
@@ -90,6 +94,28 @@ class BatchNorm(Layer):
             accumulate=target.accumulate if target else False,
             accumulate_parameters=gamma.accumulate,
         )
+
+    def _backward_of_inference(self, emit: Emitter, target: Target) -> None:
+        """gx = gamma gy / sqrt(running variance + eps): the same function of gy, with mean and beta zero."""
+        variance = emit.statistic("running_variance")
+        zero = emit.saved("zero", variance.shape, variance.dtype)
+        product = emit.saved("scaled gradient", emit.output.shape, layout="images") if target.accumulate else None
+        emit.call("fill", writes={"y": zero}, reads={}, value=0.0)
+        emit.call(
+            "batch_norm_inference",
+            writes={"y": product or target.buffer},
+            reads={
+                "x": emit.output_gradient(),
+                "running_mean": zero,
+                "running_variance": variance,
+                "gamma": emit.parameter("weight"),
+                "beta": zero,
+            },
+            settings=self.settings,
+            activation=LINEAR,
+        )
+        if product is not None:
+            emit.call("copy", writes={"y": target.buffer}, reads={"x": product}, accumulate=True)
 
 
 class GroupNorm(Layer):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpunn.backend.contract import Device, DType, Layout
+from gpunn.errors import UsageError
 from gpunn.geometry import Shape
 from gpunn.graph import Node
 from gpunn.layers.emitter import Target
@@ -88,7 +89,18 @@ class Emission:
     wants: dict[Node, bool] = field(default_factory=dict)
 
     def run(self) -> list[Call]:
-        """All calls, in order."""
+        """All calls, in order.
+
+        Raises:
+            UsageError: when an objective or a wanted node is not part of the network.
+        """
+        asked = (*(o.output for o in self.specification.objectives), *self.specification.keep)
+        for node in (*asked, *self.specification.gradients_of):
+            if node not in self.network.labels:
+                raise UsageError(
+                    f"node '{node.name}' is not part of network '{self.network.name}'; "
+                    "give it to Network as an output, or use a node of this network"
+                )
         for node in self.network.nodes:
             self._forward(node)
         for position, objective in enumerate(self.specification.objectives):
