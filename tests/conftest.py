@@ -1,0 +1,18 @@
+"""What tests of every floor share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gpunn.backend.contract import Device
+from gpunn.backend.cpu.device import open_cpu
+
+
+@pytest.fixture(scope="session")
+def cpu() -> Iterator[Device]:
+    """The CPU with two threads."""
+    opened = open_cpu(2)
+    yield opened
+    opened.close()

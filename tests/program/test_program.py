@@ -1,0 +1,240 @@
+"""What programs promise: micro-batches, frozen layers, kept nodes, wanted gradients, dropout masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from gpunn.backend.contract import Device
+from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Linear, Tanh, image_input
+from gpunn.losses import Objective, SoftmaxCrossEntropy
+from gpunn.network import Network
+from gpunn.optimizers import Sgd
+from gpunn.program.program import share_memory
+from gpunn.program.update import Update, UpdateSpecification
+from tests.networks import (
+    Trained,
+    branches,
+    dropouts,
+    labelled,
+    local,
+    norms,
+    one_pixel,
+    plain,
+    pools,
+    several_losses,
+    shared,
+    strange_sizes,
+)
+from tests.programs import Host, bind, inputs_of, loss_of, plan, run, specify, state_of, write
+
+WITHOUT_BATCH_NORM = (plain, strange_sizes, pools, branches, several_losses, local, dropouts)
+
+
+@pytest.mark.parametrize("build", WITHOUT_BATCH_NORM, ids=lambda build: build.__name__)
+def test_gradients_of_parts_add_up_to_those_of_the_batch(cpu: Device, build: Callable[[], Trained]) -> None:
+    trained = build()
+    given = inputs_of(trained, 5)
+    state = state_of(trained, cpu)
+    assert state.gradients is not None
+    state.set_control("step", 7)
+    whole = bind(plan(trained, cpu, specify(trained, 5)), state)
+    write(whole, given)
+    whole.run()
+    expected = state.gradients.export()
+
+    plans = [plan(trained, cpu, specify(trained, size, accumulate_gradients=size == 3)) for size in (2, 3)]
+    first, second = share_memory(plans, state)
+    for program, start, stop in ((first, 0, 2), (second, 2, 5)):
+        state.set_control("first_image", start)
+        write(program, {name: values[start:stop] for name, values in given.items()})
+        program.run()
+    for name, gradient in state.gradients.export().items():
+        np.testing.assert_allclose(gradient, expected[name], rtol=1e-11, atol=1e-13, err_msg=name)
+
+
+def masks(trained: Trained, device: Device, images: Host, first: int, step: int) -> list[Host]:
+    """What the two dropouts let through of equal images."""
+    state = state_of(trained, device)
+    state.set_control("step", step)
+    state.set_control("first_image", first)
+    nodes = [node for node in trained.network.nodes if node.layer.kind == "dropout"]
+    program = bind(plan(trained, device, specify(trained, len(images), keep=tuple(nodes))), state)
+    program.write("image", images)
+    program.write("labels", np.zeros(len(images), np.int32))
+    program.run()
+    return [program.read_output(node) != 0 for node in nodes]
+
+
+def test_dropout_masks_do_not_depend_on_how_a_batch_is_split() -> None:
+    from gpunn.backend.cpu.device import open_cpu
+
+    trained = labelled(Linear(None, 2)(Flatten()(Dropout(0.5)(Dropout(0.3)(image_input((3, 5, 2)))))))
+    images = np.ones((7, 3, 5, 2))
+    whole_device, part_device = open_cpu(2), open_cpu(1)
+    whole = masks(trained, whole_device, images, 0, 3)
+    parts = [masks(trained, part_device, images[start:stop], start, 3) for start, stop in ((0, 1), (1, 4), (4, 7))]
+    for layer, mask in enumerate(whole):
+        assert np.array_equal(mask, np.concatenate([part[layer] for part in parts]))
+    other_step = masks(trained, whole_device, images, 0, 4)
+    assert not np.array_equal(whole[0], other_step[0])
+    assert 0.5 < whole[0].mean() < 0.9
+    for device in (whole_device, part_device):
+        device.close()
+
+
+def test_frozen_layers_cost_nothing_and_change_nothing_else(cpu: Device) -> None:
+    unfrozen = plain()
+    free = run(unfrozen, cpu, plan(unfrozen, cpu, specify(unfrozen, 3)))
+    trained = plain()
+    for name in ("conv1", "linear1"):
+        trained.node(name).layer.trainable = False
+    found = plan(trained, cpu, specify(trained, 3))
+    assert not [call for call in found.calls if call.phase == "backward" and call.node in ("conv1", "relu1")]
+    assert "linear_backward_weight" not in [call.primitive for call in found.calls if call.node == "linear1"]
+    frozen = run(trained, cpu, found)
+    assert frozen.outputs["loss1"].tobytes() == free.outputs["loss1"].tobytes()
+    for name, gradient in frozen.gradients.items():
+        if name.startswith(("conv1", "linear1")):
+            assert not gradient.any()
+        else:
+            assert gradient.tobytes() == free.gradients[name].tobytes()
+
+
+def test_an_update_moves_all_but_the_frozen(cpu: Device) -> None:
+    trained = norms()
+    frozen = {"conv1", "bn1", "prelu1"}
+    for name in frozen:
+        trained.node(name).layer.trainable = False
+    optimizer = Sgd(weight_decay=0.1)
+    state = state_of(trained, cpu, optimizer)
+    program = bind(plan(trained, cpu, specify(trained, 3)), state)
+    update = Update(state, UpdateSpecification(optimizer, clip_norm=1.0))
+    before = state.parameters.export()
+    state.set_control("learning_rate", 0.1)
+    write(program, inputs_of(trained, 3))
+    program.run()
+    update.run()
+    # A batch norm takes away what a bias before it adds: that gradient is zero but for rounding.
+    for name, values in state.parameters.export().items():
+        if name.split(".")[0] in frozen:
+            assert values.tobytes() == before[name].tobytes(), name
+        elif name != "linear1.bias":
+            assert not np.array_equal(values, before[name]), name
+    assert state.read_control("step") == 1
+
+
+def test_kept_nodes_hold_what_a_shorter_network_computes(cpu: Device) -> None:
+    trained = plain()
+    state = state_of(trained, cpu)
+    middle = trained.node("pool1")
+    kept = bind(plan(trained, cpu, specify(trained, 3, "evaluate", keep=(middle,))), state)
+    short = Trained(Network(middle), ())
+    alone = bind(plan(short, cpu, specify(short, 3, "evaluate")), state)
+    given = inputs_of(trained, 3)
+    write(kept, given)
+    kept.run()
+    alone.write("image", given["image"])
+    alone.run()
+    assert kept.read_output(middle).tobytes() == alone.read_output(middle).tobytes()
+
+
+@pytest.mark.parametrize("build", [norms, shared, one_pixel, dropouts], ids=lambda build: build.__name__)
+def test_evaluation_gives_gradients_of_nodes_that_are_asked_for(cpu: Device, build: Callable[[], Trained]) -> None:
+    """What a saliency map needs: running statistics, no dropout, no gradient of any parameter."""
+    trained = build()
+    image = trained.network.image
+    state = state_of(trained, cpu)
+    found = plan(trained, cpu, specify(trained, 2, "evaluate", gradients_of=(image,)))
+    assert not [b for call in found.calls for b in call.buffers if b.kind == "gradient"]
+    program = bind(found, state)
+    given = inputs_of(trained, 2)
+    write(program, given)
+    program.run()
+    gradient = program.read(f"grad {image.name}")
+    for index in np.random.default_rng(0).permutation(gradient.size)[:8]:
+        losses = []
+        for width in (1e-5, -1e-5):
+            moved = given[image.name].copy()
+            moved.flat[index] += width
+            program.write(image.name, moved)
+            program.run()
+            losses.append(loss_of(program))
+        assert gradient.flat[index] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-5, abs=1e-9)
+
+
+def test_evaluation_reads_what_training_has_committed(cpu: Device) -> None:
+    """A step that is void leaves the running statistics as they were; one that is not moves them."""
+    image = image_input((2, 2, 1))
+    trained = labelled(Linear(None, 2)(Flatten()(BatchNorm()(image))))
+    state = state_of(trained, cpu)
+    before = state.statistics.export()
+    program = bind(plan(trained, cpu, specify(trained, 3)), state)
+    update = Update(state, UpdateSpecification(Sgd(momentum=0.0)))
+    state.set_control("learning_rate", 0.1)
+    given = inputs_of(trained, 3)
+    weights = state.parameters.export()
+
+    write(program, {**given, "image": np.full((3, 2, 2, 1), np.inf)})
+    program.run()
+    update.run()
+    assert state.read_control("apply") == 0
+    assert state.read_control("latched_step") == 0
+    assert state.read_control("step") == 0
+    for name, values in {**state.parameters.export(), **state.statistics.export()}.items():
+        assert values.tobytes() == {**weights, **before}[name].tobytes()
+
+    state.set_control("apply", 1)
+    write(program, given)
+    program.run()
+    update.run()
+    mean = before["bn1.running_mean"] * 0.9 + 0.1 * given["image"].mean()
+    variance = before["bn1.running_variance"] * 0.9 + 0.1 * given["image"].var(ddof=1)
+    np.testing.assert_allclose(state.statistics.export()["bn1.running_mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(state.statistics.export()["bn1.running_variance"], variance, rtol=1e-12)
+
+
+def test_totals_count_losses_and_hits_per_objective(cpu: Device) -> None:
+    image = image_input((6,))
+    scores = Linear(6, 6, name="scores")(image)
+    objectives = (Objective(scores, SoftmaxCrossEntropy(), 2.0), Objective(scores, SoftmaxCrossEntropy()))
+    trained = Trained(Network(scores), objectives)
+    state = state_of(trained, cpu)
+    state.parameters.load({"scores.weight": np.eye(6), "scores.bias": np.zeros(6)})
+    program = bind(plan(trained, cpu, specify(trained, 3, "evaluate")), state)
+    program.write("image", np.array([[9, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [5, 4, 3, 2, 1, 0.0]]))
+    program.write("labels", np.array([0, 4, 5], np.int32))
+    for _ in range(2):
+        program.run()
+    losses = program.read("loss1")
+    np.testing.assert_allclose(state.read_totals(0), [4 * losses.sum(), 2, 4, 6], rtol=1e-12)
+    np.testing.assert_allclose(state.read_totals(1), [2 * losses.sum(), 2, 4, 6], rtol=1e-12)
+
+
+def test_pictures_are_cropped_mirrored_and_normalised_in_the_program(cpu: Device) -> None:
+    trained = labelled(Linear(None, 2)(Flatten()(Tanh()(Conv2d(2, 2)(image_input((3, 4, 3)))))))
+    state = state_of(trained, cpu)
+    state.set_constant("image_mean", np.array([0.5, 0.25, 0.125]))
+    state.set_constant("image_deviation", np.array([0.5, 2.0, 4.0]))
+    node = trained.network.image
+    program = bind(plan(trained, cpu, specify(trained, 2, "evaluate", pictures=(5, 6), keep=(node,))), state)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 5, 6, 3)).astype(np.uint8)
+    program.write("images", pictures)
+    program.write("placement", np.array([[1, 2, 0], [0, 1, 1]], np.int32))
+    program.write("labels", np.zeros(2, np.int32))
+    program.run()
+    expected = np.stack([pictures[0, 1:4, 2:6], pictures[1, 0:3, 1:5][:, ::-1]]) / 255.0
+    expected = (expected - [0.5, 0.25, 0.125]) / [0.5, 2.0, 4.0]
+    np.testing.assert_allclose(program.read_output(node), expected, rtol=1e-12)
+
+
+def test_a_program_that_trains_needs_an_optimizer(cpu: Device) -> None:
+    from gpunn.program.state import NetworkState
+    from tests.programs import FLOAT64
+
+    trained = plain()
+    state = NetworkState(trained.network, cpu, FLOAT64)
+    with pytest.raises(ValueError, match="optimizer"):
+        bind(plan(trained, cpu, specify(trained, 3)), state)

@@ -1,0 +1,97 @@
+"""Rewrites: fewer calls, fewer buffers, and the same bits; and programs on memory full of NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from gpunn.backend.contract import Device
+from gpunn.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Swish, image_input
+from gpunn.program.emission import Mode
+from tests.networks import NETWORKS, Trained, branches, labelled, plain
+from tests.programs import plan, plan_without_rewrites, run, specify
+
+CASES = pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+@CASES
+def test_rewrites_change_no_bit(cpu: Device, build: Callable[[], Trained], mode: Mode) -> None:
+    trained = build()
+    specification = specify(trained, 3, mode)
+    rewritten = run(trained, cpu, plan(trained, cpu, specification))
+    as_emitted = run(trained, cpu, plan_without_rewrites(trained, cpu, specification))
+    assert rewritten.equals(as_emitted)
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+@CASES
+def test_nothing_is_read_that_was_not_written(cpu: Device, build: Callable[[], Trained], mode: Mode) -> None:
+    trained = build()
+    found = plan(trained, cpu, specify(trained, 3, mode, gradients_of=(trained.network.image,)))
+    on_nan = run(trained, cpu, found, filling=0xFF)
+    on_zeros = run(trained, cpu, found, filling=0x00)
+    assert on_nan.equals(on_zeros)
+    assert all(np.isfinite(values).all() for values in (*on_nan.outputs.values(), *on_nan.gradients.values()))
+
+
+@CASES
+def test_the_same_program_gives_the_same_bits_twice(cpu: Device, build: Callable[[], Trained]) -> None:
+    trained = build()
+    found = plan(trained, cpu, specify(trained, 3))
+    assert run(trained, cpu, found).equals(run(trained, cpu, found))
+
+
+def primitives(trained: Trained, device: Device, mode: Mode = "train") -> list[str]:
+    """The primitives of a program in order."""
+    return [call.primitive for call in plan(trained, device, specify(trained, 3, mode)).calls]
+
+
+def test_an_activation_joins_the_layer_before_it(cpu: Device) -> None:
+    assert "activation_forward" not in primitives(plain(), cpu)
+    trained = plain()
+    fused = plan(trained, cpu, specify(trained, 3)).calls[0]
+    assert fused.primitive == "convolution2d_forward"
+    assert fused.settings["activation"].name == "relu"
+
+
+def test_an_activation_whose_input_is_read_again_stays(cpu: Device) -> None:
+    image = image_input((4, 4, 1))
+    convolved = Conv2d(2, 3)(image)
+    trained = labelled(Linear(None, 3)(Flatten()(Swish()(convolved))))
+    assert "activation_forward" in primitives(trained, cpu)
+    assert "activation_forward" not in primitives(trained, cpu, "evaluate")
+
+
+def test_an_activation_of_a_kept_output_stays(cpu: Device) -> None:
+    image = image_input((4, 4, 1))
+    convolved = Conv2d(2, 3)(image)
+    trained = labelled(Linear(None, 3)(Flatten()(ReLU()(convolved))))
+    calls = plan(trained, cpu, specify(trained, 3, keep=(convolved,))).calls
+    assert "activation_forward" in [call.primitive for call in calls]
+
+
+def test_gradients_of_activations_are_written_over_those_that_came(cpu: Device) -> None:
+    trained = plain()
+    calls = plan(trained, cpu, specify(trained, 3)).calls
+    backward = [call for call in calls if call.primitive == "activation_backward"]
+    assert backward
+    assert all(call.writes["gx"] == call.reads["gy"] for call in backward)
+
+
+def test_a_copy_whose_source_nobody_needs_vanishes(cpu: Device) -> None:
+    trained = branches()
+    emitted = plan_without_rewrites(trained, cpu, specify(trained, 3)).calls
+    rewritten = plan(trained, cpu, specify(trained, 3)).calls
+    copies = [sum(call.primitive == "copy" for call in calls) for calls in (emitted, rewritten)]
+    assert copies[1] < copies[0]
+
+
+def test_batch_norm_takes_its_activation(cpu: Device) -> None:
+    image = image_input((4, 4, 1))
+    trained = labelled(Linear(None, 3)(Flatten()(ReLU()(BatchNorm()(Conv2d(2, 3, bias=False)(image))))))
+    calls = plan(trained, cpu, specify(trained, 3)).calls
+    assert [call.primitive for call in calls][:3] == ["convolution2d_forward", "batch_norm_forward", "flatten_forward"]
+    assert calls[1].settings["activation"].name == "relu"
