@@ -285,17 +285,30 @@ def test_a_folder_that_went_away_is_surfaced(tmp_path: Path) -> None:
         write_checkpoint(tmp_path / "gone" / "some.safetensors", tensors_of(1), manifest_of(1))
 
 
-def test_an_unreadable_checkpoint_is_no_reason_to_fall_back(
+def refuse_to_open(monkeypatch: pytest.MonkeyPatch, refused: Path, code: int) -> None:
+    real = os.open
+
+    def refusing(path: Path, *arguments: Any) -> int:
+        if path == refused:
+            raise OSError(code, os.strerror(code))
+        return real(path, *arguments)
+
+    monkeypatch.setattr(os, "open", refusing)
+
+
+def test_a_last_without_permission_is_no_reason_to_fall_back(
     checkpoints: CheckpointFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(checkpoints, 1, 2)
-    real = os.open
-
-    def forbidding(path: Path, *arguments: Any) -> int:
-        if path == checkpoints.last:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return real(path, *arguments)
-
-    monkeypatch.setattr(os, "open", forbidding)
+    refuse_to_open(monkeypatch, checkpoints.last, errno.EACCES)
     with pytest.raises(CheckpointError, match="Permission denied; ask for the right"):
         checkpoints.load_latest()
+
+
+def test_a_last_on_a_bad_sector_falls_back(checkpoints: CheckpointFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(checkpoints, 1, 2)
+    refuse_to_open(monkeypatch, checkpoints.last, errno.EIO)
+    tensors, manifest, note = checkpoints.load_latest()
+    assert_is_epoch(1, tensors, manifest)
+    assert note is not None
+    assert os.strerror(errno.EIO) in note
