@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -218,20 +219,29 @@ def failing_at(monkeypatch: pytest.MonkeyPatch, name: str, number: int, code: in
 
 
 @pytest.mark.parametrize(
-    ("code", "remedy"),
-    [(errno.ENOSPC, "free some space"), (errno.EIO, "disk may be failing"), (errno.EROFS, "make the folder writable")],
+    ("name", "code", "remedy"),
+    [
+        ("open", errno.EROFS, "make the folder writable"),
+        ("write", errno.ENOSPC, "free some space"),
+        ("write", errno.EIO, "disk may be failing"),
+        ("fsync", errno.EIO, "disk may be failing"),
+        ("close", errno.EDQUOT, "free some space"),
+        ("link", errno.ENOSPC, "free some space"),
+        ("replace", errno.EIO, "disk may be failing"),
+    ],
 )
-@pytest.mark.parametrize("name", ["open", "write", "fsync", "close", "link", "replace"])
 def test_a_failing_disk_is_surfaced_and_nothing_is_lost(
-    checkpoints: CheckpointFolder, name: str, code: int, remedy: str
+    checkpoints: CheckpointFolder, tmp_path: Path, name: str, code: int, remedy: str
 ) -> None:
     save(checkpoints, 1, 2, best=1)
+    shutil.copytree(checkpoints.folder, tmp_path / "before")
     with pytest.MonkeyPatch.context() as monkeypatch:
         used = failing_at(monkeypatch, name, 0, code)
         save(checkpoints, 3, best=3)
     assert used() > 0
     for number in range(1, used() + 1):
-        save(checkpoints, 1, 2, best=1)
+        shutil.rmtree(checkpoints.folder)
+        shutil.copytree(tmp_path / "before", checkpoints.folder)
         with pytest.MonkeyPatch.context() as monkeypatch:
             failing_at(monkeypatch, name, number, code)
             with pytest.raises(CheckpointError) as caught:
