@@ -22,9 +22,7 @@ TILES = {
     "one filter and one tap more than a tile": Conv2dGeometry(1, 4, 4, 17, 65, 1, 1),
     "several tiles of filters in two groups": Conv2dGeometry(2, 5, 7, 6, 140, 3, 3, padding=SAME, groups=2),
 }
-WITH_EVERY_FEATURE = Conv2dGeometry(
-    3, 9, 8, 6, 70, 4, 3, Pair(2, 3), Padding(3, 1, 0, 4), Pair(2, 1), groups=2
-)
+WITH_EVERY_FEATURE = Conv2dGeometry(3, 9, 8, 6, 70, 4, 3, Pair(2, 3), Padding(3, 1, 0, 4), Pair(2, 1), groups=2)
 #: Small enough for the check build.
 CHECKED = ["one of everything", "1x1 with padding", "3x3 same, three channels", "window of the whole image"]
 CHECKED += ["window much larger than the image", "stride above the image", "dilation 2, stride 3", "1x1 map"]

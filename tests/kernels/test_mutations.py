@@ -21,9 +21,7 @@ from tests.backend.emulator.devices import CHECK, emulator
 
 BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
 BARRIERS = [
-    (source.path.name, number)
-    for source in packaged_sources()
-    for number in range(len(BARRIER.findall(source.text)))
+    (source.path.name, number) for source in packaged_sources() for number in range(len(BARRIER.findall(source.text)))
 ]
 
 

@@ -1,4 +1,16 @@
-"""The emulator: the CUDA backend with kernels that g++ builds and the CPU runs, for machines without a GPU."""
+"""The emulator: the CUDA backend with kernels that g++ builds and the CPU runs, for machines without a GPU.
+
+The same Python and the same kernel sources as on a GPU: only the memory (NumPy's) and the executor differ. g++ compiles
+a .cu file behind runtime/cuda_host.h, which supplies CUDA's qualifiers and functions. Every CUDA thread of a block is a
+fiber, so that it can stop in the middle of a function at a barrier; an OS thread runs one block at a time.
+
+The fast build only computes. The check build sees every load and store, and reports with file and line: accesses out
+of bounds or misaligned, races and uninitialised reads in shared memory, writes to const arguments, elements of outputs
+that are never written or written twice, and barriers that not all threads reach.
+
+Neither sees: races between threads through global memory inside one block, missing memory fences, how approximate
+instructions round, or how long anything would take on a GPU.
+"""
 
 from __future__ import annotations
 

@@ -53,6 +53,18 @@ class KernelLibrary:
     runtime: Path
 
 
+@dataclass(frozen=True)
+class _Job:
+    """One call of g++: `unit` is what it compiles, `texts` are all files that the unit includes."""
+
+    name: str
+    unit: str
+    texts: tuple[str, ...]
+    flags: tuple[str, ...]
+    include_folders: tuple[Path, ...]
+    link: tuple[str, ...] = ()
+
+
 def cache_folder() -> Path:
     """GPUNN_CACHE, or gpunn in the user's cache folder."""
     chosen = os.environ.get("GPUNN_CACHE")
@@ -83,10 +95,10 @@ def compiler() -> str:
 
 def build_runtime() -> Path:
     """The library that runs kernels, built at the first call."""
-    sources = "".join(f'#include "{_RUNTIME / name}"\n' for name in _RUNTIME_SOURCES)
-    parts = [path.read_text() for path in sorted(_RUNTIME.iterdir()) if path.suffix in (".h", ".cpp")]
+    unit = "".join(f'#include "{name}"\n' for name in _RUNTIME_SOURCES)
+    texts = tuple(path.read_text() for path in sorted(_RUNTIME.iterdir()) if path.suffix in (".h", ".cpp"))
     flags = (*_COMMON_FLAGS, "-O2", "-shared", "-pthread")
-    return _build("runtime", sources, flags, parts)
+    return _build(_Job("runtime", unit, texts, flags, (_RUNTIME,)))
 
 
 def build_kernels(source: KernelSource, check: bool) -> KernelLibrary:
@@ -97,33 +109,35 @@ def build_kernels(source: KernelSource, check: bool) -> KernelLibrary:
     """
     runtime = build_runtime()
     exports = "".join(f"EMULATOR_EXPORT({name})\n" for name in source.signatures)
-    unit = f'#include "cuda_host.h"\n#include "{source.path}"\n{exports}'
-    includes = (f"-I{_RUNTIME}", f"-I{source.path.parent}", f"-I{kernel_folder()}")
-    flags = (*_KERNEL_FLAGS, *(_CHECK_FLAGS if check else _FAST_FLAGS), *includes, "-shared")
-    header = (_RUNTIME / "cuda_host.h").read_text() + (_RUNTIME / "interface.h").read_text()
-    parts = [source.text, *source.headers.values(), header, str(runtime)]
+    unit = f'#include "cuda_host.h"\n#include "{source.path.name}"\n{exports}'
+    host_headers = tuple((_RUNTIME / name).read_text() for name in ("cuda_host.h", "interface.h"))
+    texts = (source.text, *source.headers.values(), *host_headers)
+    flags = (*_KERNEL_FLAGS, *(_CHECK_FLAGS if check else _FAST_FLAGS), "-shared")
     # The sanitizers' own libraries are kept out: the runtime answers the calls that these flags insert.
     link = ("-nodefaultlibs", str(runtime), "-lstdc++", "-lm", "-lgcc_s", "-lc")
-    return KernelLibrary(_build(source.path.stem, unit, flags, parts, link), runtime)
+    folders = (source.path.parent, kernel_folder(), _RUNTIME)
+    return KernelLibrary(_build(_Job(source.path.stem, unit, texts, flags, folders, link)), runtime)
 
 
-def _build(name: str, unit: str, flags: tuple[str, ...], parts: list[str], link: tuple[str, ...] = ()) -> Path:
+def _build(job: _Job) -> Path:
     gxx = compiler()
-    key = _key(unit, *flags, *link, *parts, _compiler_version(gxx), _processor())
+    # Folders do not count: what they hold does, and it is all in the texts.
+    key = _key(job.unit, *job.texts, *job.flags, *job.link, _compiler_version(gxx), _processor())
     folder = cache_folder()
-    library = folder / f"{name}-{key}.so"
+    library = folder / f"{job.name}-{key}.so"
     if library.exists():
         return library
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            source = Path(work) / f"{name}.cpp"
-            source.write_text(unit)
-            output = Path(work) / f"{name}.so"
-            command = [gxx, *flags, str(source), "-o", str(output), *link]
+            source = Path(work) / f"{job.name}.cpp"
+            source.write_text(job.unit)
+            output = Path(work) / f"{job.name}.so"
+            includes = [f"-I{include}" for include in job.include_folders]
+            command = [gxx, *job.flags, *includes, str(source), "-o", str(output), *job.link]
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode:
-                raise DeviceError(f"g++ cannot build {name} for the emulator:\n{result.stderr.strip()}")
+                raise DeviceError(f"g++ cannot build {job.name} for the emulator:\n{result.stderr.strip()}")
             # Another process may build the same file: whoever renames last wins, and both are whole.
             os.replace(output, library)
     except OSError as error:

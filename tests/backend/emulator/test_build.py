@@ -1,0 +1,78 @@
+"""Building with g++: the cache, and errors that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.source import KernelSource, packaged_source
+from gpunn.backend.emulator import build
+from gpunn.errors import DeviceError
+from tests.backend.emulator.devices import FAST, emulator
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GPUNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "emulator"
+
+
+def test_without_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceError, match=r"g\+\+, which is not on the PATH;.*apt install g\+\+"):
+        build.build_runtime()
+
+
+@pytest.mark.parametrize(("machine", "system"), [("aarch64", "Linux"), ("x86_64", "Darwin")])
+def test_on_other_machines(monkeypatch: pytest.MonkeyPatch, machine: str, system: str) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("platform.system", lambda: system)
+    with pytest.raises(DeviceError, match=f"Linux on x86-64, not on {system} on {machine}"):
+        build.compiler()
+
+
+def test_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUNN_CACHE", "/somewhere")
+    assert build.cache_folder() == Path("/somewhere/emulator")
+    monkeypatch.delenv("GPUNN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert build.cache_folder() == Path("/cache/gpunn/emulator")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/user")
+    assert build.cache_folder() == Path("/home/user/.cache/gpunn/emulator")
+
+
+def test_library_is_built_once_for_each_text_and_kind(own_cache: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fill.cu"
+    path.write_text('extern "C" __global__ void fill(float* y) { y[threadIdx.x] = 1.0f; }\n')
+    first = build.build_kernels(KernelSource(path), check=False).path
+    written = first.stat().st_mtime_ns
+    assert build.build_kernels(KernelSource(path), check=False).path == first
+    assert first.stat().st_mtime_ns == written
+    checked = build.build_kernels(KernelSource(path), check=True).path
+    path.write_text(path.read_text().replace("1.0f", "2.0f"))
+    changed = build.build_kernels(KernelSource(path), check=False).path
+    assert len({first, checked, changed}) == 3
+    assert {file.suffix for file in own_cache.iterdir()} == {".so"}
+
+    y = np.zeros(4, np.float32)
+    with emulator(FAST) as device:
+        device.launcher.launch_from(KernelSource(path), "fill", Grid((1, 1, 1), (4, 1, 1)), {"y": y})
+    assert y.tolist() == [2, 2, 2, 2]
+
+
+def test_source_that_does_not_compile(tmp_path: Path) -> None:
+    path = tmp_path / "broken.cu"
+    path.write_text('extern "C" __global__ void broken(float* y) { y[0] = undeclared; }\n')
+    with pytest.raises(DeviceError, match=r"g\+\+ cannot build broken(.|\n)*undeclared"):
+        build.build_kernels(KernelSource(path), check=False)
+
+
+def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GPUNN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DeviceError, match="set GPUNN_CACHE to a folder"):
+        build.build_kernels(packaged_source("relu.cu"), check=False)
