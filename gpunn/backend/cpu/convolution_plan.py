@@ -147,8 +147,7 @@ def _reached(forward: Axis, first: int) -> tuple[slice, Axis]:
         return slice(0), Axis(forward.outputs, inputs, 0, 1, 1, 0)
     common = gcd(stride, dilation)
     offset = (first - forward.offset - reaching[-1] * dilation) // stride
-    stop = reaching[0] - 1 if reaching[0] > 0 else None
     return (
-        slice(reaching[-1], stop, -(stride // common)),
+        slice(reaching[-1], None, -(stride // common)),
         Axis(forward.outputs, inputs, len(reaching), 1, dilation // common, offset),
     )

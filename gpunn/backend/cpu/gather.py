@@ -57,10 +57,12 @@ class Block(NamedTuple):
 
     @property
     def rows(self) -> int:
+        """How many rows it has."""
         return self.row_stop - self.row
 
     @property
     def columns(self) -> int:
+        """How many columns it has."""
         return self.column_stop - self.column
 
     def of(self, image: Array) -> Array:
