@@ -239,6 +239,18 @@ def test_median_of_a_window_with_nan_is_nan(device: Device, place: int) -> None:
     assert np.isnan(run_median(device, geometry, upload(device, x.reshape(geometry.input_shape)))).all()
 
 
+def test_places_above_255(device: Device) -> None:
+    """The last of 289 places holds the maximum, or the median."""
+    geometry = Pool2dGeometry(1, 17, 17, 1, 17, 17)
+    gy, expected = np.ones((1, 1, 1, 1)), np.eye(1, 289, 288).reshape(geometry.input_shape)
+    for run, values in (
+        (run_maximum_backward, np.arange(289.0)),
+        (run_median_backward, np.repeat([0.0, 2.0, 1.0], [144, 144, 1])),
+    ):
+        x = upload(device, values.reshape(geometry.input_shape))
+        np.testing.assert_array_equal(run(device, geometry, upload(device, gy), x), expected)
+
+
 def test_an_infinite_gradient_reaches_only_the_place_that_won(device: Device) -> None:
     geometry = Pool2dGeometry(1, 2, 2, 1, 2, 2)
     x = np.array([1.0, 4.0, 3.0, 2.0]).reshape(geometry.input_shape)

@@ -32,6 +32,7 @@ POOLINGS: dict[str, Pool2dGeometry] = {
     "stride above the image": _square(2, 3, 3, 2, 7),
     "four-sided padding": Pool2dGeometry(2, 5, 6, 3, 4, 3, Pair(1, 2), Padding(0, 2, 1, 2)),
     "padding at the start only, exact tiling": Pool2dGeometry(2, 5, 3, 2, 2, 2, Pair(2, 2), Padding(1, 0, 1, 0)),
+    "padding at the start only, last row unread": Pool2dGeometry(2, 6, 6, 2, 2, 2, Pair(2, 2), Padding(1, 0, 1, 0)),
     "uneven window and stride": Pool2dGeometry(3, 9, 7, 2, 2, 3, Pair(3, 2), Padding(1, 0, 1, 1)),
     "one row": Pool2dGeometry(2, 1, 9, 3, 1, 4, Pair(1, 2), Padding(0, 0, 1, 2)),
     "one column": Pool2dGeometry(2, 9, 1, 3, 3, 1, Pair(2, 1), Padding(1, 1, 0, 0)),

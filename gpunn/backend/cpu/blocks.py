@@ -16,9 +16,12 @@ from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Shape
 
 #: Elements of one block: a few arrays of this size lie in a core's cache together.
-BLOCK = 2**17
+BLOCK = 2**18
 #: With fewer elements than this, waking another thread costs more than it saves.
 WORTH_A_THREAD = 2**18
+#: Elements of NumPy's buffer. It copies operands whose runs are shorter than its buffer, broadcast vectors and
+#: slices of images among them; runs of this length are worked on where they lie, two to four times as fast.
+BUFFER = 1024
 
 Index = tuple[slice, ...]
 Block = TypeVar("Block")
@@ -49,8 +52,12 @@ def for_each_block(device: CpuDevice, work: Callable[[Block], None], pieces: Seq
     """
 
     def run(number: int) -> None:
-        with np.errstate(all="ignore"):
-            work(pieces[number])
+        former = np.setbufsize(BUFFER)
+        try:
+            with np.errstate(all="ignore"):
+                work(pieces[number])
+        finally:
+            np.setbufsize(former)
 
     if elements < WORTH_A_THREAD:
         for number in range(len(pieces)):

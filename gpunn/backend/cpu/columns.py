@@ -23,8 +23,8 @@ from gpunn.backend.cpu.device import CpuDevice
 WIDTH = 4096
 #: Sums are kept in this many parts, whatever the number of threads, and added in order.
 PARTS = 16
-#: Of each block, one row in so many gives the value that is subtracted before squares are summed.
-SAMPLE = 8
+#: Means of up to this many deviations need not be subtracted first: cancellation costs the sums four bits at most.
+NEAR = 4.0
 
 #: Scratch of this file: a block made contiguous, a second one, an intermediate result, and the parts of sums.
 _FIRST, _SECOND, _RESULT, _PARTS = 0, 1, 2, 3
@@ -78,6 +78,11 @@ def _column_sums(joined: Array, columns: int) -> Array:
     return np.add.reduce(joined.reshape(-1, columns), axis=0, dtype=np.float64)
 
 
+def _blocks(x: Array, leading: int) -> tuple[Index, ...]:
+    """The rows in blocks, for two arrays of each in the cache: what is read and what is written."""
+    return blocks(x.shape[:leading], 2 * prod(x.shape[leading:]))
+
+
 def _parts(pieces: tuple[Index, ...]) -> list[tuple[Index, ...]]:
     count = min(PARTS, len(pieces))
     bounds = [len(pieces) * part // count for part in range(count + 1)]
@@ -95,21 +100,29 @@ def _merge(mean: Array, squares: Array, before: int, count: int, new_mean: Array
     squares += new_squares + distance**2 * (before * count / (before + count))
 
 
+def _sums(first: Array, second: Array, columns: int) -> tuple[Array, Array]:
+    """float64 sums of the columns of `first`, and of its product with `second`."""
+    product = np.einsum("ij,ij->j", first, second)
+    return _column_sums(np.add.reduce(first, axis=0), columns), _column_sums(product, columns)
+
+
 def _block_moments(device: CpuDevice, block: Array, columns: int) -> tuple[Array, Array]:
     """Mean and sum of squared distances of one block.
 
-    The mean of a sample of the rows is subtracted first. As the sample is a fixed share of the block, what its
-    mean misses the true one by is at most sqrt(SAMPLE) deviations: squares never cancel to noise.
+    Where a mean is large beside its deviation, the squares are summed anew after it is subtracted: the difference
+    of two large sums would be rounding alone.
     """
     joined = _joined(device, _FIRST, block, columns)
     count = joined.size // columns
-    sample = joined[:: SAMPLE if joined.shape[0] >= SAMPLE else 1]
-    shift = (_column_sums(np.add.reduce(sample, axis=0), columns) * (columns / sample.size)).astype(block.dtype)
+    total, squares = _sums(joined, joined, columns)
+    mean = total / count
+    distances = squares - mean * total
+    if not (mean * total > NEAR**2 * distances).any():
+        return mean, distances
+    shift = mean.astype(block.dtype)
     distance = device.scratch(_RESULT, joined.shape, block.dtype)
     np.subtract(joined, np.tile(shift, joined.shape[1] // columns), out=distance)
-    total = _column_sums(np.add.reduce(distance, axis=0), columns)
-    np.multiply(distance, distance, out=distance)
-    squares = _column_sums(np.add.reduce(distance, axis=0), columns)
+    total, squares = _sums(distance, distance, columns)
     return shift + total / count, np.maximum(squares - total * total / count, 0)
 
 
@@ -119,7 +132,7 @@ def column_moments(device: CpuDevice, x: Array, leading: int) -> Moments:
     Sums run in the type of x over a few hundred numbers, then in float64.
     """
     columns = prod(x.shape[leading:])
-    parts = _parts(blocks(x.shape[:leading], columns))
+    parts = _parts(_blocks(x, leading))
     sums = device.scratch(_PARTS, (len(parts), 2, columns), np.float64)
     sums.fill(0)
 
@@ -142,23 +155,22 @@ def column_moments(device: CpuDevice, x: Array, leading: int) -> Moments:
     return Moments(done, mean, squares)
 
 
-def column_products(device: CpuDevice, gy: Array, x: Array, shift: Array, leading: int) -> tuple[Array, Array]:
+def column_products(device: CpuDevice, gy: Array, x: Array, shift: Array | None, leading: int) -> tuple[Array, Array]:
     """float64 sums over the rows of gy, and of gy * (x - shift)."""
     columns = prod(x.shape[leading:])
-    parts = _parts(blocks(x.shape[:leading], columns))
-    shifts = _repeated(shift, x.dtype)
+    parts = _parts(_blocks(x, leading))
+    shifts = None if shift is None else _repeated(shift, x.dtype)
     sums = device.scratch(_PARTS, (len(parts), 2, columns), np.float64)
     sums.fill(0)
 
     def work(part: int) -> None:
         for index in parts[part]:
             inputs = _joined(device, _FIRST, x[index], columns)
-            gradients = _joined(device, _SECOND, gy[index], columns)
-            product = device.scratch(_RESULT, inputs.shape, x.dtype)
-            np.subtract(inputs, shifts[: inputs.shape[1]], out=product)
-            np.multiply(product, gradients, out=product)
-            sums[part, 0] += _column_sums(np.add.reduce(gradients, axis=0), columns)
-            sums[part, 1] += _column_sums(np.add.reduce(product, axis=0), columns)
+            if shifts is not None:
+                distance = device.scratch(_RESULT, inputs.shape, x.dtype)
+                np.subtract(inputs, shifts[: inputs.shape[1]], out=distance)
+                inputs = distance
+            sums[part] += _sums(_joined(device, _SECOND, gy[index], columns), inputs, columns)
 
     for_each_block(device, work, range(len(parts)), x.size)
     total, product = np.add.reduce(sums, axis=0)
@@ -167,11 +179,25 @@ def column_products(device: CpuDevice, gy: Array, x: Array, shift: Array, leadin
 
 @dataclass(frozen=True)
 class Affine:
-    """(x - shift) * scale + offset, a number each a column."""
+    """(x - shift) * scale + offset, a number each a column; no shift is a shift by 0."""
 
-    shift: Array
+    shift: Array | None
     scale: Array
     offset: Array
+
+    def repeated(self, dtype: DType) -> Affine:
+        """The same for joined rows."""
+        shift = None if self.shift is None else _repeated(self.shift, dtype)
+        return Affine(shift, _repeated(self.scale, dtype), _repeated(self.offset, dtype))
+
+    def write(self, result: Array, inputs: Array) -> None:
+        """result = (inputs - shift) * scale + offset for a matrix of joined rows."""
+        width = inputs.shape[1]
+        if self.shift is not None:
+            np.subtract(inputs, self.shift[:width], out=result)
+            inputs = result
+        np.multiply(inputs, self.scale[:width], out=result)
+        np.add(result, self.offset[:width], out=result)
 
 
 def apply_affine(
@@ -179,20 +205,17 @@ def apply_affine(
 ) -> None:
     """y = f((x - shift) * scale + offset); y may be x."""
     columns = prod(x.shape[leading:])
-    shift, scale, offset = (_repeated(vector, x.dtype) for vector in (affine.shift, affine.scale, affine.offset))
+    repeated = affine.repeated(x.dtype)
 
     def work(index: Index) -> None:
         inputs = _joined(device, _FIRST, x[index], columns)
-        width = inputs.shape[1]
         result = _joined_output(device, _RESULT, y[index], inputs)
-        np.subtract(inputs, shift[:width], out=result)
-        np.multiply(result, scale[:width], out=result)
-        np.add(result, offset[:width], out=result)
+        repeated.write(result, inputs)
         if activation.name != "linear":
             apply_activation(device, result, result, activation)
         _store(y[index], result)
 
-    for_each_block(device, work, blocks(x.shape[:leading], columns), x.size)
+    for_each_block(device, work, _blocks(x, leading), x.size)
 
 
 def apply_affine_gradient(
@@ -200,25 +223,20 @@ def apply_affine_gradient(
 ) -> None:
     """gx = gy * factor + (x - shift) * scale + offset, or gx += it; gx may be gy."""
     columns = prod(x.shape[leading:])
-    shift, scale, offset, factors = (
-        _repeated(vector, x.dtype) for vector in (affine.shift, affine.scale, affine.offset, factor)
-    )
+    repeated, factors = affine.repeated(x.dtype), _repeated(factor, x.dtype)
 
     def work(index: Index) -> None:
         target = gx[index]
         inputs = _joined(device, _FIRST, x[index], columns)
         gradients = _joined(device, _SECOND, gy[index], columns)
-        width = inputs.shape[1]
         result = device.scratch(_RESULT, inputs.shape, x.dtype)
-        np.subtract(inputs, shift[:width], out=result)
-        np.multiply(result, scale[:width], out=result)
-        np.add(result, offset[:width], out=result)
+        repeated.write(result, inputs)
         direct = device.scratch(_SECOND, inputs.shape, x.dtype)
-        np.multiply(gradients, factors[:width], out=direct)
+        np.multiply(gradients, factors[: inputs.shape[1]], out=direct)
         if accumulate:
             np.add(result, direct, out=result)
             np.add(target, result.reshape(target.shape), out=target)
         else:
             np.add(result.reshape(target.shape), direct.reshape(target.shape), out=target)
 
-    for_each_block(device, work, blocks(x.shape[:leading], columns), x.size)
+    for_each_block(device, work, _blocks(x, leading), x.size)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.backend.attributes import Activation, Normalization
-from gpunn.backend.contract import Array
-from gpunn.backend.cpu.columns import Affine, apply_affine, apply_affine_gradient, column_moments, column_products
+from gpunn.backend.contract import Array, DType
+from gpunn.backend.cpu.columns import NEAR, Affine, apply_affine, apply_affine_gradient, column_moments, column_products
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 
 
@@ -25,9 +25,16 @@ def _write_gradient(gradient: Array, value: Array, accumulate: bool) -> None:
         np.copyto(gradient, value, casting="same_kind")
 
 
-def _normalizing(mean: Array, stored_mean: Array, scale: Array, beta: Array) -> Affine:
-    """(x - mean) * scale + beta; what the stored mean lost to rounding goes into the offset."""
-    return Affine(stored_mean, scale, beta + (stored_mean - mean) * scale)
+def _shift(mean: Array, inverse: Array) -> Array | None:
+    """What to subtract before anything is multiplied; nothing where every mean is small beside its deviation."""
+    return None if (np.abs(mean * inverse) <= NEAR).all() else mean
+
+
+def _normalizing(mean: Array, inverse: Array, gamma: Array, beta: Array, dtype: DType) -> Affine:
+    """(x - mean) * inverse * gamma + beta; what the shift loses to rounding goes into the offset."""
+    shift = _shift(mean.astype(dtype), inverse)
+    scale = inverse * gamma
+    return Affine(shift, scale, beta + ((0 if shift is None else shift) - mean) * scale)
 
 
 @np.errstate(all="ignore")
@@ -72,7 +79,7 @@ def batch_norm_forward(
     unbiased = moments.squares / max(1, moments.count - 1)
     for running, batch in ((running_mean, moments.mean), (running_variance, unbiased)):
         running[...] = (1 - settings.momentum) * _wide(running) + settings.momentum * batch
-    affine = _normalizing(moments.mean, _wide(mean), _wide(gamma) * inverse, beta)
+    affine = _normalizing(moments.mean, inverse, gamma, beta, x.dtype)
     apply_affine(device, y, x, affine, leading, activation)
 
 
@@ -89,8 +96,8 @@ def batch_norm_inference(
     activation: Activation,
 ) -> None:
     """The function of batch_norm_forward with the running statistics in place of those of the batch."""
-    scale = _wide(gamma) / np.sqrt(_wide(running_variance) + settings.eps)
-    affine = Affine(running_mean, scale, beta)
+    inverse = 1 / np.sqrt(_wide(running_variance) + settings.eps)
+    affine = _normalizing(_wide(running_mean), inverse, gamma, beta, x.dtype)
     apply_affine(device, memory_order(y), memory_order(x), affine, x.ndim - 1, activation)
 
 
@@ -130,12 +137,16 @@ def batch_norm_backward(
     count = x.size // x.shape[-1]
     x, gy = memory_order(x), memory_order(gy)
     inverse = _wide(inverse_deviation)
-    total, product = column_products(device, gy, x, mean, leading)
+    shift = _shift(mean, inverse)
+    total, product = column_products(device, gy, x, shift, leading)
+    if shift is None:
+        product -= mean * total
     _write_gradient(ggamma, product * inverse, accumulate_parameters)
     _write_gradient(gbeta, total, accumulate_parameters)
     if gx is not None:
         factor = gamma * inverse
-        affine = Affine(mean, -factor * inverse**2 * product / count, -factor * total / count)
+        scale, offset = -factor * inverse**2 * product / count, -factor * total / count
+        affine = Affine(shift, scale, offset if shift is not None else offset - mean * scale)
         apply_affine_gradient(device, memory_order(gx), gy, x, affine, factor, leading, accumulate)
 
 
@@ -187,8 +198,7 @@ def group_norm_forward(
     inverse = 1 / np.sqrt(variance + eps)
     np.copyto(mean, group_mean, casting="same_kind")
     np.copyto(inverse_deviation, inverse, casting="same_kind")
-    scale = gamma * _to_channels(inverse, C)
-    affine = _normalizing(_to_channels(group_mean, C), _to_channels(_wide(mean), C), scale, beta)
+    affine = _normalizing(_to_channels(group_mean, C), _to_channels(inverse, C), gamma, beta, x.dtype)
     apply_affine(device, y, x, affine, leading)
 
 
@@ -217,8 +227,11 @@ def group_norm_backward(
     count = x.size // (N * groups)
     (x, leading), (gy, _) = _by_image(x), _by_image(gy)
     inverse = _to_channels(_wide(inverse_deviation), C)
-    shift = _to_channels(mean, C)
+    means = _to_channels(_wide(mean), C)
+    shift = _shift(means, inverse)
     total, product = (sums.reshape(N, C) for sums in column_products(device, gy, x, shift, leading))
+    if shift is None:
+        product -= means * total
     product *= inverse
     _write_gradient(ggamma, product.sum(axis=0), accumulate_parameters)
     _write_gradient(gbeta, total.sum(axis=0), accumulate_parameters)
@@ -226,5 +239,6 @@ def group_norm_backward(
         average, average_product = (
             _to_channels((gamma * sums).reshape(N, groups, -1).sum(axis=2) / count, C) for sums in (total, product)
         )
-        affine = Affine(shift, -(inverse**2) * average_product, -inverse * average)
+        scale, offset = -(inverse**2) * average_product, -inverse * average
+        affine = Affine(shift, scale, offset if shift is not None else offset - means * scale)
         apply_affine_gradient(device, _by_image(gx)[0], gy, x, affine, gamma * inverse, leading, accumulate)

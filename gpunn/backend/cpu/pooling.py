@@ -27,6 +27,17 @@ def _weight_of_output(geometry: Pool2dGeometry) -> int:
     return geometry.N * geometry.C * geometry.stride.rows * geometry.stride.columns
 
 
+def _combine(operation: np.ufunc, out: Array, x: Array, block: WindowBlock) -> None:
+    """out = the operation over all places of the windows of a block, from the first to the last."""
+    first, *others = block.taps
+    if not others:
+        np.copyto(out, x[first.pixels])
+        return
+    operation(x[first.pixels], x[others[0].pixels], out=out)
+    for tap in others[1:]:
+        operation(out, x[tap.pixels], out=out)
+
+
 def maximum_pool2d_forward(
     device: CpuDevice, y: Array, argmax: Array | None, x: Array, geometry: Pool2dGeometry
 ) -> None:
@@ -46,9 +57,7 @@ def maximum_pool2d_forward(
 
     def work(block: WindowBlock) -> None:
         largest = y[block.area]
-        np.copyto(largest, x[block.taps[0].pixels])
-        for tap in block.taps[1:]:
-            np.maximum(largest, x[tap.pixels], out=largest)
+        _combine(np.maximum, largest, x, block)
         if places is not None:
             record_first_places(device, places[block.area], largest, x, block.taps)
 
@@ -95,9 +104,7 @@ def mean_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2dG
 
     def work(block: WindowBlock) -> None:
         total = y[block.area]
-        np.copyto(total, x[block.taps[0].pixels])
-        for tap in block.taps[1:]:
-            np.add(total, x[tap.pixels], out=total)
+        _combine(np.add, total, x, block)
         np.divide(total, y.dtype.type(len(block.taps)), out=total)
 
     for_each_block(device, work, output_blocks(geometry, _weight_of_output(geometry)), x.size)
