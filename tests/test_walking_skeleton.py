@@ -1,4 +1,4 @@
-"""A training step of LeNet through every floor, on both backends: the CUDA kernels there are, and the CPU for the rest."""
+"""One LeNet training step through every floor, on both backends: CUDA kernels where there are any, the CPU elsewhere."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Comparisons with other libraries; results/ keeps what they printed."""
