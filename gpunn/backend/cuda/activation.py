@@ -14,19 +14,14 @@ _BLOCK_THREADS = 256
 _LARGEST_GRID = 4096
 
 
-def require_kernel(function: Activation) -> None:
-    """Raises a UsageError for an activation without a kernel."""
-    if function.name not in ("linear", "relu"):
-        raise UsageError(f"CUDA has no kernel for the activation {function.name!r} yet; use linear or relu, or the CPU")
-
-
 def activation_forward(device: CudaDevice, y: Array, x: Array, function: Activation) -> None:
     """y = f(x) for float32; y may be x.
 
     Raises:
         UsageError: for a function other than linear and relu, or shapes that differ.
     """
-    require_kernel(function)
+    if function.name not in ("linear", "relu"):
+        raise UsageError(f"CUDA has no kernel for the activation {function.name!r} yet; use linear or relu, or the CPU")
     _require_shapes("activation_forward", y=y, x=x)
     if function.name == "linear":
         device.memory.copy(y, x)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import Array, DType, Memory
-from gpunn.backend.cuda.activation import require_kernel
 from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launch import Grid
@@ -29,13 +28,13 @@ def convolution2d_forward(
 ) -> None:
     """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k]).
 
-    float32; f is linear or ReLU. x and y may be slices of the channels of wider arrays.
+    float32. ReLU is part of the kernel; any other f is applied to y afterwards. x and y may be slices of the channels
+    of wider arrays.
 
     Raises:
-        UsageError: for another activation, or arrays that do not fit the geometry.
+        UsageError: for arrays that do not fit the geometry, or an f that the device does not have.
     """
     g = geometry
-    require_kernel(activation)
     for name, array, shape in (("y", y, g.output_shape), ("x", x, g.input_shape), ("w", w, g.filter_shape)):
         if array.shape != shape:
             raise UsageError(f"convolution2d_forward: {name} has shape {array.shape}; the geometry wants {shape}")
@@ -73,6 +72,8 @@ def convolution2d_forward(
             "apply_relu": activation.name == "relu",
         },
     )
+    if activation.name not in ("linear", "relu"):
+        device.primitives.activation_forward(device, y, y, activation)
 
 
 def convolution2d_forward_workspace(device: CudaDevice, geometry: Conv2dGeometry, dtype: DType) -> int:

@@ -129,3 +129,14 @@ def test_activations_with_and_without_kernel(emulator: CudaDevice, processor: De
         device.primitives.activation_backward(device, gx, upload(device, gy), y, function, accumulate=False)
         results.append((device.download(y), device.download(gx)))
     np.testing.assert_array_equal(results[0], results[1])
+
+
+def test_convolution_ends_with_an_activation_that_is_borrowed(emulator: CudaDevice) -> None:
+    x, w = reals(14, GEOMETRY.input_shape, np.float32), reals(15, GEOMETRY.filter_shape, np.float32)
+    results = []
+    for function in (LINEAR, Activation("tanh")):
+        y = unwritten(emulator, GEOMETRY.output_shape, np.float32)
+        held = upload(emulator, x), upload(emulator, w, "plain")
+        emulator.primitives.convolution2d_forward(emulator, y, *held, None, GEOMETRY, function, workspace(emulator, 0))
+        results.append(emulator.download(y))
+    np.testing.assert_allclose(results[1], np.tanh(results[0]), rtol=1e-6)
