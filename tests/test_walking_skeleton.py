@@ -1,4 +1,4 @@
-"""One LeNet training step through every floor, on both backends: CUDA kernels where there are any, the CPU elsewhere."""
+"""One LeNet training step through every floor, on both backends: CUDA kernels where there are any, else the CPU."""
 
 from __future__ import annotations
 
