@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from gpunn.backend.contract import Array, Device
-from gpunn.geometry import Pair, Pool2dGeometry
+from gpunn.errors import UsageError
+from gpunn.geometry import Padding, Pair, Pool2dGeometry
 from tests.backend.arrays import Host, unwritten, upload, upload_slice, workspace
 from tests.cases.pooling import POOLINGS
 from tests.reference import pooling as reference
@@ -147,6 +150,46 @@ def test_mean_backward(device: Device, geometry: Pool2dGeometry, dtype: Any) -> 
     assert (np.abs(overwritten - expected) <= bound * magnitude).all()
     accumulated = run_mean_backward(device, geometry, *held, before)
     assert (np.abs(accumulated - before - expected) <= bound * (magnitude + np.abs(before))).all()
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> Pool2dGeometry:
+    """Any small pooling, uneven in every respect."""
+    window = Pair(draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    rows, columns = (st.integers(0, size - 1) for size in window)
+    try:
+        return Pool2dGeometry(
+            draw(st.integers(1, 3)),
+            draw(st.integers(1, 8)),
+            draw(st.integers(1, 8)),
+            draw(st.integers(1, 3)),
+            *window,
+            Pair(draw(st.integers(1, 5)), draw(st.integers(1, 5))),
+            Padding(draw(rows), draw(rows), draw(columns), draw(columns)),
+            draw(st.booleans()),
+        )
+    except UsageError:
+        assume(False)
+        raise
+
+
+@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@given(geometry=geometries())
+def test_drawn_shapes(device: Device, geometry: Pool2dGeometry) -> None:
+    x, gy = integers(18, geometry.input_shape, np.float64), integers(19, geometry.output_shape, np.float64)
+    held, gradients = upload(device, x), upload(device, gy)
+    y, argmax = run_maximum(device, geometry, held)
+    expected, expected_places = reference.maximum(x, geometry)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(device.download(argmax), expected_places)
+    np.testing.assert_array_equal(run_mean(device, geometry, held), reference.mean(x, geometry))
+    np.testing.assert_array_equal(run_median(device, geometry, held), reference.median(x, geometry))
+    gx = run_maximum_backward(device, geometry, gradients, held)
+    np.testing.assert_array_equal(gx, reference.maximum_backward(gy, x, geometry))
+    gx = run_median_backward(device, geometry, gradients, held)
+    np.testing.assert_array_equal(gx, reference.median_backward(gy, x, geometry))
+    gx = run_mean_backward(device, geometry, gradients, held)
+    np.testing.assert_allclose(gx, reference.mean_backward(gy, geometry), rtol=1e-12, atol=1e-12)
 
 
 @each_small_case
