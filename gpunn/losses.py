@@ -49,6 +49,11 @@ class Loss(ABC):
             )
 
 
+def _require_share(smoothing: float) -> None:
+    if not 0 <= smoothing < 1:
+        raise UsageError(f"label smoothing is {smoothing}; it must be at least 0 and below 1")
+
+
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy(Loss):
     """Cross-entropy of softmax(scores) with a class label, optionally smoothed (Szegedy et al., 2016, section 7)."""
@@ -59,8 +64,7 @@ class SoftmaxCrossEntropy(Loss):
     ranks = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.smoothing < 1:
-            raise UsageError(f"label smoothing is {self.smoothing}; it must be at least 0 and below 1")
+        _require_share(self.smoothing)
 
     def call(self) -> LossCall:
         return LossCall("softmax_cross_entropy", {"smoothing": self.smoothing})
@@ -74,6 +78,9 @@ class SoftTargetCrossEntropy(Loss):
     target = "values"
     target_argument = "targets"
     ranks = True
+
+    def __post_init__(self) -> None:
+        _require_share(self.smoothing)
 
     def call(self) -> LossCall:
         return LossCall("softmax_cross_entropy_soft", {"smoothing": self.smoothing})

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, ClassVar
+
+from gpunn.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -14,10 +17,17 @@ class Optimizer(ABC):
     Attributes:
         weight_decay: added to the gradient as decay * w (L2), or applied beside it where the rule is decoupled;
             biases and normalisation parameters are spared.
+
+    Raises:
+        UsageError: when a number lies outside its range.
     """
 
     weight_decay: float = 0.0
     primitive: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if not (self.weight_decay >= 0 and isfinite(self.weight_decay)):
+            raise UsageError(f"weight decay is {self.weight_decay}; it must be a finite number and not negative")
 
     @property
     @abstractmethod

@@ -23,6 +23,7 @@ class Sgd(Optimizer):
     primitive: ClassVar[str] = "sgd"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.momentum < 1:
             raise UsageError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
 
