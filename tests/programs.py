@@ -48,7 +48,10 @@ def state_of(trained: Trained, device: Device, optimizer: Optimizer | None = Non
         {name: values + numbers.uniform(-0.2, 0.2, values.shape) for name, values in state.parameters.export().items()}
     )
     state.load_statistics(
-        {name: numbers.uniform(0.5, 1.5, values.shape) for name, values in state.statistics.export().items()}
+        {
+            name: np.asarray(numbers.uniform(0.5, 1.5, values.shape))
+            for name, values in state.statistics.export().items()
+        }
     )
     return state
 

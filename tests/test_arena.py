@@ -30,7 +30,10 @@ PARTS = some.lists(
 
 
 def placed(parts: list[tuple[list[int], float, float, bool]]) -> SegmentTable:
-    return place(Part(f"p{i}", tuple(shape), *others) for i, (shape, *others) in enumerate(parts))
+    return place(
+        Part(f"p{i}", tuple(shape), factor, decay, trainable)
+        for i, (shape, factor, decay, trainable) in enumerate(parts)
+    )
 
 
 @given(PARTS)

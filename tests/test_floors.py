@@ -51,7 +51,7 @@ def faults(path: str, source: str) -> Iterator[str]:
             yield f"{path} imports cupy; only backend/cuda does"
         elif not first:
             yield f"{path} imports {name}: a relative import hides which floor it reaches"
-        elif first == "gpunn" and rest[0] != "__version__":
+        elif first == "gpunn" and rest and rest[0] != "__version__":
             if room == "__init__" or floor(rest[0]) < floor(room):
                 yield f"{path} imports {name} from a floor above"
             elif rest[0] == "backend" and room in FLOORS[3] and not name.startswith(CONTRACT):
