@@ -19,9 +19,6 @@ from gpunn.geometry import Shape
 BLOCK = 2**18
 #: With fewer elements than this, waking another thread costs more than it saves.
 WORTH_A_THREAD = 2**18
-#: Elements of NumPy's buffer. It copies operands whose runs are shorter than its buffer, broadcast vectors and
-#: slices of images among them; runs of this length are worked on where they lie, two to four times as fast.
-BUFFER = 1024
 
 Index = tuple[slice, ...]
 Block = TypeVar("Block")
@@ -52,15 +49,7 @@ def for_each_block(device: CpuDevice, work: Callable[[Block], None], pieces: Seq
     """
 
     def run(number: int) -> None:
-        former = np.setbufsize(BUFFER)
-        try:
-            with np.errstate(all="ignore"):
-                work(pieces[number])
-        finally:
-            np.setbufsize(former)
+        with np.errstate(all="ignore"):
+            work(pieces[number])
 
-    if elements < WORTH_A_THREAD:
-        for number in range(len(pieces)):
-            run(number)
-    else:
-        device.parallel(run, range(len(pieces)))
+    device.parallel(run, range(len(pieces)), threads=1 if elements < WORTH_A_THREAD else None)

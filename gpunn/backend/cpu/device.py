@@ -24,6 +24,9 @@ from gpunn.geometry import Shape
 
 #: Arrays start at a multiple of this many bytes.
 ALIGNMENT = 256
+#: Elements of NumPy's buffer. It copies operands whose runs are shorter than its buffer, broadcast vectors and slices
+#: of images among them; runs of this length are worked on where they lie, two to four times as fast.
+UFUNC_BUFFER = 1024
 
 
 def available_cores() -> int:
@@ -58,19 +61,30 @@ class CpuDevice:
 
         return cpu
 
-    def parallel(self, work: Callable[[int], None], chunks: Iterable[int]) -> None:
-        """Call `work` for every chunk; each thread takes every `threads`-th one, so results never depend on timing."""
+    def parallel(self, work: Callable[[int], None], chunks: Iterable[int], threads: int | None = None) -> None:
+        """Call `work` for every chunk; each thread takes every `threads`-th one, so results never depend on timing.
+
+        Args:
+            work: takes the number of a chunk.
+            chunks: all numbers.
+            threads: fewer threads than the device has, where waking them costs more than it saves.
+        """
         chunks = list(chunks)
-        if self._pool is None or len(chunks) < 2:
-            for chunk in chunks:
-                work(chunk)
-            return
+        shares = min(threads or self.threads, len(chunks))
 
         def share(first: int) -> None:
-            for chunk in chunks[first :: self.threads]:
-                work(chunk)
+            former = np.setbufsize(UFUNC_BUFFER)
+            try:
+                for chunk in chunks[first::shares]:
+                    work(chunk)
+            finally:
+                np.setbufsize(former)
 
-        others = [self._pool.submit(share, first) for first in range(1, min(self.threads, len(chunks)))]
+        if self._pool is None or shares < 2:
+            if chunks:
+                share(0)
+            return
+        others = [self._pool.submit(share, first) for first in range(1, shares)]
         share(0)
         for other in others:
             other.result()
@@ -84,7 +98,7 @@ class CpuDevice:
         size = prod(shape) * wanted.itemsize
         held = cast("dict[int, np.ndarray[Any, Any]]", self._scratch.__dict__)
         if slot not in held or held[slot].size < size:
-            held[slot] = np.empty(size, np.uint8)
+            held[slot] = _aligned(np.empty(size + ALIGNMENT, np.uint8), size)
         return held[slot][:size].view(wanted).reshape(shape)
 
     def allocate(self, size: int) -> np.ndarray[Any, Any]:
@@ -99,8 +113,7 @@ class CpuDevice:
             raise MemoryExhaustedError(
                 f"the CPU has no {size / 2**30:.1f} GiB left for this program; use a smaller batch"
             ) from None
-        start = -memory.ctypes.data % ALIGNMENT
-        return memory[start : start + size]
+        return _aligned(memory, size)
 
     def size_of(self, shape: Shape, dtype: DType, layout: Layout) -> int:
         """Bytes of an array, rounded up to the alignment."""
@@ -136,6 +149,11 @@ class CpuDevice:
         if self._pool is not None:
             self._pool.shutdown()
         self._blas_limit.restore_original_limits()
+
+
+def _aligned(memory: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size]
 
 
 def open_cpu(threads: int | None = None) -> CpuDevice:
