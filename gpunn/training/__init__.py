@@ -6,8 +6,9 @@ from gpunn.training.configuration import Configuration
 from gpunn.training.experiment import Fitting, fit_network, load_run, new_run, open_device, resume_run, with_recipe
 from gpunn.training.history import EpochRecord
 from gpunn.training.learner import Learner, Rule, Totals
+from gpunn.training.plan import Plan
 from gpunn.training.run_folder import RunFolder
-from gpunn.training.trainer import Plan, Trainer, TrainingInterrupted
+from gpunn.training.trainer import Trainer, TrainingInterrupted
 
 __all__ = [
     "Configuration",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from gpunn import backend
 from gpunn.backend.contract import Device
@@ -23,18 +22,22 @@ from gpunn.network import Network
 from gpunn.optimizers import LEARNING_RATES, optimizer
 from gpunn.precision import Precision, precision
 from gpunn.schedules import parse_schedule
+from gpunn.training.checkpoint_file import UnreadableCheckpointError, read_manifest
 from gpunn.training.checkpoint_folder import CheckpointFolder
-from gpunn.training.compatibility import compare_tensors
 from gpunn.training.configuration import Configuration, configure
 from gpunn.training.learner import Learner, Rule
 from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer
-from gpunn.training.progress import Progress
+from gpunn.training.plan import Plan
+from gpunn.training.resumption import require_same_tensors
 from gpunn.training.run_folder import RunFolder
-from gpunn.training.trainer import Plan, Trainer, fingerprint
+from gpunn.training.trainer import Trainer
 
 #: Number types that the CPU computes in.
 CPU_PRECISIONS = ("float32", "float64")
+
+#: Settings that do not change what a run computes; data sets are compared by what they hold.
+_FREE_TO_CHANGE = ("data", "device", "threads", "workers", "checkpoint_seconds")
 
 _AUGMENTATIONS: Mapping[str, Callable[[], Augmentation | None]] = {
     "none": lambda: None,
@@ -147,6 +150,7 @@ def open_split(configuration: Configuration) -> Split:
 def new_run(configuration: Configuration, out: Path | None, observer: Observer) -> Trainer:
     """A trainer for a run that begins. The data are checked before a device is opened or a folder made."""
     chosen = model(configuration.model)
+    parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     split = open_split(configuration)
     fitting = fit_network(chosen, split.train, configuration.image_size)
     device, line = open_device(configuration.device, configuration.threads)
@@ -160,7 +164,6 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
         fitting.preprocessing,
         rule_of(configuration),
     )
-    parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     run = RunFolder.create(out, f"{chosen.name}-{Path(configuration.data).stem}")
     run.write_configuration(configuration.model_dump())
     return _trainer(configuration, learner, split, fitting.preprocessing, run, observer)
@@ -176,31 +179,57 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
         changed_data: go on even though the data set is not the one of the checkpoint.
 
     Raises:
-        CheckpointError: when no checkpoint can be used, or the data set has changed.
+        CheckpointError: when no checkpoint can be used, or it is of another network, other data or other settings.
     """
-    run = RunFolder.open(path)
-    tensors, manifest, note = CheckpointFolder(run.checkpoints).load_latest()
-    if note is not None:
-        observer.on_note(note)
+    run = _open_run(path)
+    manifest = _latest_manifest(CheckpointFolder(run.checkpoints))
     configuration = configure(run.read_configuration())
     split = open_split(configuration)
-    if fingerprint(split) != manifest.data_fingerprint and not changed_data:
-        raise CheckpointError(
-            f"the data set {configuration.data!r} is not the one this run was trained on: images were added, removed "
-            "or changed. Restore it, or go on with --allow-changed-data"
-        )
     preprocessing = Preprocessing.from_manifest(manifest.preprocessing)
-    network = network_of(manifest)
-    threads = _planned_threads(manifest)
-    opened, line = open_device(device or configuration.device, threads)
+    network = _build(configuration.model, manifest.network.get("image"), len(split.train.classes))
+    opened, line = open_device(device or configuration.device, _planned_threads(manifest))
     observer.on_note(line)
     learner = Learner(
         network, opened, check_precision(configuration.precision, opened), preprocessing, rule_of(configuration)
     )
-    _require_same(learner, tensors, run.checkpoints)
     trainer = _trainer(configuration, learner, split, preprocessing, run, observer)
-    trainer.restore(tensors, Progress.from_manifest(manifest.progress))
+    trainer.resume(changed_data=changed_data)
+    _require_same_settings(configuration, manifest, run)
     return trainer
+
+
+def _open_run(path: Path) -> RunFolder:
+    """The folder of a run that the command line or `new_run` has made."""
+    run = RunFolder(path)
+    if run.checkpoints.is_dir() and not run.configuration.exists():
+        raise UsageError(
+            f"'{path}' is the run of a network that was built in Python: it has checkpoints but no "
+            f"{run.configuration.name}. Build the same network and go on there with Trainer.resume()"
+        )
+    return RunFolder.open(path)
+
+
+def _latest_manifest(folder: CheckpointFolder) -> Manifest:
+    """The manifest that resuming will meet, without the tensors; only the trainer reads and verifies those."""
+    for path in (folder.last, folder.previous):
+        with suppress(UnreadableCheckpointError):
+            return read_manifest(path)
+    return folder.load_latest()[1]
+
+
+def _require_same_settings(configuration: Configuration, manifest: Manifest, run: RunFolder) -> None:
+    """A run whose settings were edited would not go on as the run it was."""
+    begun = configure(manifest.configuration)
+    changed = [
+        f"{name} is {getattr(configuration, name)!r}, was {getattr(begun, name)!r}"
+        for name in Configuration.model_fields
+        if name not in _FREE_TO_CHANGE and getattr(configuration, name) != getattr(begun, name)
+    ]
+    if changed:
+        raise CheckpointError(
+            f"'{run.configuration}' was changed since the run began: {'; '.join(changed)}. Undo that, or begin a new "
+            f"run with --config {run.configuration}"
+        )
 
 
 def _trainer(
@@ -256,15 +285,15 @@ def load_run(path: Path, device: str = "auto") -> TrainedRun:
         UsageError: when the folder is not that of a run.
         CheckpointError: when no checkpoint can be used.
     """
-    run = RunFolder.open(path)
+    run = _open_run(path)
     folder = CheckpointFolder(run.checkpoints)
     tensors, manifest = folder.load_best() if folder.best.exists() else folder.load_latest()[:2]
     preprocessing = Preprocessing.from_manifest(manifest.preprocessing)
     configuration = configure({**manifest.configuration})
-    opened, _ = open_device(device, configuration.threads)
+    opened, _ = open_device(device, _planned_threads(manifest))
     learner = Learner(network_of(manifest), opened, check_precision(configuration.precision, opened), preprocessing)
     weights = {name: values for name, values in tensors.items() if not name.startswith("optimizer/")}
-    _require_same(learner, weights, run.checkpoints)
+    require_same_tensors(learner, weights, run.checkpoints)
     learner.state.load(weights)
     return TrainedRun(learner, preprocessing, tuple(manifest.classes), configuration, manifest)
 
@@ -275,11 +304,16 @@ def network_of(manifest: Manifest) -> Network:
     Raises:
         CheckpointError: when it was not made from a model that this version knows.
     """
-    description: dict[str, Any] = dict(manifest.network)
+    description = manifest.network
+    return _build(description.get("model"), description.get("image"), description.get("classes"))
+
+
+def _build(name: Any, image: Any, classes: Any) -> Network:
+    """The network that a checkpoint names, in whatever way that fails."""
     try:
-        H, W, C = description["image"]
-        return model(description["model"]).build((H, W, C), description["classes"])
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+        H, W, C = image
+        return model(name).build((H, W, C), classes)
+    except (TypeError, ValueError, AttributeError, UsageError) as error:
         raise CheckpointError(
             f"the checkpoint holds a network that cannot be rebuilt by name ({error}); "
             "build it in Python and give its weights to Learner.state.load"
@@ -289,10 +323,3 @@ def network_of(manifest: Manifest) -> Network:
 def _planned_threads(manifest: Manifest) -> int | None:
     threads = manifest.thread_plan.get("cpu_threads")
     return threads if isinstance(threads, int) else None
-
-
-def _require_same(learner: Learner, tensors: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> None:
-    found = {name: tuple(values.shape) for name, values in tensors.items()}
-    table = compare_tensors(learner.state.expected(), found)
-    if table is not None:
-        raise CheckpointError(f"the checkpoint in '{folder}' does not fit network {learner.network.name!r}:\n{table}")

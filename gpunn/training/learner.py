@@ -12,6 +12,7 @@ from gpunn.backend.attributes import Penalty
 from gpunn.backend.contract import Device
 from gpunn.data.loader import Batch
 from gpunn.data.preprocessing import Preprocessing
+from gpunn.errors import DivergedError
 from gpunn.losses import Loss, Objective, SoftmaxCrossEntropy
 from gpunn.network import Network
 from gpunn.optimizers import Optimizer
@@ -158,14 +159,24 @@ class Learner:
         self._update.run()
 
     def evaluate(self, batches: Iterable[Batch]) -> Totals:
-        """Loss and hits over some batches, in evaluation mode."""
-        self.state.set_control("apply", 1)
+        """Loss and hits over some batches, in evaluation mode; the totals of training stay as they are.
+
+        Raises:
+            DivergedError: when the loss of an image is not finite.
+        """
         kept = self.state.read_totals()
+        latched = self.state.read_control("latched_step")
+        self.state.set_control("apply", 1)
         self.state.write_totals(np.zeros_like(kept))
-        for batch in batches:
-            self._run("evaluate", batch, accumulate=False)
-        found = Totals(*self.state.read_totals().tolist())
-        self.state.write_totals(kept)
+        try:
+            for batch in batches:
+                self._run("evaluate", batch, accumulate=False)
+            found = Totals(*self.state.read_totals().tolist())
+            if not self.state.read_control("apply"):
+                raise DivergedError("the loss of the images it is measured on is not a finite number")
+        finally:
+            self.state.write_totals(kept)
+            self.state.set_control("latched_step", latched)
         return found
 
     def predict(self, batch: Batch) -> np.ndarray[Any, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from itertools import takewhile
 from math import isfinite, log
 from typing import Any
 
@@ -15,8 +16,7 @@ from gpunn.data.augmentation import Augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.loader import Batch, Loader
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.errors import DivergedError
-from gpunn.schedules import Schedule
+from gpunn.errors import DivergedError, UsageError
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
 from gpunn.training.divergence import report_divergence
@@ -26,7 +26,9 @@ from gpunn.training.interruption import InterruptionGuard
 from gpunn.training.learner import Learner, Totals
 from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer, Silence, StepReport
+from gpunn.training.plan import Plan
 from gpunn.training.progress import Progress
+from gpunn.training.resumption import fingerprint, require_same_run
 from gpunn.training.run_folder import RunFolder
 
 #: Seconds between two reports of progress.
@@ -43,31 +45,6 @@ class TrainingInterrupted(Exception):  # noqa: N818 - an orderly end that was as
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"interrupted, exit status {exit_code}")
         self.exit_code = exit_code
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a trainer does, besides how its learner learns.
-
-    Attributes:
-        epochs: passes over the training images.
-        batch_size: images in one pass through the network.
-        accumulate: passes to one update.
-        schedule: the learning rate of every step.
-        seed: of order and augmentation.
-        patience: epochs without improvement that end the run; None never does.
-        workers: threads that load images; None chooses.
-        checkpoint_seconds: the longest time between two checkpoints.
-    """
-
-    epochs: int
-    batch_size: int
-    schedule: Schedule
-    accumulate: int = 1
-    seed: int = 0
-    patience: int | None = None
-    workers: int | None = None
-    checkpoint_seconds: float = 600.0
 
 
 class Trainer:
@@ -109,6 +86,7 @@ class Trainer:
         self._updates: deque[tuple[int, list[int]]] = deque(maxlen=REMEMBERED_UPDATES)
         self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
+        self._best_state: Mapping[str, np.ndarray[Any, Any]] | None = None
         self._training = Loader(
             split.train,
             preprocessing,
@@ -129,14 +107,16 @@ class Trainer:
         return -(-self._training.steps_per_epoch // self.plan.accumulate)
 
     def fit(self) -> Iterator[EpochRecord]:
-        """Train, and yield a record after each epoch.
+        """Train, and yield a record after each epoch; a run that its patience ends goes back to the best weights.
 
         Raises:
             TrainingInterrupted: after SIGINT or SIGTERM; a snapshot was written.
             DivergedError: when the loss is no longer finite; checkpoints are as they were.
         """
+        self.learner.state.set_control("step", self.progress.step)
+        self.learner.state.write_totals(np.array(self.progress.totals))
         history = self._history()
-        with InterruptionGuard(self._observer.on_note) as guard:
+        with InterruptionGuard(self._announce) as guard:
             if self._checkpoints is not None and self.progress.step == 0:
                 self._save(is_best=False)
             while not self.progress.finished:
@@ -150,6 +130,8 @@ class Trainer:
                 )
                 self.learner.state.write_totals(np.array(self.progress.totals))
                 self._warn_if_stuck(record)
+                if is_best and self._checkpoints is None and self.plan.patience is not None:
+                    self._best_state = self.learner.state.export()
                 if history is not None and self.run is not None:
                     history.append(record)
                     draw_curves(history.records, self.run.curves, self.run.path.name)
@@ -158,6 +140,30 @@ class Trainer:
                 yield record
                 if guard.exit_code is not None and not self.progress.finished:
                     raise TrainingInterrupted(guard.exit_code)
+        if self._stopping.should_stop:
+            self._observer.on_note(f"the weights are those of epoch {self.restore_best()}, the best")
+
+    def resume(self, *, changed_data: bool = False) -> None:
+        """Go on where the latest checkpoint of the run folder was written.
+
+        Args:
+            changed_data: go on even though the data set is not the one of the checkpoint.
+
+        Raises:
+            UsageError: when the trainer has no run folder.
+            CheckpointError: when no checkpoint can be used, or it is of another network or other data; nothing was
+                loaded then.
+        """
+        if self._checkpoints is None:
+            raise UsageError("a trainer without a run folder has nothing to resume; give it run=RunFolder(path)")
+        tensors, manifest, note = self._checkpoints.load_latest()
+        if note is not None:
+            self._observer.on_note(note)
+        data = None if changed_data else self._fingerprint
+        require_same_run(self.learner, self.split, data, tensors, manifest, self._checkpoints.folder)
+        if dict(self.learner.device.thread_plan()) != manifest.thread_plan:
+            self._observer.on_note("the checkpoint was written with other threads: sums will be rounded differently")
+        self.restore(tensors, Progress.from_manifest(manifest.progress))
 
     def restore(self, tensors: Mapping[str, Any], progress: Progress) -> None:
         """Go back to where a checkpoint was written.
@@ -166,20 +172,22 @@ class Trainer:
             tensors: of this learner's network, names and shapes compared before.
             progress: from the same checkpoint.
         """
-        state = self.learner.state
-        state.load(tensors)
-        state.set_control("step", progress.step)
-        state.write_totals(np.array(progress.totals))
+        self.learner.state.load(tensors)
         self.progress = progress
         if progress.early_stopping:
             self._stopping = EarlyStopping.from_manifest(progress.early_stopping)
 
     def restore_best(self) -> int | None:
-        """Put the weights of the best epoch back; its number, or None when there is no run folder."""
-        if self._checkpoints is None or self._stopping.best_epoch is None:
+        """Put the weights of the best epoch back; its number, or None when they were not kept.
+
+        They are kept in the run folder, or in memory by a trainer with patience and no run folder.
+        """
+        best = self._best_state
+        if self._checkpoints is not None and self._stopping.best_epoch is not None:
+            best, _ = self._checkpoints.load_best()
+        if best is None:
             return None
-        tensors, _ = self._checkpoints.load_best()
-        self.learner.state.load(tensors)
+        self.learner.state.load(best)
         return self._stopping.best_epoch
 
     @property
@@ -209,11 +217,10 @@ class Trainer:
         begun = time.monotonic() - progress.seconds
         waited_before = progress.waited
         reported = 0.0
-        rate = 0.0
         batches = self._training.batches(progress.epoch, start=progress.batch)
         try:
             for batch in batches:
-                rate = self._step(batch)
+                self._step(batch)
                 progress.seconds = time.monotonic() - begun
                 progress.waited = waited_before + self._training.waited_seconds
                 if progress.batch % self.plan.accumulate and progress.batch < self._training.steps_per_epoch:
@@ -228,7 +235,7 @@ class Trainer:
         trained = time.monotonic()
         training_seconds = trained - begun
         totals = Totals(*self.learner.state.read_totals().tolist())
-        validation = self.learner.evaluate(self._validation.batches(0))
+        validation = self._validate(guard)
         self._validation_seconds = time.monotonic() - trained
         return EpochRecord(
             epoch=progress.epoch + 1,
@@ -238,14 +245,27 @@ class Trainer:
             validation_loss=validation.mean_loss,
             validation_top1=validation.top1_rate,
             validation_top5=validation.top5_rate,
-            learning_rate=rate,
+            learning_rate=self._learning_rate(progress.step - 1),
             images_per_second=totals.images / training_seconds,
             seconds=time.monotonic() - begun,
             data_wait_fraction=min(1.0, progress.waited / training_seconds),
         )
 
-    def _step(self, batch: Batch) -> float:
-        """One batch, and the update when it is the last of its group; gives the learning rate."""
+    def _validate(self, guard: InterruptionGuard) -> Totals:
+        """Loss and hits on the validation images; a signal ends it between two batches."""
+        wanted = takewhile(lambda _: guard.exit_code is None, self._validation.batches(0))
+        try:
+            totals = self.learner.evaluate(wanted)
+        except DivergedError as error:
+            raise self._diverged(f"after step {self.progress.step}, {error}", self.progress.step - 1) from None
+        self._leave_if_asked(guard)
+        return totals
+
+    def _learning_rate(self, step: int) -> float:
+        return self.plan.schedule.learning_rate(step, self.updates_per_epoch)
+
+    def _step(self, batch: Batch) -> None:
+        """One batch, and the update when it is the last of its group."""
         progress = self.progress
         position = progress.batch % self.plan.accumulate
         start = (progress.batch - position) * self.plan.batch_size
@@ -255,25 +275,35 @@ class Trainer:
         self._updates[-1][1].extend(batch.indices.tolist())
         self.learner.learn(batch, first=position * self.plan.batch_size, images=images)
         progress.batch += 1
-        rate: float = self.plan.schedule.learning_rate(progress.step, self.updates_per_epoch)
         if progress.batch % self.plan.accumulate == 0 or progress.batch == self._training.steps_per_epoch:
-            self.learner.update(rate)
+            self.learner.update(self._learning_rate(progress.step))
             self._stop_if_diverged(batch)
             progress.step += 1
-        return rate
 
     def _after_update(self, guard: InterruptionGuard) -> None:
         """A snapshot when it is time for one, or when a signal asks for the end."""
-        due = time.monotonic() - self._saved_at > self.plan.checkpoint_seconds
-        if self._checkpoints is not None and (due or guard.requested is not None):
-            self.progress.totals = self.learner.state.read_totals().tolist()
-            self._save(is_best=False)
-        if guard.exit_code is not None:
-            raise TrainingInterrupted(guard.exit_code)
+        self._leave_if_asked(guard)
+        if time.monotonic() - self._saved_at > self.plan.checkpoint_seconds:
+            self._save_within_epoch()
+
+    def _leave_if_asked(self, guard: InterruptionGuard) -> None:
+        exit_code = guard.exit_code
+        if exit_code is not None:
+            self._save_within_epoch()
+            raise TrainingInterrupted(exit_code)
+
+    def _save_within_epoch(self) -> None:
+        self.progress.totals = self.learner.state.read_totals().tolist()
+        self._save(is_best=False)
 
     def _save(self, is_best: bool) -> None:
         if self._checkpoints is None:
             return
+        state = self.learner.state.export()
+        broken = [name for name, values in state.items() if not np.isfinite(values).all()]
+        if broken:
+            step = self.progress.step
+            raise self._diverged(f"after step {step}, {broken[0]} holds numbers that are not finite", step - 1)
         self.progress.early_stopping = self._stopping.to_manifest()
         manifest = Manifest(
             network=self._description["network"],
@@ -284,7 +314,7 @@ class Trainer:
             progress=self.progress.to_manifest(),
             data_fingerprint=self._fingerprint,
         )
-        self._checkpoints.save(self.learner.state.export(), manifest, is_best=is_best)
+        self._checkpoints.save(state, manifest, is_best=is_best)
         self._saved_at = time.monotonic()
 
     def _history(self) -> History | None:
@@ -296,13 +326,23 @@ class Trainer:
         step = int(self.learner.state.read_control("latched_step"))
         if step < 0:
             return
+        what = f"the loss of step {step + 1} is not a finite number; that update was not applied"
+        raise self._diverged(what, step, batch)
+
+    def _diverged(self, what: str, step: int, batch: Batch | None = None) -> DivergedError:
+        """The error to raise, after the report was written; without a batch the first validation images serve."""
         samples = next((indices for number, indices in self._updates if number == step), [])
         names = [self.split.train.name(index) for index in samples]
-        where = report_divergence(self.learner, batch, step, names, self.run)
-        raise DivergedError(
-            f"the loss of step {step + 1} is not a finite number; that update was not applied and the checkpoints "
-            f"are untouched{where}. Train with a lower learning rate, or with --set clip_norm=1"
+        shown = batch or next(self._validation.batches(0))
+        where = report_divergence(self.learner, shown, step, names, self.run)
+        return DivergedError(
+            f"{what}; the checkpoints are untouched{where}. Train with a lower learning rate, or with --set clip_norm=1"
         )
+
+    def _announce(self, text: str) -> None:
+        # The signal may have come in the middle of a print, which cannot be entered twice.
+        with suppress(RuntimeError):
+            self._observer.on_note(text)
 
     def _report(self) -> None:
         progress = self.progress
@@ -332,8 +372,3 @@ class Trainer:
                 f"the loss sits at {record.train_loss:.3f} = ln({classes}): the network guesses. "
                 "Try a learning rate ten times lower or higher, or a longer warm-up"
             )
-
-
-def fingerprint(split: Split) -> str:
-    """What both halves of the data are recognised by on resume."""
-    return f"{split.train.fingerprint()}:{split.validation.fingerprint()}"
