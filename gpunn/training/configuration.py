@@ -46,7 +46,7 @@ class Configuration(BaseModel):
         checkpoint_seconds: the longest time between two checkpoints; every epoch ends with one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     data: str = "digits"
     model: str = "lenet"
@@ -73,7 +73,7 @@ class Configuration(BaseModel):
     image_size: int | None = Field(None, ge=1)
     threads: int | None = Field(None, ge=1, le=1024)
     workers: int | None = Field(None, ge=1, le=1024)
-    checkpoint_seconds: float = Field(600.0, gt=0)
+    checkpoint_seconds: float = Field(600.0, gt=0, allow_inf_nan=False)
 
 
 def configure(*sources: Mapping[str, Any], recipe: Recipe | None = None) -> Configuration:
@@ -111,7 +111,8 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
         if not equals or not name:
             raise UsageError(f"--set {assignment!r} is not of the form key=value, such as --set momentum=0.95")
         try:
-            settings[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+            read = tomllib.loads(f"value = {text}")
         except tomllib.TOMLDecodeError:
-            settings[name.strip()] = text
+            read = {"value": text}
+        settings[name.strip()] = read["value"] if len(read) == 1 else text
     return settings
