@@ -25,7 +25,6 @@ def application() -> typer.Typer:
     app = typer.Typer(
         name="gpunn",
         help="Train convolutional networks on hand-written CUDA kernels, with a NumPy backend beside them.",
-        no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -50,13 +49,14 @@ def _version(
 def run(arguments: Sequence[str]) -> int:
     """Execute one command line and give its exit status."""
     try:
-        status = application()(args=list(arguments), prog_name="gpunn", standalone_mode=False)
+        status = application()(args=list(arguments) or ["--help"], prog_name="gpunn", standalone_mode=False)
+        sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except TrainingInterrupted as interruption:
         return interruption.exit_code
     except GpunnError as error:
         return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
     except MemoryError:
         return _fail("out of memory; use a smaller --batch-size", MemoryExhaustedError.exit_code)

@@ -22,7 +22,7 @@ def train(
     optimizer: Annotated[str | None, typer.Option(help="sgd, adam, adamw, rmsprop or adagrad.")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr", help="Learning rate before the schedule.")] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="constant, cosine, step:30:0.1, exponential:0.05, warmup:2,cosine ...")
+        str | None, typer.Option(help="constant, cosine, step:30,0.1, exponential:0.05, warmup:2,cosine ...")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and dropout.")] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without improvement that end the run.")] = None,

@@ -36,6 +36,8 @@ def start(
             _refuse_beside_resume(options, config, assignments, out)
             trainer = resume_run(resume, bar, device=options.get("device"), changed_data=allow_changed_data)
         else:
+            if allow_changed_data:
+                raise UsageError("--allow-changed-data belongs to --resume RUN")
             file = read_toml(config) if config is not None else {}
             configuration = with_recipe(file, options, parse_assignments(assignments))
             trainer = new_run(configuration, out, bar)
