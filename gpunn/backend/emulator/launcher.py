@@ -102,10 +102,11 @@ class EmulatorExecutor:
             raise DeviceError(f"kernel {launch.signature.name}: the emulator found\n{library.with_lines(report)}")
 
     def close(self) -> None:
-        """Unmap the stacks."""
+        """Unmap the stacks; a launch after this maps new ones."""
         if self._runtime is not None:
             self._runtime.emulator_close(self._machine)
             self._runtime = self._machine = None
+        self._libraries.clear()
 
     def _library(self, source: KernelSource) -> _LoadedLibrary:
         if source not in self._libraries:

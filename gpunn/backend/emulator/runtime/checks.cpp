@@ -1,5 +1,7 @@
 // Every load and store of a kernel in the check build: g++ inserts the calls below (-fsanitize=thread and
 // -fsanitize=bounds-strict), and they are answered here instead of by the sanitizers' own libraries.
+#include <sys/types.h>
+
 #include "block.h"
 
 namespace emulator {

@@ -1,5 +1,6 @@
 // The functions behind cuda_host.h that need the running block: barriers, warp operations, atomics.
 #include <cstring>
+#include <type_traits>
 
 #include "block.h"
 
