@@ -13,6 +13,7 @@ from gpunn.backend.contract import Device
 from gpunn.data.loader import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import DivergedError
+from gpunn.graph import Node
 from gpunn.losses import Loss, Objective, SoftmaxCrossEntropy
 from gpunn.network import Network
 from gpunn.optimizers import Optimizer
@@ -123,13 +124,13 @@ class Learner:
         self._programs.update(zip(keys, share_memory(plans, self.state), strict=True))
 
     def plan(self, mode: str, batch: int, accumulate: bool) -> ProgramPlan:
-        """The plan of one program."""
+        """The plan of one program: "train", "evaluate", or "predict", which measures no loss."""
         training = mode == "train"
         specification = Specification(
             batch=batch,
             mode="train" if training else "evaluate",
             precision=self._precision,
-            objectives=self._objectives(training),
+            objectives=() if mode == "predict" else self._objectives(training),
             seed=self.rule.seed if self.rule else 0,
             pictures=self._pictures,
             accumulate_gradients=accumulate,
@@ -181,7 +182,7 @@ class Learner:
 
     def predict(self, batch: Batch) -> np.ndarray[Any, Any]:
         """Class probabilities of each image, float64 (N, classes)."""
-        program = self._run("evaluate", batch, accumulate=False)
+        program = self._run("predict", batch, accumulate=False)
         scores = program.read_output(self.network.outputs[0]).astype(np.float64)
         exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities: np.ndarray[Any, Any] = exponentials / exponentials.sum(axis=1, keepdims=True)
@@ -197,20 +198,27 @@ class Learner:
             keep=self.network.nodes,
         )
         program = share_memory([plan_program(self.network, self.device, specification)], self.state)[0]
-        program.write("images", batch.images)
-        program.write("placement", batch.placement)
-        program.run()
-        return [(self.network.labels[node], program.read_output(node)) for node in self.network.nodes]
+        self._feed(program, batch)
+        held = {placement.buffer.name for placement in program.plan.memory.placements}
+        outputs: dict[Node, np.ndarray[Any, Any]] = {}
+        for node in self.network.nodes:
+            passes_through = self.network.labels[node] not in held
+            outputs[node] = outputs[node.inputs[0]] if passes_through else program.read_output(node)
+        return [(self.network.labels[node], values) for node, values in outputs.items()]
 
     def _run(self, mode: str, batch: Batch, *, accumulate: bool) -> Program:
         key = (mode, len(batch), accumulate)
         if key not in self._programs:
             self._programs[key] = share_memory([self.plan(*key)], self.state)[0]
         program = self._programs[key]
-        for name, values in (("images", batch.images), ("placement", batch.placement), ("labels", batch.labels)):
-            program.write(name, values)
-        program.run()
+        self._feed(program, batch)
         return program
+
+    @staticmethod
+    def _feed(program: Program, batch: Batch) -> None:
+        for buffer in program.inputs:
+            program.write(buffer.name, getattr(batch, buffer.name))
+        program.run()
 
     def _objective_count(self) -> int:
         return len(self._objectives(training=True))
