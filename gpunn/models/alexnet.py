@@ -11,7 +11,11 @@ from gpunn.network import Network, Sequential
 
 
 def build_alexnet(image: Shape, classes: int) -> Network:
-    """One tower of 64-192-384-256-256 filters without normalisation (Krizhevsky, 2014): 61,100,840 parameters."""
+    """One tower of 64-192-384-256-256 filters without normalisation (Krizhevsky, 2014): 61,100,840 parameters.
+
+    Fully connected weights are N(0, 0.01^2) as in the paper: with He's wider numbers the first scores are so large
+    that the recipe's learning rate diverges.
+    """
     return Sequential(
         Conv2d(64, 11, stride=4, padding=2, name="conv1"),
         ReLU(name="relu1"),
@@ -28,12 +32,12 @@ def build_alexnet(image: Shape, classes: int) -> Network:
         MaxPool2d(3, 2, name="pool5"),
         Flatten(name="flatten"),
         Dropout(0.5, name="drop6"),
-        Linear(9216, 4096, name="fc6"),
+        Linear(9216, 4096, weight=Normal(0.01), name="fc6"),
         ReLU(name="relu6"),
         Dropout(0.5, name="drop7"),
-        Linear(4096, 4096, name="fc7"),
+        Linear(4096, 4096, weight=Normal(0.01), name="fc7"),
         ReLU(name="relu7"),
-        Linear(4096, classes, name="fc8"),
+        Linear(4096, classes, weight=Normal(0.01), name="fc8"),
     ).network(image, "alexnet")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunn.geometry import Shape
+from gpunn.initializers import Normal
 from gpunn.layers import Conv2d, Flatten, Linear, ReLU
 from gpunn.models.definition import Model
 from gpunn.models.recipe import Recipe
@@ -19,7 +20,7 @@ def build_lecture_cnn(image: Shape, classes: int) -> Network:
         Flatten(name="flatten"),
         Linear(None, 512, name="fc3"),
         ReLU(name="relu3"),
-        Linear(512, classes, name="fc4"),
+        Linear(512, classes, weight=Normal(0.01), name="fc4"),
     ).network(image, "lecture-cnn")
 
 

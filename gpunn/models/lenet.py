@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunn.geometry import Shape
+from gpunn.initializers import Normal
 from gpunn.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from gpunn.models.definition import Model
 from gpunn.models.recipe import Recipe
@@ -21,7 +22,7 @@ def build_lenet(image: Shape, classes: int) -> Network:
         Flatten(name="flatten"),
         Linear(None, 500, name="fc3"),
         ReLU(name="relu3"),
-        Linear(500, classes, name="fc4"),
+        Linear(500, classes, weight=Normal(0.01), name="fc4"),
     ).network(image, "lenet")
 
 

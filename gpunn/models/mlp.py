@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunn.geometry import Shape
+from gpunn.initializers import Normal
 from gpunn.layers import Flatten, Linear, ReLU
 from gpunn.models.definition import Model
 from gpunn.models.recipe import Recipe
@@ -17,7 +18,7 @@ def build_mlp(image: Shape, classes: int) -> Network:
         ReLU(name="relu1"),
         Linear(None, 100, name="fc2"),
         ReLU(name="relu2"),
-        Linear(100, classes, name="fc3"),
+        Linear(100, classes, weight=Normal(0.01), name="fc3"),
     ).network(image, "mlp")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from gpunn.geometry import Shape
+from gpunn.initializers import Normal
 from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, ReLU
 from gpunn.models.definition import Model
 from gpunn.models.recipe import Recipe
@@ -39,21 +40,21 @@ def build_vgg(image: Shape, classes: int, depth: int, batch_norm: bool) -> Netwo
     return Sequential(
         *features(depth, batch_norm),
         Flatten(name="flatten"),
-        Linear(25088, 4096, name="fc6"),
+        Linear(25088, 4096, weight=Normal(0.01), name="fc6"),
         ReLU(name="relu6"),
         Dropout(0.5, name="drop6"),
-        Linear(4096, 4096, name="fc7"),
+        Linear(4096, 4096, weight=Normal(0.01), name="fc7"),
         ReLU(name="relu7"),
         Dropout(0.5, name="drop7"),
-        Linear(4096, classes, name="fc8"),
+        Linear(4096, classes, weight=Normal(0.01), name="fc8"),
     ).network(image, vgg_name(depth, batch_norm))
 
 
 def build_vgg_cifar(image: Shape, classes: int, depth: int, batch_norm: bool) -> Network:
     """The network for 32x32x3, where one pixel is left after five poolings: one linear layer on 512 features."""
-    return Sequential(*features(depth, batch_norm), Flatten(name="flatten"), Linear(512, classes, name="fc6")).network(
-        image, vgg_name(depth, batch_norm) + "-cifar"
-    )
+    return Sequential(
+        *features(depth, batch_norm), Flatten(name="flatten"), Linear(512, classes, weight=Normal(0.01), name="fc6")
+    ).network(image, vgg_name(depth, batch_norm) + "-cifar")
 
 
 def vgg_name(depth: int, batch_norm: bool) -> str:

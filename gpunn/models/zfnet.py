@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunn.geometry import Shape
+from gpunn.initializers import Normal
 from gpunn.layers import Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU
 from gpunn.models.definition import Model
 from gpunn.models.recipe import Recipe
@@ -31,13 +32,13 @@ def build_zfnet(image: Shape, classes: int) -> Network:
         ReLU(name="relu5"),
         MaxPool2d(3, 2, ceil_mode=True, name="pool5"),
         Flatten(name="flatten"),
-        Linear(9216, 4096, name="fc6"),
+        Linear(9216, 4096, weight=Normal(0.01), name="fc6"),
         ReLU(name="relu6"),
         Dropout(0.5, name="drop6"),
-        Linear(4096, 4096, name="fc7"),
+        Linear(4096, 4096, weight=Normal(0.01), name="fc7"),
         ReLU(name="relu7"),
         Dropout(0.5, name="drop7"),
-        Linear(4096, classes, name="fc8"),
+        Linear(4096, classes, weight=Normal(0.01), name="fc8"),
     ).network(image, "zfnet")
 
 
