@@ -92,6 +92,18 @@ def test_not_a_number_passes_through_relu(fast: CudaDevice) -> None:
     np.testing.assert_array_equal(result.ravel(), [np.nan, 0, 0, 2])
 
 
+def test_not_a_number_reaches_only_the_windows_that_hold_it(fast: CudaDevice) -> None:
+    """Taps beyond the last one are filled with zeros on both sides: zero times NaN would spread it."""
+    geometry = Conv2dGeometry(1, 6, 6, 1, 1, 2, 2)
+    x = np.ones(geometry.input_shape, np.float32)
+    x[0, 3, 3, 0] = np.nan
+    w = np.ones(geometry.filter_shape, np.float32)
+    y = unwritten(fast, geometry.output_shape, np.float32)
+    expected = np.full((5, 5), 4.0)
+    expected[2:4, 2:4] = np.nan
+    np.testing.assert_array_equal(run(fast, geometry, upload(fast, x), w, None, LINEAR, y)[0, :, :, 0], expected)
+
+
 def test_rounding_of_reals_stays_in_bounds(fast: CudaDevice) -> None:
     geometry = Conv2dGeometry(2, 9, 9, 24, 20, 3, 3, padding=SAME)
     x, w = reals(9, geometry.input_shape, np.float32), reals(10, geometry.filter_shape, np.float32)
