@@ -93,7 +93,7 @@ def preprocessing_of(split: Split) -> Preprocessing:
 
 @dataclass
 class Recorder:
-    """An observer that keeps everything, and calls `at_step` with the number of reports."""
+    """An observer that keeps what it is told."""
 
     notes: list[str] = field(default_factory=list)
     best_epochs: list[int] = field(default_factory=list)
