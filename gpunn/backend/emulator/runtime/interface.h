@@ -34,6 +34,8 @@ struct Location {
 // What __syncthreads and its variants make of the predicates of all threads.
 enum class Vote : int { none, any, all, count };
 
+// What the lanes of a warp do together. A new one, such as a tensor-core product, is a value here and a branch in
+// Block::perform, and finds the operands of all lanes through their requests.
 enum class WarpOperation : int { synchronize, shuffle, shuffle_up, shuffle_down, shuffle_xor, ballot };
 
 // One lane's part in a warp operation; the memory behind the pointers lives on that lane's stack while it waits.
