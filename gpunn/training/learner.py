@@ -181,9 +181,15 @@ class Learner:
         return found
 
     def predict(self, batch: Batch) -> np.ndarray[Any, Any]:
-        """Class probabilities of each image, float64 (N, classes)."""
+        """Class probabilities of each image, float64 (N, classes).
+
+        Raises:
+            DivergedError: when a score is not finite.
+        """
         program = self._run("predict", batch, accumulate=False)
         scores = program.read_output(self.network.outputs[0]).astype(np.float64)
+        if not np.isfinite(scores).all():
+            raise DivergedError("the scores of an image are not finite numbers: these weights cannot predict")
         exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities: np.ndarray[Any, Any] = exponentials / exponentials.sum(axis=1, keepdims=True)
         return probabilities

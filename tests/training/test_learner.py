@@ -39,9 +39,7 @@ def batch_of(first: int, last: int) -> Batch:
     )
 
 
-def learner_of(
-    device: Device, build: Callable[[], Network], number_type: str = "float64", **rule: Any
-) -> Learner:
+def learner_of(device: Device, build: Callable[[], Network], number_type: str = "float64", **rule: Any) -> Learner:
     return Learner(build(), device, precision(number_type), PREPROCESSING, Rule(Sgd(momentum=0.9), seed=4, **rule))
 
 
@@ -116,9 +114,7 @@ def test_an_update_is_the_gradient_of_the_loss(device: Device, reduction: str, f
     after = learner.state.parameters.export()
     np.testing.assert_allclose(after["fc.bias"], before["fc.bias"] - 0.25 * factor * error.sum(axis=0), atol=1e-12)
     pixels = (batch.images.reshape(6, -1) / 255 - 0.4) / 0.2
-    np.testing.assert_allclose(
-        after["fc.weight"], before["fc.weight"] - 0.25 * factor * pixels.T @ error, atol=1e-12
-    )
+    np.testing.assert_allclose(after["fc.weight"], before["fc.weight"] - 0.25 * factor * pixels.T @ error, atol=1e-12)
 
 
 def test_totals_are_sums_over_images(device: Device) -> None:
@@ -164,7 +160,7 @@ def test_evaluation_that_fails_leaves_the_totals_alone(device: Device) -> None:
     learner = learner_of(device, network)
     learner.learn(batch_of(0, 8), first=0, images=8)
     totals = learner.state.read_totals()
-    with pytest.raises(OSError, match="^$"):
+    with pytest.raises(OSError, match=r"^$"):
         learner.evaluate(torn())
     np.testing.assert_array_equal(learner.state.read_totals(), totals)
 

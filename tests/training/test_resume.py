@@ -273,9 +273,7 @@ def test_other_threads_are_told(tmp_path: Path) -> None:
     observer = Recorder()
     with trainer_of(SETTING, tmp_path, observer, threads=2) as trainer:
         trainer.resume()
-    assert observer.notes == [
-        "the checkpoint was written with other threads: sums will be rounded differently"
-    ]
+    assert observer.notes == ["the checkpoint was written with other threads: sums will be rounded differently"]
 
 
 def other_network() -> Network:
@@ -320,7 +318,7 @@ def test_other_classes_are_refused_even_then(tmp_path: Path) -> None:
     train(SETTING, tmp_path)
     with (
         trainer_of(replace(SETTING, split=renamed), tmp_path) as trainer,
-        pytest.raises(CheckpointError, match="'bottom'.*'base'"),
+        pytest.raises(CheckpointError, match=r"'bottom'.*'base'"),
     ):
         trainer.resume(changed_data=True)
 
