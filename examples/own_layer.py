@@ -15,7 +15,7 @@ from gpunn.data import Augmentation, open_data
 from gpunn.data.adaptation import adapt, channel_statistics
 from gpunn.geometry import Shape
 from gpunn.graph import Node
-from gpunn.layers import Add, BatchNorm, Conv2d, GlobalMeanPool2d, Layer, Linear, MaxPool2d, ReLU, image_input
+from gpunn.layers import Add, BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU, image_input
 from gpunn.layers.emitter import Emitter
 from gpunn.layers.layer import require_image
 from gpunn.network import Network
@@ -84,11 +84,11 @@ def residual_block(node: Node, filters: int) -> Node:
 
 
 def build(image: Shape, classes: int) -> Network:
-    """Two residual blocks between a first convolution and a mean over the image."""
-    node = MaxPool2d(2)(ReLU()(Conv2d(16, 5, padding="same")(image_input(image))))
-    node = residual_block(node, 16)
-    node = MaxPool2d(2)(residual_block(node, 16))
-    return Network(Linear(None, classes)(GlobalMeanPool2d()(node)), "own-layer")
+    """Two residual blocks between a first convolution and a linear layer."""
+    node = MaxPool2d(2)(ReLU()(Conv2d(32, 5, padding="same")(image_input(image))))
+    node = residual_block(node, 32)
+    node = MaxPool2d(2)(residual_block(node, 32))
+    return Network(Linear(None, classes)(Flatten()(MaxPool2d(2)(node))), "own-layer")
 
 
 def main(epochs: int) -> None:
@@ -101,7 +101,7 @@ def main(epochs: int) -> None:
     network = build((28, 28, 1), len(split.train.classes))
     preprocessing = adapt(split.train.picture_shape, (28, 28, 1), channel_statistics(split.train, 1)).preprocessing
     learner = Learner(network, backend.open("cpu"), precision("float32"), preprocessing, Rule(Adam()))
-    plan = Plan(epochs, batch_size=64, schedule=parse_schedule("cosine", 2e-3, epochs))
+    plan = Plan(epochs, batch_size=32, schedule=parse_schedule("cosine", 5e-3, epochs))
     for record in Trainer(learner, plan, split, preprocessing, Augmentation.for_digits()).fit():
         print(f"epoch {record.epoch}: loss {record.train_loss:.4f}, validation top-1 {record.validation_top1:.2%}")
 
