@@ -4,9 +4,14 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command that the arguments name, and exit with the status of conventions: see gpunn.errors."""
+    """Run the command that the arguments name, and exit with its status: see gpunn.errors."""
     import sys
 
-    from gpunn.cli.application import run
+    try:
+        from gpunn.cli.application import run
 
-    sys.exit(run(sys.argv[1:]))
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Pressed while modules are imported.
+        status = 130
+    sys.exit(status)

@@ -32,24 +32,26 @@ def application() -> typer.Typer:
     )
     for command in (train, evaluate, predict, summary, models, check_gradients):
         app.command()(command)
-    app.callback()(_version)
+    app.callback(invoke_without_command=True)(_without_command)
     return app
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+def _without_command(
+    context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and leave.")
 ) -> None:
     if version:
         import gpunn
 
         print(f"gpunn {gpunn.__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def run(arguments: Sequence[str]) -> int:
     """Execute one command line and give its exit status."""
     try:
-        status = application()(args=list(arguments) or ["--help"], prog_name="gpunn", standalone_mode=False)
+        status = application()(args=list(arguments), prog_name="gpunn", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except TrainingInterrupted as interruption:

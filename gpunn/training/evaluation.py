@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpunn.data.dataset import Dataset, check_same_classes
+from gpunn.data.dataset import Dataset
 from gpunn.data.decode import decode
 from gpunn.data.folder import read_classes
 from gpunn.data.loader import Batch, Loader
@@ -16,6 +16,7 @@ from gpunn.data.sources import open_data
 from gpunn.errors import DataError
 from gpunn.training.experiment import TrainedRun, load_run, open_split
 from gpunn.training.learner import Totals
+from gpunn.training.resumption import compare_classes
 
 #: Folders that tell a tree with a split from one without.
 _HALVES = ("train", "val", "validation")
@@ -42,7 +43,9 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto") -> Totals:
     """
     trained = load_run(run, device)
     dataset = open_split(trained.configuration).validation if data is None else _other_images(trained, data)
-    check_same_classes(trained.classes, dataset.classes, f"the run in '{run}'")
+    difference = compare_classes(trained.classes, dataset.classes)
+    if difference is not None:
+        raise DataError(f"these images cannot be measured with the run in '{run}': {difference}")
     loader = Loader(dataset, trained.preprocessing, batch_size=trained.configuration.batch_size, seed=0)
     return trained.learner.evaluate(loader.batches(0))
 
