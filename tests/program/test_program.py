@@ -85,6 +85,13 @@ def test_dropout_masks_do_not_depend_on_how_a_batch_is_split() -> None:
         device.close()
 
 
+def test_two_dropouts_of_one_network_have_masks_of_their_own(cpu: Device) -> None:
+    """With equal masks the second would drop nothing that the first has left."""
+    trained = labelled(Linear(None, 2)(Flatten()(Dropout(0.5)(Dropout(0.5)(image_input((8, 8, 2)))))))
+    first, second = masks(trained, cpu, np.ones((3, 8, 8, 2)), 0, 0)
+    assert second.sum() < 0.7 * first.sum()
+
+
 def test_frozen_layers_cost_nothing_and_change_nothing_else(cpu: Device) -> None:
     unfrozen = plain()
     free = run(unfrozen, cpu, plan(unfrozen, cpu, specify(unfrozen, 3)))
