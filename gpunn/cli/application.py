@@ -62,7 +62,8 @@ def run(arguments: Sequence[str]) -> int:
         return _fail("interrupted", INTERRUPTED)
     except MemoryError:
         return _fail("out of memory; use a smaller --batch-size", MemoryExhaustedError.exit_code)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # Whoever read the output has left; the parser turns that into SystemExit when a command meets it first.
         sys.stdout = None
         return BROKEN_PIPE
     except Exception as error:
