@@ -36,14 +36,14 @@ class ProgressBar:
                 total=report.images,
                 leave=False,
                 dynamic_ncols=True,
-                bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {postfix}",
+                bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}  {unit}",
             )
         bar = self._bar
         bar.set_description_str(f"epoch {report.epoch}/{report.epochs}", refresh=False)
-        bar.set_postfix_str(
+        # tqdm puts a comma before its own postfix; the unit comes last and stands alone.
+        bar.unit = (
             f"loss {report.loss:.4f}  top-1 {report.top1:.1%}  {report.images_per_second:,.0f} images/s  "
-            f"{duration(report.seconds_left)} left",
-            refresh=False,
+            f"{duration(report.seconds_left)} left"
         )
         bar.n = report.images_done
         bar.refresh()
