@@ -186,7 +186,11 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
     configuration = configure(run.read_configuration())
     split = open_split(configuration)
     preprocessing = Preprocessing.from_manifest(manifest.preprocessing)
-    network = _build(configuration.model, manifest.network.get("image"), len(split.train.classes))
+    if manifest.network.get("model") == configuration.model:
+        network = _build(configuration.model, manifest.network.get("image"), len(split.train.classes))
+    else:
+        # A foreign checkpoint: comparing it with the network of this run shows what is wrong.
+        network = fit_network(model(configuration.model), split.train, configuration.image_size).network
     opened, line = open_device(device or configuration.device, _planned_threads(manifest))
     observer.on_note(line)
     learner = Learner(

@@ -1,0 +1,78 @@
+"""gpunn evaluate and gpunn predict."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Gpunn
+from tests.training.runs import records_of, state_of, striped
+
+
+def best_record(run: Path) -> dict[str, float]:
+    epoch: int = state_of(run, "best")["progress"]["epoch"]
+    return records_of(run)[epoch - 1]
+
+
+def test_evaluation_repeats_the_metrics(gpunn: Gpunn, trained: Path) -> None:
+    """Exactly, also what is printed for people."""
+    result = gpunn("evaluate", trained, "--json")
+    assert (result.status, result.error) == (0, "")
+    found = json.loads(result.out)
+    assert list(found) == ["top1", "top5", "loss", "images"]
+    record = best_record(trained)
+    expected = [record[f"validation_{name}"] for name in ("top1", "top5", "loss")]
+    assert list(found.values()) == [*expected, 21]
+    text = gpunn("evaluate", trained).out
+    assert text == (
+        f"top-1 {found['top1']:.2%}  top-5 {found['top5']:.2%}  loss {found['loss']:.4f}  on 21 images\n"
+    )
+
+
+def test_evaluation_of_other_data(gpunn: Gpunn, trained: Path, data: Path) -> None:
+    assert gpunn("evaluate", trained, "--data", data, "--json").out == gpunn("evaluate", trained, "--json").out
+    refused = gpunn("evaluate", trained, "--data", "digits")
+    assert refused.status == 3
+    assert re.search(r"only the data set has '3', .*'9'", refused.error)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{label}.png" for label in range(3)]
+    for path, picture in zip(paths, striped(3, 8)[0], strict=True):
+        Image.fromarray(picture[..., 0]).save(path)
+    return paths
+
+
+def test_prediction(gpunn: Gpunn, trained: Path, pictures: list[Path]) -> None:
+    result = gpunn("predict", trained, *pictures, "--json")
+    assert (result.status, result.error) == (0, "")
+    found = json.loads(result.out)
+    assert [entry["image"] for entry in found] == [str(path) for path in pictures]
+    assert [entry["predictions"][0]["class"] for entry in found] == ["0", "1", "2"]
+    for entry in found:
+        probabilities = [prediction["probability"] for prediction in entry["predictions"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert sum(probabilities) == pytest.approx(1)
+    text = gpunn("predict", trained, pictures[1], "--top", 1).out
+    assert text == f"{pictures[1]}: 1 {found[1]['predictions'][0]['probability']:.1%}\n"
+
+
+def test_a_broken_image_is_named_and_nothing_is_printed(gpunn: Gpunn, trained: Path, pictures: list[Path]) -> None:
+    pictures[1].write_bytes(pictures[1].read_bytes()[:70])
+    for form in ((), ("--json",)):
+        result = gpunn("predict", trained, *pictures, *form)
+        assert (result.status, result.out) == (3, "")
+        assert result.error.count("\n") == 1
+        assert str(pictures[1]) in result.error
+
+
+def test_colour_and_size_are_adapted(gpunn: Gpunn, trained: Path, pictures: list[Path], tmp_path: Path) -> None:
+    with Image.open(pictures[2]) as picture:
+        picture.convert("RGBA").resize((96, 96), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    result = gpunn("predict", trained, tmp_path / "large.png", "--json")
+    assert json.loads(result.out)[0]["predictions"][0]["class"] == "2"
