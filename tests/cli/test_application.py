@@ -184,7 +184,9 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 def modules_after(statement: str) -> set[str]:
     listing = f"{statement}; import sys; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    return set(subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True, text=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", listing], check=True, capture_output=True, text=True).stdout.split()
+    )
 
 
 def test_the_command_line_loads_no_heavy_module() -> None:

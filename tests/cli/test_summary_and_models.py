@@ -68,10 +68,7 @@ def test_models(gpunn: Gpunn) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        ("mlp", "--input", "5x5x1"),
-        ("lenet", "--input", "17x16x2", "--classes", 3, "--batch", 3, "--samples", 2),
-    ],
+    [("mlp", "--input", "5x5x1"), ("lenet", "--input", "17x16x2", "--classes", 3, "--batch", 3, "--samples", 2)],
 )
 def test_right_gradients(gpunn: Gpunn, arguments: tuple[object, ...]) -> None:
     result = gpunn("check-gradients", *arguments)

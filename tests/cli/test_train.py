@@ -67,7 +67,9 @@ class TestSettings:
     def test_an_option_that_repeats_the_default_still_wins(self, gpunn: Gpunn, data: Path, tmp_path: Path) -> None:
         file = tmp_path / "settings.toml"
         file.write_text('model = "lecture-cnn"\nimage_size = 16\n')
-        result = gpunn("train", "--config", file, "--model", "lenet", "--data", data, "--epochs", 1, "--out", tmp_path / "r")
+        result = gpunn(
+            "train", "--config", file, "--model", "lenet", "--data", data, "--epochs", 1, "--out", tmp_path / "r"
+        )
         assert result.status == 0
         assert "model: lenet" in result.out
 
