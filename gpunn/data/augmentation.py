@@ -17,8 +17,8 @@ from gpunn.data.warp import affine_matrices, warp
 from gpunn.errors import UsageError
 from gpunn.random import Stream, generator
 
-_AREA, _RATIO, _TOP, _LEFT, _DOWN, _RIGHT, _ROTATION, _SCALE, _MIRROR = range(9)
-DRAWS = 9
+_AREA, _RATIO, _TOP, _LEFT, _DOWN, _RIGHT, _ROTATION, _SCALE, _MIRROR, _SHEAR = range(10)
+DRAWS = 10
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Augmentation:
         shift: the farthest shift up, down, left and right, as a part of the picture's height and width.
         rotation: the largest rotation to either side, in degrees.
         scale: the least and the largest enlargement.
+        shear: the farthest that vertical lines lean to either side, in degrees.
         mirror: the probability of exchanging left and right.
         crop_area: the least and the largest part of the picture's area that a random crop shows; None: no crop.
         crop_ratio: the least and the largest width / height of the crop, drawn evenly on a logarithmic scale.
@@ -41,6 +42,7 @@ class Augmentation:
     shift: float = 0.0
     rotation: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
+    shear: float = 0.0
     mirror: float = 0.0
     crop_area: tuple[float, float] | None = None
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
@@ -52,6 +54,7 @@ class Augmentation:
             "shift": 0.0 <= self.shift <= 1.0,
             "rotation": 0.0 <= self.rotation <= 180.0,
             "scale": 0.0 < self.scale[0] <= self.scale[1] < math.inf,
+            "shear": 0.0 <= self.shear < 90.0,
             "mirror": 0.0 <= self.mirror <= 1.0,
             "crop_area": 0.0 < area[0] <= area[1] <= 1.0,
             "crop_ratio": 0.0 < self.crop_ratio[0] <= self.crop_ratio[1] < math.inf,
@@ -96,14 +99,15 @@ class Augmentation:
         return left, top, left + crop_width, top + crop_height
 
     def move(self, images: npt.NDArray[np.uint8], draws: npt.NDArray[np.float64]) -> None:
-        """Shifts, rotates and scales pictures of one size, (N, H, W, C), in place."""
-        if self.shift == 0.0 and self.rotation == 0.0 and self.scale == (1.0, 1.0):
+        """Shifts, rotates, slants and scales pictures of one size, (N, H, W, C), in place."""
+        if self.shift == self.rotation == self.shear == 0.0 and self.scale == (1.0, 1.0):
             return
         _, height, width, _ = images.shape
         shift = (2 * draws[:, [_RIGHT, _DOWN]] - 1) * self.shift * (width, height)
         degrees = (2 * draws[:, _ROTATION] - 1) * self.rotation
         scale = self.scale[0] + (self.scale[1] - self.scale[0]) * draws[:, _SCALE]
-        warp(images, affine_matrices(shift, degrees, scale, (height, width)), self.background)
+        shear = (2 * draws[:, _SHEAR] - 1) * self.shear
+        warp(images, affine_matrices(shift, degrees, scale, shear, (height, width)), self.background)
 
     def mirrored(self, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Which pictures are to be mirrored, (N,); their pixels are left to the device that trains."""

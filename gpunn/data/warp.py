@@ -1,4 +1,4 @@
-"""Shift, rotation and scaling of a batch of pictures in one pass of array operations.
+"""Shift, rotation, shear and scaling of a batch of pictures in one pass of array operations.
 
 Few long calls instead of several short ones a picture: each call of a data thread has to win the interpreter lock
 back from the thread that trains.
@@ -17,16 +17,19 @@ def affine_matrices(
     shift: npt.NDArray[np.float64],
     degrees: npt.NDArray[np.float64],
     scale: npt.NDArray[np.float64],
+    shear: npt.NDArray[np.float64],
     size: tuple[int, int],
 ) -> npt.NDArray[np.float64]:
-    """Maps that turn, enlarge and shift pictures about their centre, as `warp` takes them.
+    """Maps that slant, turn, enlarge and shift pictures about their centre, as `warp` takes them.
 
-    With output position p, centre c, shift t, rotation R and scale s, the source position is R^-1 (p - c - t) / s + c.
+    With output position p, centre c, shift t, rotation R, shear S and scale s, the source position is
+    S^-1 R^-1 (p - c - t) / s + c.
 
     Args:
         shift: (N, 2), right and down, in pixels.
         degrees: (N,), the rotation, clockwise as seen on a screen.
         scale: (N,), above 1 enlarges.
+        shear: (N,), in degrees: how far vertical lines lean to the right.
         size: height and width.
 
     Returns:
@@ -37,6 +40,8 @@ def affine_matrices(
     matrices = np.empty((len(scale), 2, 3))
     matrices[:, 0, 0] = matrices[:, 1, 1] = cosine
     matrices[:, 0, 1], matrices[:, 1, 0] = sine, -sine
+    # Up is against y, so a line that leans right has its x grow as its y falls.
+    matrices[:, 0, :2] += np.tan(np.deg2rad(shear))[:, np.newaxis] * matrices[:, 1, :2]
     height, width = size
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     moved = np.matmul(matrices[:, :, :2], (centre + shift)[:, :, np.newaxis])[:, :, 0]
