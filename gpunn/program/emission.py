@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from gpunn.losses import Objective, target_shape
 from gpunn.network import Network
 from gpunn.precision import Precision
 from gpunn.program.call import Argument, Buffer, Call
+from gpunn.program.memory_plan import PLACED
 
 Mode = Literal["train", "evaluate"]
 
@@ -92,7 +93,7 @@ class Emission:
         """All calls, in order.
 
         Raises:
-            UsageError: when an objective or a wanted node is not part of the network.
+            UsageError: when an objective or a wanted node is not part of the network, or two arrays share a name.
         """
         asked = (*(o.output for o in self.specification.objectives), *self.specification.keep)
         for node in (*asked, *self.specification.gradients_of):
@@ -103,13 +104,26 @@ class Emission:
                 )
         for node in self.network.nodes:
             self._forward(node)
+        self._keep_outputs()
         for position, objective in enumerate(self.specification.objectives):
             self._objective(position, objective)
         if self.trains:
             for node in reversed(self.network.nodes):
                 if self.root(node) is node and node in self.gradients_written and self.wanted(node):
                     node.layer.backward(NodeEmitter(self, node, "backward"))
+        self._require_names_of_their_own()
         return self.calls
+
+    def _require_names_of_their_own(self) -> None:
+        """The host finds arrays by name, so a layer must not be called like a target or a loss."""
+        named: dict[str, Buffer] = {}
+        for buffer in (buffer for call in self.calls for buffer in call.buffers if buffer.kind in PLACED):
+            other = named.setdefault(buffer.name, buffer)
+            if other != buffer:
+                raise UsageError(
+                    f"two arrays of this program are called '{buffer.name}', of shapes {other.shape} and "
+                    f"{buffer.shape}; give the layer or the target another name"
+                )
 
     @property
     def trains(self) -> bool:
@@ -135,14 +149,9 @@ class Emission:
         """The buffer that holds a node's output."""
         root = self.root(node)
         if root not in self.outputs:
-            kept = {self.root(other) for other in (*self.network.outputs, *self.specification.keep)}
-            self.outputs[root] = Buffer(
-                self.network.labels[root],
-                (self.specification.batch, *root.shape),
-                self.specification.precision.stored,
-                "images",
-                "kept" if root in kept else "planned",
-            )
+            shape = (self.specification.batch, *root.shape)
+            stored = self.specification.precision.stored
+            self.outputs[root] = Buffer(self.network.labels[root], shape, stored, "images", "planned")
         return self.outputs[root]
 
     def gradient(self, node: Node) -> Target:
@@ -193,6 +202,15 @@ class Emission:
                 "deviation": Buffer("image_deviation", (channels,), FLOAT64, "plain", "flat"),
             },
         )
+
+    def _keep_outputs(self) -> None:
+        """Only now is it known which nodes pass through what another one computed."""
+        for node in (*self.network.outputs, *self.specification.keep):
+            planned = self.output(node)
+            if planned.kind == "planned":
+                kept = replace(planned, kind="kept")
+                self.outputs[self.root(node)] = kept
+                self.calls = [call.replaced(planned, kept) for call in self.calls]
 
     def _objective(self, position: int, objective: Objective) -> None:
         batch = self.specification.batch

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import Array, Device, Memory
+from gpunn.errors import UsageError
 from gpunn.graph import Node
 from gpunn.network import Network
 from gpunn.program.call import Argument, Buffer, Call
@@ -23,18 +24,25 @@ HostArray = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class ProgramPlan:
-    """The calls of a program and the memory they need; nothing is allocated yet."""
+    """The calls of a program and the memory they need; nothing is allocated yet.
+
+    Attributes:
+        outputs: the buffer that holds what a node computed, of another node where that one passes its input through.
+    """
 
     network: Network
     specification: Specification
     calls: tuple[Call, ...]
     memory: MemoryPlan
+    outputs: Mapping[Node, Buffer]
 
 
 def plan_program(network: Network, device: Device, specification: Specification) -> ProgramPlan:
     """Emit, rewrite, and place."""
-    calls = optimise(Emission(network, device, specification).run())
-    return ProgramPlan(network, specification, tuple(calls), plan_memory(calls, device))
+    emission = Emission(network, device, specification)
+    calls = optimise(emission.run())
+    outputs = {node: emission.output(node) for node in network.nodes}
+    return ProgramPlan(network, specification, tuple(calls), plan_memory(calls, device), outputs)
 
 
 class Program:
@@ -69,11 +77,19 @@ class Program:
 
     def read_output(self, node: Node) -> HostArray:
         """A host copy of what a kept node computed."""
-        return self.read(self.plan.network.labels[node])
+        return self.read(self.plan.outputs[node].name)
 
     def array(self, name: str) -> Array:
-        """The device's array behind a placed buffer."""
-        return next(array for buffer, array in self._arrays.items() if buffer.name == name)
+        """The device's array behind a placed buffer.
+
+        Raises:
+            UsageError: when the program has none of that name.
+        """
+        named = {buffer.name: array for buffer, array in self._arrays.items()}
+        if name not in named:
+            held = ", ".join(repr(buffer.name) for buffer in self._arrays if buffer.kind in ("input", "kept"))
+            raise UsageError(f"this program has no buffer named {name!r}; from outside it has {held}")
+        return named[name]
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:
