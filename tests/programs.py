@@ -28,8 +28,10 @@ def specify(trained: Trained, batch: int, mode: Mode = "train", **others: Any) -
 
 def plan_without_rewrites(trained: Trained, device: Device, specification: Specification) -> ProgramPlan:
     """The calls as the layers emitted them."""
-    calls = Emission(trained.network, device, specification).run()
-    return ProgramPlan(trained.network, specification, tuple(calls), plan_memory(calls, device))
+    emission = Emission(trained.network, device, specification)
+    calls = emission.run()
+    outputs = {node: emission.output(node) for node in trained.network.nodes}
+    return ProgramPlan(trained.network, specification, tuple(calls), plan_memory(calls, device), outputs)
 
 
 def plan(trained: Trained, device: Device, specification: Specification) -> ProgramPlan:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from gpunn.backend.contract import Device
 from gpunn.errors import ShapeError, UsageError
 from gpunn.initializers import Constant, Normal
 from gpunn.layers import (
@@ -21,9 +23,12 @@ from gpunn.layers import (
     PReLU,
     ReLU,
     Softmax,
+    Tanh,
     image_input,
 )
-from gpunn.network import Sequential
+from gpunn.network import Network, Sequential
+from tests.networks import Trained
+from tests.programs import bind, plan, specify, state_of
 
 
 def count(network_of: tuple[int, ...]) -> int:
@@ -122,3 +127,26 @@ def test_a_leaky_relu_refuses_a_slope_above_1() -> None:
 def test_softmax_takes_vectors_only() -> None:
     with pytest.raises(ShapeError, match="softmax 's' expects a vector, got 2x2x1 from 'image'"):
         Softmax(name="s")(image_input((2, 2, 1)))
+
+
+@pytest.mark.parametrize(("layer", "factor"), [(Dropout(0.3, "classic"), 0.7), (Dropout(0.3), 1.0)])
+def test_dropout_scales_at_test_time_in_its_classic_mode_only(cpu: Device, layer: Dropout, factor: float) -> None:
+    dropped = layer(Tanh()(image_input((2, 3, 2))))
+    trained = Trained(Network(dropped), ())
+    program = bind(plan(trained, cpu, specify(trained, 5, "evaluate")), state_of(trained, cpu))
+    images = np.random.default_rng(0).normal(size=(5, 2, 3, 2))
+    program.write("image", images)
+    program.run()
+    np.testing.assert_allclose(program.read_output(dropped), factor * np.tanh(images), rtol=1e-14)
+
+
+@pytest.mark.parametrize(("layer", "factor"), [(Dropout(0.3, "classic"), 1.0), (Dropout(0.3), 1 / 0.7)])
+def test_dropout_scales_while_training_in_its_inverted_mode_only(cpu: Device, layer: Dropout, factor: float) -> None:
+    dropped = layer(image_input((8, 8, 2)))
+    trained = Trained(Network(dropped), ())
+    program = bind(plan(trained, cpu, specify(trained, 5)), state_of(trained, cpu))
+    program.write("image", np.ones((5, 8, 8, 2)))
+    program.run()
+    output = program.read_output(dropped)
+    assert set(np.unique(output.round(12))) == {0.0, round(factor, 12)}
+    assert (output == 0).mean() == pytest.approx(0.3, abs=0.06)

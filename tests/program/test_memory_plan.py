@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -122,12 +123,9 @@ def test_the_simulation_notices_an_overlap(cpu: Device) -> None:
     trained = NETWORKS[0]()
     found = plan(trained, cpu, specify(trained, 3))
     squeezed = tuple(
-        type(place)(place.buffer, place.life, 0 if index else place.offset, place.size)
-        for index, place in enumerate(found.memory.placements)
+        replace(place, offset=0 if index else place.offset) for index, place in enumerate(found.memory.placements)
     )
-    broken = ProgramPlan(
-        found.network, found.specification, found.calls, type(found.memory)(squeezed, found.memory.size, 0)
-    )
+    broken = replace(found, memory=replace(found.memory, placements=squeezed))
     with pytest.raises(AssertionError, match="reads"):
         simulate(broken)
 

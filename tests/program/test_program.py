@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from gpunn.backend.contract import Device
-from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Linear, Tanh, image_input
-from gpunn.losses import Objective, SoftmaxCrossEntropy
+from gpunn.errors import UsageError
+from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Identity, Linear, ReLU, Tanh, image_input
+from gpunn.losses import Objective, SoftmaxCrossEntropy, SquaredError
 from gpunn.network import Network
 from gpunn.optimizers import Sgd
+from gpunn.program.emission import Mode
 from gpunn.program.program import share_memory
 from gpunn.program.update import Update, UpdateSpecification
 from tests.networks import (
@@ -148,6 +150,24 @@ def test_kept_nodes_hold_what_a_shorter_network_computes(cpu: Device) -> None:
     assert kept.read_output(middle).tobytes() == alone.read_output(middle).tobytes()
 
 
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+def test_an_output_that_only_passes_its_input_through_is_kept(cpu: Device, mode: Mode) -> None:
+    """After the identity and the dropout come two more layers, which would like to write over what they read."""
+    image = image_input((6,))
+    computed = Linear(6, 6)(image)
+    output = Dropout(0.0)(Identity()(computed))
+    later = ReLU()(Dropout(0.4)(Linear(6, 6)(Tanh()(output))))
+    trained = Trained(Network((output, later)), (Objective(later, SoftmaxCrossEntropy()),))
+    state = state_of(trained, cpu)
+    program = bind(plan(trained, cpu, specify(trained, 3, mode)), state)
+    given = inputs_of(trained, 3)
+    write(program, given)
+    program.run()
+    weights = state.parameters.export()
+    expected = given["image"] @ weights["linear1.weight"] + weights["linear1.bias"]
+    np.testing.assert_allclose(program.read_output(output), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("build", [norms, shared, one_pixel, dropouts], ids=lambda build: build.__name__)
 def test_evaluation_gives_gradients_of_nodes_that_are_asked_for(cpu: Device, build: Callable[[], Trained]) -> None:
     """What a saliency map needs: running statistics, no dropout, no gradient of any parameter."""
@@ -245,3 +265,20 @@ def test_a_program_that_trains_needs_an_optimizer(cpu: Device) -> None:
     state = NetworkState(trained.network, cpu, FLOAT64)
     with pytest.raises(ValueError, match="optimizer"):
         bind(plan(trained, cpu, specify(trained, 3)), state)
+
+
+def test_a_buffer_that_is_not_there_is_refused_with_those_that_are(cpu: Device) -> None:
+    trained = plain()
+    program = bind(plan(trained, cpu, specify(trained, 3, "evaluate")), state_of(trained, cpu))
+    with pytest.raises(UsageError, match=r"no buffer named 'picture'; from outside it has .*'image'"):
+        program.write("picture", np.zeros((3, 7, 6, 3)))
+
+
+@pytest.mark.parametrize("name", ["scores", "loss1", "t"])
+def test_arrays_of_one_name_are_refused(cpu: Device, name: str) -> None:
+    """The target "t" once as labels and once as values; a layer that is called like a loss or a target."""
+    scores = Linear(3, 4, name=name)(image_input((3,)))
+    objectives = (Objective(scores, SoftmaxCrossEntropy(), target="t"), Objective(scores, SquaredError(), target="t"))
+    trained = Trained(Network(scores), objectives)
+    with pytest.raises(UsageError, match=r"two arrays of this program are called '(t|loss1)', of shapes"):
+        plan(trained, cpu, specify(trained, 3))
