@@ -321,3 +321,34 @@ def test_a_run_of_a_network_made_in_python_says_how_to_go_on(tmp_path: Path) -> 
     (path / "config.toml").write_text('model = "lenet"\n')
     with pytest.raises(CheckpointError, match="cannot be rebuilt by name"):
         load_run(path, "cpu")
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(50, 1), (50, 9), (30, 2), (9, 6), (200, 1)])
+def test_the_mean_is_over_the_images_that_an_update_has(batch_size: int, accumulate: int) -> None:
+    """One update on all 50 images, however large a batch was allowed."""
+    trained = []
+    for plan in (
+        Plan(1, batch_size, ConstantSchedule(0.05), accumulate=accumulate),
+        Plan(1, 50, ConstantSchedule(0.05)),
+    ):
+        with trainer_of(Setting(network_without_statistics, plan=plan)) as trainer:
+            list(trainer.fit())
+            trained.append(trainer.learner.state.parameters.export())
+    for name, values in trained[1].items():
+        np.testing.assert_allclose(trained[0][name], values, rtol=1e-4, atol=1e-6)
+
+
+def test_every_epoch_shows_every_image_once_in_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[int] = []
+    original = Learner.learn
+
+    def learn(learner: Learner, batch: Any, **named: Any) -> None:
+        shown.extend(batch.indices.tolist())
+        original(learner, batch, **named)
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    with trainer_of(Setting()) as trainer:
+        list(trainer.fit())
+    epochs = [shown[first : first + 50] for first in range(0, 150, 50)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(50))] * 3
+    assert len({tuple(epoch) for epoch in epochs}) == 3
