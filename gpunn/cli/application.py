@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
 import typer
 
@@ -50,6 +53,16 @@ def _without_command(
 
 def run(arguments: Sequence[str]) -> int:
     """Execute one command line and give its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # File names may hold bytes that no encoding knows.
+            stream.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         status = application()(args=list(arguments), prog_name="gpunn", standalone_mode=False)
         sys.stdout.flush()
@@ -73,6 +86,18 @@ def run(arguments: Sequence[str]) -> int:
             raise
         text = message().strip()
         return _fail(f"{text} Try --help." if text else "this command needs more; try --help.", UsageError.exit_code)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as one line, without the place in the program that it comes from."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _fail(text: str, status: int) -> int:

@@ -16,7 +16,7 @@ FILE_NAME = "diverged.json"
 
 
 def report_divergence(learner: Learner, batch: Batch, step: int, samples: list[str], run: RunFolder | None) -> str:
-    """Write RUN/diverged.json and say where; nothing is written without a run folder.
+    """Write RUN/diverged.json and say where; nothing is written without a run folder, or when the disk refuses.
 
     The last batch is run forward once more with every layer's output kept; it is one of the step's batches.
     """
@@ -24,7 +24,10 @@ def report_divergence(learner: Learner, batch: Batch, step: int, samples: list[s
         return ""
     path = run.path / FILE_NAME
     report = {"step": step, "samples": samples, "layers": layer_statistics(learner, batch), "weights": weights(learner)}
-    replace_file(path, [json.dumps(report, indent=1).encode()])
+    try:
+        replace_file(path, [json.dumps(report, indent=1).encode()])
+    except OSError as error:
+        return f"; the report {path} could not be written: {error.strerror}"
     return f"; the samples and the statistics of every layer are in {path}"
 
 

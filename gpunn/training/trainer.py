@@ -15,6 +15,7 @@ import numpy as np
 from gpunn.data.augmentation import Augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.loader import Batch, Loader
+from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import DivergedError, UsageError
 from gpunn.training.checkpoint_folder import CheckpointFolder
@@ -134,7 +135,7 @@ class Trainer:
                     self._best_state = self.learner.state.export()
                 if history is not None and self.run is not None:
                     history.append(record)
-                    draw_curves(history.records, self.run.curves, self.run.path.name)
+                    draw_curves(history.records, self.run.curves, printable(self.run.path.name))
                     self._save(is_best)
                 self._observer.on_epoch(record, is_best=is_best)
                 yield record

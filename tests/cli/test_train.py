@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from gpunn.cli.application import run
 from gpunn.training.run_folder import RunFolder
 from tests.cli.conftest import Gpunn
 from tests.training.runs import assert_same_run, records_of, write_stripes
@@ -237,3 +241,29 @@ def test_a_broken_picture_is_exit_status_3(gpunn: Gpunn, tmp_path: Path) -> None
     assert result.status == 3
     assert "2.jpg" in result.error
     assert result.error.count("\n") == 1
+
+
+@pytest.mark.filterwarnings("default::gpunn.data.dataset.DataWarning")
+@pytest.mark.usefixtures("no_curves")
+def test_a_warning_is_one_line(gpunn: Gpunn, tmp_path: Path) -> None:
+    root = shapes(tmp_path / "shapes", (4, 4, 4))
+    (root / "disc" / "loop").symlink_to(root)
+    result = gpunn(
+        *("train", "--data", root, "--model", "mlp", "--epochs", 1, "--set", "image_size=12"),
+        *("--out", tmp_path / "run"),
+    )
+    assert result.status == 0
+    assert result.error.startswith("warning: ")
+    assert result.error.count("\n") == 1
+    assert "disc/loop" in result.error
+
+
+def test_a_folder_whose_name_no_encoding_knows(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It trains, prints and draws."""
+    out = Path(os.fsdecode(os.fsencode(tmp_path) + b"/r\xff\nun"))
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert run(["train", "--data", str(data), "--model", "mlp", "--epochs", "1", "--out", str(out)]) == 0
+    stream.flush()
+    assert b"r\\udcff" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+    assert (out / "curves.png").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import warnings
 from collections.abc import Callable
@@ -157,3 +158,20 @@ def test_without_a_run_folder_nothing_is_written(tmp_path: Path, monkeypatch: py
         error = diverge(trainer)
     assert "diverged.json" not in str(error)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_the_report_does_not_hide_the_divergence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, pieces: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gpunn.training.divergence.replace_file", refuse)
+    with trainer_of(SETTING, tmp_path) as trainer:
+        values = trainer.learner.state.parameters.export()
+        values["fc2.weight"][:] = np.nan
+        trainer.learner.state.parameters.load(values)
+        monkeypatch.setattr(trainer, "_save", lambda is_best: None)
+        error = diverge(trainer)
+    assert "the loss of step 1 is not a finite number" in str(error)
+    assert "diverged.json could not be written: No space left on device" in str(error)
