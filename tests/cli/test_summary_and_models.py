@@ -85,7 +85,7 @@ def test_wrong_gradients(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def slightly_off(device: object, **arrays: object) -> None:
         original(device, **arrays)
-        arrays["gw"] *= 1.0001  # type: ignore[operator]
+        arrays["gw"] *= 1.0001
 
     monkeypatch.setattr(cpu, "linear_backward_weight", slightly_off)
     result = gpunn("check-gradients", "mlp", "--input", "5x5x1")

@@ -265,5 +265,5 @@ def test_a_folder_whose_name_no_encoding_knows(data: Path, tmp_path: Path, monke
     monkeypatch.setattr(sys, "stdout", stream)
     assert run(["train", "--data", str(data), "--model", "mlp", "--epochs", "1", "--out", str(out)]) == 0
     stream.flush()
-    assert b"r\\udcff" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"r\\udcff" in stream.buffer.getvalue()
     assert (out / "curves.png").is_file()

@@ -56,7 +56,7 @@ def write_stripes(path: Path, train: int = 50, validation: int = 21) -> Path:
     arrays = {}
     for seed, (half, count) in enumerate((("train", train), ("validation", validation)), start=1):
         arrays[f"{half}_images"], arrays[f"{half}_labels"] = striped(count, seed)
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    np.savez(path, **arrays)
     return path
 
 
