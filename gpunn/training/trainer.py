@@ -85,6 +85,7 @@ class Trainer:
         self._checkpoints = CheckpointFolder(run.checkpoints) if run is not None else None
         self._stopping = EarlyStopping(plan.patience, "max")
         self._updates: deque[tuple[int, list[int]]] = deque(maxlen=REMEMBERED_UPDATES)
+        self._begun = False
         self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
         self._best_state: Mapping[str, np.ndarray[Any, Any]] | None = None
@@ -113,7 +114,9 @@ class Trainer:
         Raises:
             TrainingInterrupted: after SIGINT or SIGTERM; a snapshot was written.
             DivergedError: when the loss is no longer finite; checkpoints are as they were.
+            UsageError: when the run folder holds another run.
         """
+        self._claim_folder()
         self.learner.state.set_control("step", self.progress.step)
         self.learner.state.write_totals(np.array(self.progress.totals))
         history = self._history()
@@ -175,6 +178,7 @@ class Trainer:
         """
         self.learner.state.load(tensors)
         self.progress = progress
+        self._begun = True
         if progress.early_stopping:
             self._stopping = EarlyStopping.from_manifest(progress.early_stopping)
 
@@ -197,6 +201,17 @@ class Trainer:
         if self._stopping.best_epoch is None or self._stopping.best is None:
             return None
         return self._stopping.best_epoch, self._stopping.best
+
+    def _claim_folder(self) -> None:
+        """A run that begins must not write over one that is there."""
+        if self._checkpoints is None or self.run is None or self._begun:
+            return
+        if self._checkpoints.last.exists() or self._checkpoints.previous.exists():
+            raise UsageError(
+                f"'{self.run.path}' holds a run already; call resume() to go on with it, or give a new folder"
+            )
+        self.run.path.mkdir(parents=True, exist_ok=True)
+        self._begun = True
 
     def _prepare(self) -> None:
         """Build the programs for every batch size that an epoch meets, before the first step."""

@@ -352,3 +352,21 @@ def test_every_epoch_shows_every_image_once_in_an_order_of_its_own(monkeypatch: 
     epochs = [shown[first : first + 50] for first in range(0, 150, 50)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(50))] * 3
     assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_a_new_run_never_writes_over_another(tmp_path: Path) -> None:
+    """Someone forgot to call resume."""
+    path = tmp_path / "deep" / "run"
+    setting = Setting()
+    with trainer_of(setting) as plain:
+        for number in range(2):
+            trainer = Trainer(plain.learner, setting.plan, plain.split, plain.preprocessing, run=RunFolder(path))
+            if number == 0:
+                list(trainer.fit())
+                continue
+            before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+            with pytest.raises(UsageError, match=r"holds a run already; call resume\(\)"):
+                list(trainer.fit())
+            assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+            trainer.resume()
+            assert list(trainer.fit()) == []
