@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import takewhile
-from math import isfinite, log
+from math import log
 from typing import Any
 
 import numpy as np
@@ -383,7 +383,9 @@ class Trainer:
     def _warn_if_stuck(self, record: EpochRecord) -> None:
         classes = len(self.split.train.classes)
         chance = log(classes)
-        if isfinite(record.train_loss) and abs(record.train_loss - chance) < STUCK_TOLERANCE * chance:
+        # Training alone may sit there in an epoch of few updates: it measures the weights before each of them.
+        losses = (record.train_loss, record.validation_loss)
+        if all(loss is not None and abs(loss - chance) < STUCK_TOLERANCE * chance for loss in losses):
             self._observer.on_note(
                 f"the loss sits at {record.train_loss:.3f} = ln({classes}): the network guesses. "
                 "Try a learning rate ten times lower or higher, or a longer warm-up"

@@ -22,7 +22,7 @@ from tests.training.runs import assert_same_run, records_of, write_stripes
 
 def test_what_a_run_prints(gpunn: Gpunn, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = gpunn("train", "--data", data, "--model", "mlp", "--epochs", 2, "--out", out)
+    result = gpunn("train", "--data", data, "--model", "mlp", "--epochs", 2, "--batch-size", 10, "--out", out)
     assert (result.status, result.error) == (0, "")
     lines = result.out.splitlines()
     assert lines[0] == f"data: '{data}': 50 training and 21 validation images"

@@ -370,3 +370,15 @@ def test_a_new_run_never_writes_over_another(tmp_path: Path) -> None:
             assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
             trainer.resume()
             assert list(trainer.fit()) == []
+
+
+def test_one_update_from_random_weights_is_no_guessing() -> None:
+    """The loss of the first weights lies at ln(3) whatever comes of them."""
+    observer = Recorder()
+    setting = Setting(linear, plan=Plan(1, 50, ConstantSchedule(0.05)))
+    with trainer_of(setting, None, observer) as trainer:
+        values = trainer.learner.state.parameters.export()
+        trainer.learner.state.parameters.load({name: 0 * held for name, held in values.items()})
+        (record,) = trainer.fit()
+    assert record.train_loss == pytest.approx(log(3), rel=1e-6)
+    assert observer.notes == []
