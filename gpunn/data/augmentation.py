@@ -66,8 +66,8 @@ class Augmentation:
 
     @classmethod
     def for_digits(cls) -> Augmentation:
-        """Small shifts, rotations and scalings on black; a mirrored digit would be another sign."""
-        return cls(shift=0.07, rotation=10.0, scale=(0.9, 1.1))
+        """Small shifts, rotations, slants and scalings on black; a mirrored digit would be another sign."""
+        return cls(shift=0.1, rotation=15.0, scale=(0.8, 1.2), shear=20.0)
 
     @classmethod
     def for_photographs(cls) -> Augmentation:
