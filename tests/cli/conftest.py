@@ -50,7 +50,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     """A run of two epochs."""
     out = tmp_path_factory.mktemp("trained") / "run"
-    result = call("train", "--data", data, "--model", "mlp", "--epochs", 2, "--batch-size", 16, "--out", out)
+    result = call(
+        *("train", "--data", data, "--model", "mlp", "--epochs", 2, "--batch-size", 16, "--lr", 0.05, "--out", out),
+        *("--set", "augmentation=none"),
+    )
     assert (result.status, result.error) == (0, "")
     return out
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from gpunn.cli.application import run
+from gpunn.models import MODELS
 from gpunn.training.run_folder import RunFolder
 from tests.cli.conftest import Gpunn
 from tests.training.runs import assert_same_run, records_of, write_stripes
@@ -63,7 +64,7 @@ class TestSettings:
             "momentum": 0.5,
             "schedule": "warmup:1,cosine",
             "label_smoothing": 0.1,
-            "weight_decay": 5e-4,
+            "weight_decay": MODELS["mlp"].recipe.weight_decay,
         }
         assert {name: found[name] for name in expected} == expected
         assert records_of(out)[0]["step"] == 2

@@ -29,10 +29,10 @@ def test_every_recipe_can_be_configured(name: str) -> None:
 
 
 def test_another_optimizer_starts_at_its_own_rate() -> None:
-    """SGD's rate of 0.05 would throw Adam off."""
+    """The rate of SGD would throw Adam off."""
     assert with_recipe({"model": "lenet", "optimizer": "adam"}).learning_rate == 0.001
     assert with_recipe({"model": "lenet", "optimizer": "adam", "learning_rate": 0.5}).learning_rate == 0.5
-    assert with_recipe({"model": "lenet", "optimizer": "sgd"}).learning_rate == 0.05
+    assert with_recipe({"model": "lenet", "optimizer": "sgd"}).learning_rate == MODELS["lenet"].recipe.learning_rate
 
 
 @pytest.mark.parametrize(

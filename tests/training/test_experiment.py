@@ -31,7 +31,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(path: Path, **others: Any) -> dict[str, Any]:
-    return {"data": str(path), "model": "mlp", "epochs": 2, "batch_size": 16, "threads": 2, **others}
+    return {
+        "data": str(path),
+        "model": "mlp",
+        "epochs": 2,
+        "batch_size": 16,
+        "threads": 2,
+        "learning_rate": 0.05,
+        "augmentation": "none",
+        **others,
+    }
 
 
 def begin(out: Path, given: Mapping[str, Any], epochs: int = 99) -> Trainer:
