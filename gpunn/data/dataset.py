@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gpunn.data.augmentation import Augmentation
 from gpunn.errors import DataError
 
 
@@ -52,6 +53,12 @@ class Dataset(Protocol):
 class Split:
     """Data to learn from and data to measure on; both name the same classes in the same order.
 
+    Attributes:
+        train: the half to learn from.
+        validation: the half to measure on.
+        description: a line for people.
+        augmentation: what pictures of this kind may be put through without changing their class; None: unknown.
+
     Raises:
         DataError: a half is empty, the classes differ, or there is only one class to learn.
     """
@@ -59,6 +66,7 @@ class Split:
     train: Dataset
     validation: Dataset
     description: str
+    augmentation: Augmentation | None = None
 
     def __post_init__(self) -> None:
         for half, dataset in (("training", self.train), ("validation", self.validation)):

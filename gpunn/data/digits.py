@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpunn.data.arrays import ArrayDataset
+from gpunn.data.augmentation import Augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.stratify import stratified_split
 from gpunn.errors import DataError
@@ -37,6 +38,7 @@ def read_digits() -> Split:
         ArrayDataset(images[train], labels[train], CLASSES, "the training digits"),
         ArrayDataset(images[validation], labels[validation], CLASSES, "the validation digits"),
         f"digits: {len(train)} training and {len(validation)} validation images of 10 classes, 28x28x1",
+        Augmentation.for_digits(),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gpunn.data.augmentation import Augmentation
 from gpunn.data.dataset import Split, content_hash
 from gpunn.data.decode import decode
 from gpunn.data.names import printable
@@ -19,6 +20,9 @@ from gpunn.errors import DataError
 LAYOUTS = (
     "train/CLASS/IMAGE and val/CLASS/IMAGE (or validation/CLASS/IMAGE), or CLASS/IMAGE, which is split by the seed"
 )
+
+END_BYTES = 4096
+"""How much of either end of a file the fingerprint takes in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,9 @@ class FolderDataset:
         return f"'{printable(self._path(index))}'"
 
     def fingerprint(self) -> str:
-        """SHA-256 over classes, relative paths, file sizes and labels.
+        """SHA-256 over classes, labels, relative paths, and each file's size, first and last bytes.
+
+        A million whole files would take too long to read; compressed pictures that differ, differ at their ends.
 
         Raises:
             DataError: a file is gone.
@@ -74,9 +80,17 @@ class FolderDataset:
         for index, path in enumerate(self.paths):
             yield path
             try:
-                yield os.stat(self._path(index)).st_size.to_bytes(8, "little")
+                yield from _ends(self._path(index))
             except OSError as error:
                 raise DataError(f"{self.name(index)}: {error.strerror}") from error
+
+
+def _ends(path: bytes) -> tuple[bytes, bytes, bytes]:
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        first = file.read(END_BYTES)
+        file.seek(max(0, size - END_BYTES))
+        return size.to_bytes(8, "little"), first, file.read(END_BYTES)
 
 
 def read_classes(root: str | os.PathLike[str], *, keep_empty_classes: bool = False) -> FolderDataset:
@@ -124,6 +138,7 @@ def read_folder(
         validation,
         f"{source}: {len(train)} training and {len(validation)} validation images of "
         f"{len(train.classes)} classes, {how}",
+        Augmentation.for_photographs(),
     )
 
 

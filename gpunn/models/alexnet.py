@@ -77,14 +77,10 @@ def build_alexnet_2group(image: Shape, classes: int) -> Network:
 
 
 # The settings with which the single tower is usually trained on ImageNet: the rate falls by 10 every 30 epochs.
-RECIPE = Recipe(
-    epochs=90, batch_size=256, learning_rate=0.01, weight_decay=1e-4, schedule="step:30,0.1", augmentation="photographs"
-)
+RECIPE = Recipe(epochs=90, batch_size=256, learning_rate=0.01, weight_decay=1e-4, schedule="step:30,0.1")
 
 # Section 5 of the paper: about 90 passes, the rate divided by 10 three times on the way.
-RECIPE_2GROUP = Recipe(
-    epochs=90, batch_size=128, learning_rate=0.01, weight_decay=5e-4, schedule="step:25,0.1", augmentation="photographs"
-)
+RECIPE_2GROUP = Recipe(epochs=90, batch_size=128, learning_rate=0.01, weight_decay=5e-4, schedule="step:25,0.1")
 
 ALEXNET = Model("alexnet", (224, 224, 3), 1000, False, build_alexnet, RECIPE, "AlexNet as a single tower")
 ALEXNET_2GROUP = Model(

@@ -27,13 +27,6 @@ def build_lenet(image: Shape, classes: int) -> Network:
 
 
 # For 4,000 digits: pictures that vary this much need 40 epochs, and a decay well above the usual 5e-4 helps.
-RECIPE = Recipe(
-    epochs=40,
-    batch_size=64,
-    learning_rate=0.05,
-    weight_decay=2e-3,
-    schedule="warmup:1,cosine",
-    augmentation="digits",
-)
+RECIPE = Recipe(epochs=40, batch_size=64, learning_rate=0.05, weight_decay=2e-3, schedule="warmup:1,cosine")
 
 LENET = Model("lenet", (28, 28, 1), 10, True, build_lenet, RECIPE, "LeNet with 20-50-500 units, for digits")

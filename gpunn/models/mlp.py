@@ -22,8 +22,6 @@ def build_mlp(image: Shape, classes: int) -> Network:
     ).network(image, "mlp")
 
 
-RECIPE = Recipe(
-    epochs=25, batch_size=64, learning_rate=0.05, weight_decay=5e-4, schedule="cosine", augmentation="digits"
-)
+RECIPE = Recipe(epochs=25, batch_size=64, learning_rate=0.05, weight_decay=5e-4, schedule="cosine")
 
 MLP = Model("mlp", (28, 28, 1), 10, True, build_mlp, RECIPE, "multi-layer perceptron, 300 and 100 hidden units")

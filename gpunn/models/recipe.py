@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]
-AugmentationName = Literal["none", "digits", "photographs"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Recipe:
         schedule: a text for gpunn.schedules.
         label_smoothing: the share of the target that is spread over all classes.
         clip_norm: the largest norm of all gradients together; None leaves them as they are.
-        augmentation: "digits" shifts, turns and scales a little; "photographs" crops and mirrors.
     """
 
     epochs: int
@@ -34,4 +32,3 @@ class Recipe:
     schedule: str = "constant"
     label_smoothing: float = 0.0
     clip_norm: float | None = None
-    augmentation: AugmentationName = "none"

@@ -63,17 +63,11 @@ def vgg_name(depth: int, batch_norm: bool) -> str:
 
 
 # Section 3.1 of the paper: batches of 256, 74 epochs, the rate divided by 10 three times on the way.
-RECIPE = Recipe(
-    epochs=74, batch_size=256, learning_rate=0.01, weight_decay=5e-4, schedule="step:20,0.1", augmentation="photographs"
-)
+RECIPE = Recipe(epochs=74, batch_size=256, learning_rate=0.01, weight_decay=5e-4, schedule="step:20,0.1")
 
 # The paper has no recipe for images of 32x32; without batch norm a smaller rate is the safe one.
-RECIPE_CIFAR = Recipe(
-    epochs=100, batch_size=128, learning_rate=0.01, weight_decay=5e-4, schedule="cosine", augmentation="photographs"
-)
-RECIPE_CIFAR_BATCH_NORM = Recipe(
-    epochs=100, batch_size=128, learning_rate=0.05, weight_decay=5e-4, schedule="cosine", augmentation="photographs"
-)
+RECIPE_CIFAR = Recipe(epochs=100, batch_size=128, learning_rate=0.01, weight_decay=5e-4, schedule="cosine")
+RECIPE_CIFAR_BATCH_NORM = Recipe(epochs=100, batch_size=128, learning_rate=0.05, weight_decay=5e-4, schedule="cosine")
 
 
 def _models() -> Iterator[Model]:

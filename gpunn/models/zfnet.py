@@ -44,8 +44,6 @@ def build_zfnet(image: Shape, classes: int) -> Network:
 
 # Section 3 of the paper: batches of 128, rate 0.01, momentum 0.9, 70 epochs; it lowers the rate by hand when the
 # validation error stands still, here in fixed steps, and gives no weight decay: AlexNet's.
-RECIPE = Recipe(
-    epochs=70, batch_size=128, learning_rate=0.01, weight_decay=5e-4, schedule="step:20,0.1", augmentation="photographs"
-)
+RECIPE = Recipe(epochs=70, batch_size=128, learning_rate=0.01, weight_decay=5e-4, schedule="step:20,0.1")
 
 ZFNET = Model("zfnet", (224, 224, 3), 1000, False, build_zfnet, RECIPE, "ZFNet, AlexNet with finer first layers")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gpunn.errors import UsageError
-from gpunn.models.recipe import AugmentationName, OptimizerName, Recipe
+from gpunn.models.recipe import OptimizerName, Recipe
 
 
 class Configuration(BaseModel):
@@ -37,7 +37,7 @@ class Configuration(BaseModel):
         clip_norm: the largest norm of all gradients together.
         seed: of weights, order, augmentation and dropout.
         patience: epochs without a better validation accuracy that end the run.
-        augmentation: what is done to training images.
+        augmentation: what is done to training images; "auto" does what suits the data set.
         validation_fraction: part held out of a folder that has no split of its own.
         keep_empty_classes: let class folders without images keep their index.
         image_size: rows and columns of the network's input, where the network takes any.
@@ -67,7 +67,7 @@ class Configuration(BaseModel):
     clip_norm: float | None = Field(None, gt=0, allow_inf_nan=False)
     seed: int = Field(0, ge=0, lt=2**63)
     patience: int | None = Field(None, ge=1)
-    augmentation: AugmentationName = "none"
+    augmentation: Literal["auto", "none", "digits", "photographs"] = "auto"
     validation_fraction: float = Field(0.2, gt=0, lt=1)
     keep_empty_classes: bool = False
     image_size: int | None = Field(None, ge=1)

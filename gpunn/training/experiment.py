@@ -147,8 +147,17 @@ def open_split(configuration: Configuration) -> Split:
     )
 
 
+def with_absolute_data(configuration: Configuration) -> Configuration:
+    """The same configuration, its data named so that they are found from any folder."""
+    path = Path(configuration.data).expanduser()
+    if configuration.data == "digits" or not path.exists():
+        return configuration
+    return configuration.model_copy(update={"data": str(path.absolute())})
+
+
 def new_run(configuration: Configuration, out: Path | None, observer: Observer) -> Trainer:
     """A trainer for a run that begins. The data are checked before a device is opened or a folder made."""
+    configuration = with_absolute_data(configuration)
     chosen = model(configuration.model)
     parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     split = open_split(configuration)
@@ -259,7 +268,8 @@ def _trainer(
         "network": {"model": configuration.model, "image": [H, W, C], "classes": len(split.train.classes)},
         "configuration": configuration.model_dump(mode="json"),
     }
-    augmentation = _AUGMENTATIONS[configuration.augmentation]()
+    chosen = _AUGMENTATIONS.get(configuration.augmentation)
+    augmentation = chosen() if chosen is not None else split.augmentation
     return Trainer(learner, plan, split, preprocessing, augmentation, run, description, observer)
 
 
