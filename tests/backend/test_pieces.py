@@ -9,7 +9,7 @@ import pytest
 
 from gpunn.arena import Run
 from gpunn.backend.cpu.device import CpuDevice, open_cpu
-from gpunn.backend.cpu.pieces import PIECE, for_each_piece, merge_axes, piece_spans, share_out
+from gpunn.backend.cpu.shared.pieces import PIECE, for_each_piece, merge_axes, piece_spans, share_out
 from tests.backend.arrays import upload, upload_slice
 
 

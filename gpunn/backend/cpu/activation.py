@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn.backend.attributes import Activation, ActivationName
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.pieces import for_each_piece, piece_spans
+from gpunn.backend.cpu.shared.pieces import for_each_piece, piece_spans
 
 Host = np.ndarray[Any, Any]
 

@@ -1,7 +1,7 @@
 """Convolution on the CPU: each function chooses an algorithm for its geometry.
 
-Gathering (direct_convolution) serves every shape and pass; backward-data to few channels goes tap by tap
-(tapwise_convolution). Further algorithms are chosen here too.
+Gathering (convolution_algorithms.direct) serves every shape and pass; backward-data to few channels goes tap by tap
+(convolution_algorithms.tapwise). Further algorithms are chosen here too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 
 from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import DType
-from gpunn.backend.cpu import direct_convolution as direct
-from gpunn.backend.cpu import tapwise_convolution as tapwise
+from gpunn.backend.cpu.convolution_algorithms import direct, tapwise
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn.backend.attributes import Dropout
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.backend.cpu.pieces import PIECE, for_each_piece, piece_spans
+from gpunn.backend.cpu.shared.pieces import PIECE, for_each_piece, piece_spans
 from gpunn.random import Stream
 
 Host = np.ndarray[Any, Any]

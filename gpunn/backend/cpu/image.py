@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cpu.blocks import Index, blocks, for_each_block
 from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 
 
 def _crop(staged: Array, picture: Array, top: int, left: int, mirror: bool) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from gpunn.backend.attributes import LocalResponse
 from gpunn.backend.contract import Array
-from gpunn.backend.cpu.blocks import Index, blocks, for_each_block
 from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 
 
 def _channel_frame(device: CpuDevice, shape: tuple[int, ...], before: int, n: int, x: Array) -> tuple[Array, Array]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.cpu.convolution_blocks import cut, cut_rows
-from gpunn.backend.cpu.convolution_plan import read_input
+from gpunn.backend.cpu.convolution_algorithms.cutting import cut, cut_rows
+from gpunn.backend.cpu.convolution_algorithms.gather import Block, Reading, gather
+from gpunn.backend.cpu.convolution_algorithms.plan import read_input
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.gather import Block, Reading, gather
 from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]

@@ -13,10 +13,10 @@ import numpy as np
 
 from gpunn.arena import align
 from gpunn.backend.contract import Array, DType, Memory
-from gpunn.backend.cpu.blocks import for_each_block
 from gpunn.backend.cpu.device import ALIGNMENT, CpuDevice, memory_order
 from gpunn.backend.cpu.pooling import maximum_pool2d_backward
-from gpunn.backend.cpu.windows import WindowBlock, output_blocks, place_dtype, record_first_places
+from gpunn.backend.cpu.shared.blocks import for_each_block
+from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, place_dtype, record_first_places
 from gpunn.geometry import Pool2dGeometry
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.backend.cpu.pieces import for_each_piece
+from gpunn.backend.cpu.shared.pieces import for_each_piece
 
 
 def copy(device: CpuDevice, y: Array, x: Array, accumulate: bool) -> None:

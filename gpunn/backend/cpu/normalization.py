@@ -9,8 +9,15 @@ import numpy as np
 
 from gpunn.backend.attributes import Activation, Normalization
 from gpunn.backend.contract import Array, DType
-from gpunn.backend.cpu.columns import NEAR, Affine, apply_affine, apply_affine_gradient, column_moments, column_products
 from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.shared.columns import (
+    NEAR,
+    Affine,
+    apply_affine,
+    apply_affine_gradient,
+    column_moments,
+    column_products,
+)
 
 
 def _wide(vector: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from gpunn.arena import Run, SegmentTable
 from gpunn.backend.attributes import Penalty
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.backend.cpu.pieces import share_out
+from gpunn.backend.cpu.shared.pieces import share_out
 
 Host = np.ndarray[Any, Any]
 

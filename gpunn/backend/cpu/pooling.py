@@ -1,6 +1,6 @@
 """Pooling over windows by maximum and mean, and the mean over a whole image.
 
-Each place of the window is one slice of the image (windows.py), so a pooling is a few elementwise operations on
+Each place of the window is one slice of the image (shared/windows.py), so a pooling is a few elementwise operations on
 slices whose inner runs are N * C long.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cpu.blocks import Index, blocks, for_each_block
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.windows import (
+from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
+from gpunn.backend.cpu.shared.windows import (
     WindowBlock,
     output_blocks,
     pixel_blocks,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.backend.cpu.pieces import piece_spans
+from gpunn.backend.cpu.shared.pieces import piece_spans
 
 Host = np.ndarray[Any, Any]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn.arena import SegmentTable
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.backend.cpu.pieces import merge_axes, piece_spans, share_out
+from gpunn.backend.cpu.shared.pieces import merge_axes, piece_spans, share_out
 
 Host = np.ndarray[Any, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpunn.backend.cpu.gather import Block, Reading
+from gpunn.backend.cpu.convolution_algorithms.gather import Block, Reading
 
 #: Bytes of the matrix and the result of one block: written, multiplied and finished within the cache of a core.
 BLOCK_BYTES = 2 << 20

@@ -13,12 +13,19 @@ import numpy as np
 
 from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import DType
-from gpunn.backend.cpu.convolution_blocks import SMALL_WORK, split
-from gpunn.backend.cpu.convolution_plan import DataPlan, FilterPlan, Phase, plan_data, plan_filter, plan_forward
+from gpunn.backend.cpu.convolution_algorithms.cutting import SMALL_WORK, split
+from gpunn.backend.cpu.convolution_algorithms.gather import as_rows, by_group, gather
+from gpunn.backend.cpu.convolution_algorithms.plan import (
+    DataPlan,
+    FilterPlan,
+    Phase,
+    plan_data,
+    plan_filter,
+    plan_forward,
+)
+from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter, workspace_bytes
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.epilogue import finish
-from gpunn.backend.cpu.gather import as_rows, by_group, gather
-from gpunn.backend.cpu.workspace import Cutter, workspace_bytes
+from gpunn.backend.cpu.shared.epilogue import finish
 from gpunn.geometry import Conv2dGeometry, Shape
 
 Array = np.ndarray[Any, Any]

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gpunn.backend.contract import Array, DType
-from gpunn.backend.cpu.blocks import Index, blocks
 from gpunn.backend.cpu.device import CpuDevice
+from gpunn.backend.cpu.shared.blocks import Index, blocks
 from gpunn.geometry import Pool2dGeometry
 
 

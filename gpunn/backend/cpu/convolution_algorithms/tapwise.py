@@ -1,6 +1,6 @@
 """Backward-data tap by tap: each gradient pixel is multiplied by the filters of a tap and added where that tap read.
 
-It multiplies each number of gy once a tap, where gathering (direct_convolution) multiplies one for each pixel of gx,
+It multiplies each number of gy once a tap, where gathering (direct.py) multiplies one for each pixel of gx,
 padding included; so it is the better one where gx has far fewer channels, or far more pixels, than gy. A thread owns
 whole rows of gx, and adds the taps in order.
 """
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import DType
-from gpunn.backend.cpu.convolution_blocks import cut_rows
-from gpunn.backend.cpu.convolution_plan import read_input
+from gpunn.backend.cpu.convolution_algorithms.cutting import cut_rows
+from gpunn.backend.cpu.convolution_algorithms.gather import by_group
+from gpunn.backend.cpu.convolution_algorithms.plan import read_input
+from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter, Share, workspace_bytes
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.gather import by_group
-from gpunn.backend.cpu.workspace import Cutter, Share, workspace_bytes
 from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]
