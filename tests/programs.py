@@ -10,9 +10,10 @@ import numpy as np
 from gpunn.backend.contract import Device
 from gpunn.optimizers import Optimizer, Sgd
 from gpunn.precision import precision
-from gpunn.program.emission import Emission, Mode, Specification
+from gpunn.program.emission import Emission
 from gpunn.program.memory_plan import plan_memory
 from gpunn.program.program import Program, ProgramPlan, plan_program
+from gpunn.program.specification import Mode, Specification
 from gpunn.program.state import NetworkState
 from tests.networks import Trained
 

@@ -13,8 +13,8 @@ from gpunn.losses import Objective, SoftmaxCrossEntropy
 from gpunn.network import Sequential
 from gpunn.optimizers import Adam, Optimizer, Sgd
 from gpunn.precision import precision
-from gpunn.program.emission import Specification
 from gpunn.program.program import plan_program, share_memory
+from gpunn.program.specification import Specification
 from gpunn.program.state import NetworkState
 from gpunn.program.update import Update, UpdateSpecification
 from tests.golden.trajectories import (

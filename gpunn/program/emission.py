@@ -8,71 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gpunn.backend.contract import Device, DType, Layout
+from gpunn.backend.contract import Device
 from gpunn.errors import UsageError
-from gpunn.geometry import Shape
 from gpunn.graph import Node
 from gpunn.layers.emitter import Target
 from gpunn.losses import Objective, target_shape
 from gpunn.network import Network
-from gpunn.precision import Precision
 from gpunn.program.call import Argument, Buffer, Call
+from gpunn.program.controls import FLOAT64, INT32, TOTALS, control
 from gpunn.program.memory_plan import PLACED
-
-Mode = Literal["train", "evaluate"]
-
-FLOAT64 = np.dtype(np.float64)
-INT32 = np.dtype(np.int32)
-INT64 = np.dtype(np.int64)
-UINT8 = np.dtype(np.uint8)
-
-#: The arrays of one element that change from step to step, with their types.
-CONTROLS: Mapping[str, DType] = {
-    "learning_rate": FLOAT64,
-    "loss_scale": FLOAT64,
-    "gradient_scale": FLOAT64,
-    "gradient_norm": FLOAT64,
-    "step": INT64,
-    "first_image": INT64,
-    "latched_step": INT64,
-    "apply": INT32,
-}
-
-#: What record_losses adds up: loss, top-1 hits, top-5 hits, images.
-TOTALS = 4
-
-
-def control(name: str) -> Buffer:
-    """The array of that name."""
-    return Buffer(name, (1,), CONTROLS[name], "plain", "control")
-
-
-@dataclass(frozen=True)
-class Specification:
-    """What a program is fixed to.
-
-    Attributes:
-        objectives: the terms of the loss; empty for a program that only predicts.
-        batch: images at a time.
-        mode: "train" has a backward half, and batch statistics where layers use them.
-        precision: the number types.
-        seed: of the dropout masks.
-        pictures: (H0, W0) of the uint8 pictures that are cropped, mirrored and normalised; None when the input is
-            given as numbers.
-        accumulate_gradients: add to the gradients of the micro-batch before.
-        gradients_of: nodes whose gradient is wanted and kept.
-        keep: nodes whose output is kept besides the network's outputs.
-    """
-
-    batch: int
-    mode: Mode
-    precision: Precision
-    objectives: tuple[Objective, ...] = ()
-    seed: int = 0
-    pictures: tuple[int, int] | None = None
-    accumulate_gradients: bool = False
-    gradients_of: tuple[Node, ...] = ()
-    keep: tuple[Node, ...] = ()
+from gpunn.program.node_emitter import NodeEmitter
+from gpunn.program.specification import Specification
 
 
 @dataclass
@@ -196,7 +142,9 @@ class Emission:
             "forward",
             {"y": self.output(node)},
             {
-                "images": Buffer("images", (batch, *self.specification.pictures, channels), UINT8, "plain", "input"),
+                "images": Buffer(
+                    "images", (batch, *self.specification.pictures, channels), np.dtype(np.uint8), "plain", "input"
+                ),
                 "placement": Buffer("placement", (batch, 3), INT32, "plain", "input"),
                 "mean": Buffer("image_mean", (channels,), FLOAT64, "plain", "flat"),
                 "deviation": Buffer("image_deviation", (channels,), FLOAT64, "plain", "flat"),
@@ -261,83 +209,3 @@ class Emission:
             {"loss": loss, "ranks": ranks, "apply": control("apply")},
             weight=objective.weight,
         )
-
-
-class NodeEmitter:
-    """The view that one node has: see gpunn.layers.emitter.Emitter."""
-
-    def __init__(self, emission: Emission, node: Node, phase: Literal["forward", "backward"]) -> None:
-        self._emission = emission
-        self._node = node
-        self._phase = phase
-        self.batch = emission.specification.batch
-        self.training = emission.specification.mode == "train"
-        self.seed = emission.specification.seed
-        self.index = emission.network.nodes.index(node)
-        self.differentiated = emission.trains and emission.wanted(node)
-
-    def input(self, position: int = 0) -> Buffer:
-        return self._emission.output(self._node.inputs[position])
-
-    @property
-    def inputs(self) -> tuple[Buffer, ...]:
-        return tuple(self._emission.output(source) for source in self._node.inputs)
-
-    @property
-    def output(self) -> Buffer:
-        return self._emission.output(self._node)
-
-    def pass_through(self) -> None:
-        self._emission.roots[self._node] = self._emission.root(self._node.inputs[0])
-
-    def parameter(self, name: str) -> Buffer:
-        return self._of_layer(name, "parameter")
-
-    def statistic(self, name: str) -> Buffer:
-        node = self._emission.network.first_use(self._node.layer)
-        found = next(s for s in self._node.layer.statistics(node.input_shapes) if s.name == name)
-        dtype = self._emission.specification.precision.accumulated
-        kind: Literal["pending", "statistic"] = "pending" if self.training else "statistic"
-        return Buffer(f"{self._node.layer.name}.{name}", found.shape, dtype, "plain", kind)
-
-    def control(self, name: str) -> Buffer:
-        return control(name)
-
-    def saved(self, name: str, shape: Shape, dtype: DType | None = None, layout: Layout = "plain") -> Buffer:
-        label = self._emission.network.labels[self._node]
-        stored = self._emission.specification.precision.stored
-        return Buffer(f"{label}:{name}", shape, dtype or stored, layout, "planned")
-
-    def workspace(self, primitive: str, geometry: object) -> Buffer:
-        companion = getattr(self._emission.device.primitives, f"{primitive}_workspace")
-        size = companion(self._emission.device, geometry, self._emission.specification.precision.stored)
-        return Buffer("workspace", (size,), UINT8, "plain", "workspace")
-
-    def output_gradient(self) -> Buffer:
-        return self._emission.gradient_buffer(self._node)
-
-    def input_gradient(self, position: int = 0) -> Target | None:
-        source = self._node.inputs[position]
-        return self._emission.gradient(source) if self._emission.wanted(source) else None
-
-    def parameter_gradient(self, name: str) -> Target | None:
-        trains = self._emission.specification.mode == "train" and self._node.layer.trainable
-        return self.required_parameter_gradient(name) if trains else None
-
-    def required_parameter_gradient(self, name: str) -> Target:
-        buffer = self._of_layer(name, "gradient")
-        if not self.training:
-            return Target(self.saved(f"unused {name} gradient", buffer.shape, buffer.dtype), False)
-        again = buffer.name in self._emission.parameters_written
-        self._emission.parameters_written.add(buffer.name)
-        return Target(buffer, again or self._emission.specification.accumulate_gradients)
-
-    def call(self, primitive: str, writes: Mapping[str, Any], reads: Mapping[str, Any], **settings: object) -> None:
-        label = self._emission.network.labels[self._node]
-        self._emission.add(primitive, label, self._phase, writes, reads, **settings)
-
-    def _of_layer(self, name: str, kind: Literal["parameter", "gradient"]) -> Buffer:
-        node = self._emission.network.first_use(self._node.layer)
-        found = next(p for p in self._node.layer.parameters(node.input_shapes) if p.name == name)
-        dtype = self._emission.specification.precision.master
-        return Buffer(f"{self._node.layer.name}.{name}", found.shape, dtype, "plain", kind)

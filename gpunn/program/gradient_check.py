@@ -13,8 +13,8 @@ from gpunn.losses import Objective, SoftmaxCrossEntropy
 from gpunn.network import Network
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
-from gpunn.program.emission import Specification
 from gpunn.program.program import Program, plan_program, share_memory
+from gpunn.program.specification import Specification
 from gpunn.program.state import NetworkState
 from gpunn.random import Stream, generator
 

@@ -14,9 +14,10 @@ from gpunn.errors import UsageError
 from gpunn.graph import Node
 from gpunn.network import Network
 from gpunn.program.call import Argument, Buffer, Call
-from gpunn.program.emission import Emission, Specification
+from gpunn.program.emission import Emission
 from gpunn.program.memory_plan import MemoryPlan, plan_memory
 from gpunn.program.rewrites import optimise
+from gpunn.program.specification import Specification
 from gpunn.program.state import NetworkState
 
 HostArray = np.ndarray[Any, Any]

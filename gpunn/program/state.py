@@ -12,7 +12,7 @@ from gpunn.backend.contract import Array, Device, DType
 from gpunn.network import Network
 from gpunn.optimizers.optimizer import Optimizer
 from gpunn.precision import Precision
-from gpunn.program.emission import CONTROLS, FLOAT64, TOTALS
+from gpunn.program.controls import CONTROLS, FLOAT64, TOTALS
 from gpunn.random import Stream, generator
 
 HostArray = np.ndarray[Any, Any]

@@ -10,7 +10,7 @@ import numpy as np
 from gpunn.backend.attributes import Penalty
 from gpunn.optimizers.optimizer import Optimizer
 from gpunn.program.call import Buffer, Call
-from gpunn.program.emission import control
+from gpunn.program.controls import control
 from gpunn.program.program import bind
 from gpunn.program.state import NetworkState
 

@@ -10,8 +10,8 @@ from gpunn.models import Recipe
 from gpunn.network import Network
 from gpunn.optimizers import optimizer
 from gpunn.precision import precision
-from gpunn.program.emission import Specification
 from gpunn.program.program import ProgramPlan, plan_program
+from gpunn.program.specification import Specification
 from gpunn.program.state import state_bytes
 
 

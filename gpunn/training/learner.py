@@ -18,8 +18,8 @@ from gpunn.losses import Loss, Objective, SoftmaxCrossEntropy
 from gpunn.network import Network
 from gpunn.optimizers import Optimizer
 from gpunn.precision import Precision
-from gpunn.program.emission import Specification
 from gpunn.program.program import Program, ProgramPlan, plan_program, share_memory
+from gpunn.program.specification import Specification
 from gpunn.program.state import NetworkState
 from gpunn.program.update import Update, UpdateSpecification
 

@@ -11,9 +11,9 @@ from gpunn.backend.contract import Device
 from gpunn.losses import Objective, SoftmaxCrossEntropy
 from gpunn.models import model
 from gpunn.program.call import Argument, Buffer, Call
-from gpunn.program.emission import Mode
 from gpunn.program.memory_plan import PLACED, lives, plan_memory
 from gpunn.program.program import ProgramPlan
+from gpunn.program.specification import Mode
 from tests.networks import NETWORKS, Trained
 from tests.programs import plan, plan_without_rewrites, specify
 

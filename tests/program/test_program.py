@@ -13,8 +13,8 @@ from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Identity, Linear, 
 from gpunn.losses import Objective, SoftmaxCrossEntropy, SquaredError
 from gpunn.network import Network
 from gpunn.optimizers import Sgd
-from gpunn.program.emission import Mode
 from gpunn.program.program import share_memory
+from gpunn.program.specification import Mode
 from gpunn.program.update import Update, UpdateSpecification
 from tests.networks import (
     Trained,

@@ -9,7 +9,7 @@ import pytest
 
 from gpunn.backend.contract import Device
 from gpunn.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Swish, image_input
-from gpunn.program.emission import Mode
+from gpunn.program.specification import Mode
 from tests.networks import NETWORKS, Trained, branches, labelled, plain
 from tests.programs import plan, plan_without_rewrites, run, specify
 
