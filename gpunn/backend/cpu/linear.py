@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.attributes import Activation
-from gpunn.backend.cpu.convolution_algorithms.cutting import split
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.backend.cpu.shared.epilogue import finish
+from gpunn.backend.cpu.shared.pieces import split
 
 Array = np.ndarray[Any, Any]
 

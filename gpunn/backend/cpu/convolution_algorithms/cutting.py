@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunn.backend.cpu.convolution_algorithms.gather import Block, Reading
+from gpunn.backend.cpu.shared.pieces import split
 
 #: Bytes of the matrix and the result of one block: written, multiplied and finished within the cache of a core.
 BLOCK_BYTES = 2 << 20
@@ -41,8 +42,3 @@ def cut_rows(rows: int, row_size: int, threads: int) -> list[tuple[int, int]]:
     """The first and the stop of pieces of rows of `row_size` numbers that fit a cache."""
     pieces = -(-rows * row_size // SMALL_WORK)
     return split(rows, min(rows, -(-pieces // threads) * threads if pieces > 1 else 1))
-
-
-def split(count: int, pieces: int) -> list[tuple[int, int]]:
-    """The first and the stop of `pieces` pieces of 0 .. count - 1, as even as can be."""
-    return [(piece * count // pieces, (piece + 1) * count // pieces) for piece in range(pieces)]

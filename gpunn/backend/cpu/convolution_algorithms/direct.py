@@ -13,7 +13,7 @@ import numpy as np
 
 from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import DType
-from gpunn.backend.cpu.convolution_algorithms.cutting import SMALL_WORK, split
+from gpunn.backend.cpu.convolution_algorithms.cutting import SMALL_WORK
 from gpunn.backend.cpu.convolution_algorithms.gather import as_rows, by_group, gather
 from gpunn.backend.cpu.convolution_algorithms.plan import (
     DataPlan,
@@ -26,6 +26,7 @@ from gpunn.backend.cpu.convolution_algorithms.plan import (
 from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter, workspace_bytes
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.epilogue import finish
+from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Conv2dGeometry, Shape
 
 Array = np.ndarray[Any, Any]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
 
-from gpunn.backend.cpu.convolution_algorithms.cutting import cut, split
+from gpunn.backend.cpu.convolution_algorithms.cutting import cut
 from gpunn.backend.cpu.convolution_algorithms.gather import Axis, Block, Reading
 from gpunn.backend.cpu.convolution_algorithms.workspace import Share
+from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Conv2dGeometry
 
 #: Plans that are kept: more than the geometries of the programs a process has at a time.

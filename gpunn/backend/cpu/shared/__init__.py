@@ -1,1 +1,1 @@
-"""What operations share: cutting arrays to fit a cache, pooling windows, statistics of columns, the end of a layer."""
+"""What operations share: cutting arrays to fit a cache, activation functions, pooling windows, statistics of columns."""

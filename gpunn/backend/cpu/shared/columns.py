@@ -15,8 +15,8 @@ import numpy as np
 
 from gpunn.backend.attributes import LINEAR, Activation
 from gpunn.backend.contract import Array, DType
-from gpunn.backend.cpu.activation import apply_activation
 from gpunn.backend.cpu.device import CpuDevice
+from gpunn.backend.cpu.shared.activation_functions import apply_activation
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 
 #: Several rows are joined to one of at most this many numbers, so that NumPy's inner loops are long.

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.attributes import Activation
-from gpunn.backend.cpu.activation import apply_activation
 from gpunn.backend.cpu.device import CpuDevice
+from gpunn.backend.cpu.shared.activation_functions import apply_activation
 
 Array = np.ndarray[Any, Any]
 

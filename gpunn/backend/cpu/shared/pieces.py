@@ -1,4 +1,4 @@
-"""Elementwise work in pieces that fit a cache, spread over the threads."""
+"""Axes cut into even pieces, and elementwise work in pieces that fit a cache, spread over the threads."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ Host = np.ndarray[Any, Any]
 PIECE = 1 << 18
 
 
+def split(count: int, pieces: int) -> list[tuple[int, int]]:
+    """The first and the stop of `pieces` pieces of 0 .. count - 1, as even as can be."""
+    return [(piece * count // pieces, (piece + 1) * count // pieces) for piece in range(pieces)]
+
+
 def piece_spans(rows: int, elements: int) -> list[slice]:
     """Equal slices of an axis of `rows`, as many as the whole array of `elements` has pieces."""
     pieces = min(rows, max(1, ceil(elements / PIECE)))
-    return [slice(rows * piece // pieces, rows * (piece + 1) // pieces) for piece in range(pieces)]
+    return [slice(first, stop) for first, stop in split(rows, pieces)]
 
 
 def for_each_piece(device: CpuDevice, work: Callable[..., None], *arrays: Host) -> None:
