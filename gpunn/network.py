@@ -13,6 +13,11 @@ from gpunn.graph import Node, describe_shape, topological_order
 from gpunn.layers.input import image_input
 from gpunn.layers.layer import Layer, Parameter, Statistic
 
+#: Programs and checkpoints build names of their own with these: "fc1@2", "bn1:mean", "grad fc1",
+#: "optimizer/momentum/fc1.weight".
+RESERVED_CHARACTERS = "@:"
+RESERVED_BEGINNINGS = ("grad ", "optimizer/")
+
 
 @dataclass(frozen=True)
 class LayerSummary:
@@ -34,7 +39,8 @@ class Network:
         name: what summaries and checkpoints call it.
 
     Raises:
-        UsageError: when two layers share a name, or there is not exactly one input.
+        UsageError: when two layers share a name, a name is one that programs build themselves, or there is not
+            exactly one input.
         ShapeError: when a shared layer is used on inputs of different sizes.
     """
 
@@ -51,8 +57,20 @@ class Network:
         twice = [str(layer) for layer, count in counts.items() if count > 1]
         if twice:
             raise UsageError(f"network '{name}' has two layers named {', '.join(map(repr, twice))}; rename one")
+        self._require_names_that_are_free()
         self._require_equal_uses()
         self.labels = self._label_nodes()
+
+    def _require_names_that_are_free(self) -> None:
+        """A layer named "fc1@2" would share its buffers with the second use of "fc1"."""
+        for layer in self.layers:
+            name = layer.name or ""
+            if not name or set(name) & set(RESERVED_CHARACTERS) or name.startswith(RESERVED_BEGINNINGS):
+                raise UsageError(
+                    f"network '{self.name}' has a layer named {name!r}; a name is not empty, has none of "
+                    f"{' '.join(RESERVED_CHARACTERS)} and does not begin with "
+                    f"{' or '.join(map(repr, RESERVED_BEGINNINGS))}: rename it"
+                )
 
     def _require_equal_uses(self) -> None:
         """A layer that is used twice has one set of parameters, which must fit both places."""

@@ -19,6 +19,18 @@ def test_two_layers_of_one_name_are_refused() -> None:
         chain.network((3,), "twins")
 
 
+@pytest.mark.parametrize("name", ["b@2", "b:mask", "grad b", "optimizer/momentum/b", ""])
+def test_names_that_programs_build_themselves_are_refused(name: str) -> None:
+    """Beside a layer "b" that is used twice, "b@2" would share a buffer with its second use."""
+    image = image_input((3,))
+    shared = Linear(3, 3, name="b")
+    other = Linear(3, 3, name=name)
+    with pytest.raises(UsageError, match=f"network 'net' has a layer named {name!r}; .*: rename it"):
+        Network(Add()(shared(shared(image)), other(image)), "net")
+    with pytest.raises(UsageError, match="has a layer named 'a:b'"):
+        Network(ReLU()(image_input((3,), "a:b")))
+
+
 def test_a_network_has_one_image() -> None:
     with pytest.raises(UsageError, match="has 2 inputs; it needs exactly one image"):
         Network(Add()(image_input((3,), "a"), image_input((3,), "b")))
