@@ -1,17 +1,19 @@
 """The optimisers: one pass over all weights, in pieces that fit a cache.
 
-Every piece is updated by whole-array operations through scratch memory; the formulas are those of
-gpunn.backend.attributes, with g = gradient_scale * gradient + decay * w and lr = learning_rate * the run's factor.
+Each optimiser says how the change of a piece is found, by whole-array operations through scratch memory; the rest is
+the same for all. The formulas are those of gpunn.backend.attributes, with g = gradient_scale * gradient + decay * w and
+lr = learning_rate * the run's factor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gpunn.arena import Run, SegmentTable
+from gpunn.arena import SegmentTable
 from gpunn.backend.attributes import AdaGradRule, AdamRule, RmsPropRule, SgdRule
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.backend.cpu.shared.pieces import share_out
@@ -20,6 +22,49 @@ Host = np.ndarray[Any, Any]
 
 #: Scratch of this file.
 _GRADIENT, _CHANGE = 150, 151
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a step of any optimiser works on."""
+
+    device: CpuDevice
+    parameters: Host
+    gradients: Host
+    learning_rate: Host
+    gradient_scale: Host
+    apply: Host
+    segments: SegmentTable
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Elements with one learning rate and one decay; `change` is scratch for what will be subtracted from w."""
+
+    device: CpuDevice
+    span: slice
+    w: Host
+    unscaled: Host
+    change: Host
+    scale: float
+    rate: float
+    decay: float
+
+    def gradient(self, decay: float) -> Host:
+        """scale * gradient + decay * w, in scratch memory unless it is the gradient itself; overwrites `change`."""
+        if self.scale == 1 and decay == 0:
+            return self.unscaled
+        g = self.device.scratch(_GRADIENT, self.w.shape, self.w.dtype)
+        if decay == 0:
+            np.multiply(self.unscaled, self.scale, out=g)
+            return g
+        np.multiply(self.w, decay, out=g)
+        if self.scale == 1:
+            np.add(g, self.unscaled, out=g)
+            return g
+        np.multiply(self.unscaled, self.scale, out=self.change)
+        np.add(g, self.change, out=g)
+        return g
 
 
 def sgd(
@@ -35,23 +80,18 @@ def sgd(
     rule: SgdRule,
 ) -> None:
     """One step of gradient descent: see SgdRule."""
-    if not apply[0]:
-        return
     a = rule.momentum
     fresh = 1 - a if rule.style == "ema" else 1.0
     corrected = rule.style == "ema" and rule.bias_correction
     correction = 1 - a ** (int(step[0]) + 1) if corrected else 1.0
-    rate, scale = float(learning_rate[0]), float(gradient_scale[0])
 
-    def update(span: slice, run: Run) -> None:
-        w = parameters[span]
-        change = device.scratch(_CHANGE, w.shape, w.dtype)
-        g = _gradient(device, gradients[span], w, scale, run.decay)
-        factor = rate * run.learning_rate_factor / correction
+    def find_change(piece: _Piece) -> None:
+        g, change = piece.gradient(piece.decay), piece.change
+        factor = piece.rate / correction
         if velocity is None:
             np.multiply(g, factor, out=change)
         else:
-            v = velocity[span]
+            v = velocity[piece.span]
             np.multiply(v, a, out=v)
             if fresh == 1:
                 np.add(v, g, out=v)
@@ -64,9 +104,8 @@ def sgd(
                 np.multiply(change, factor, out=change)
             else:
                 np.multiply(v, factor, out=change)
-        np.subtract(w, change, out=w)
 
-    _for_each_run(device, segments, update)
+    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
 def adam(
@@ -83,18 +122,13 @@ def adam(
     rule: AdamRule,
 ) -> None:
     """One step of Adam or AdamW: see AdamRule."""
-    if not apply[0]:
-        return
     t = int(step[0]) + 1
     first_correction = 1 - rule.beta1**t
     root_correction = (1 - rule.beta2**t) ** 0.5
-    rate, scale = float(learning_rate[0]), float(gradient_scale[0])
 
-    def update(span: slice, run: Run) -> None:
-        w, m, r = parameters[span], first_moment[span], second_moment[span]
-        change = device.scratch(_CHANGE, w.shape, w.dtype)
-        g = _gradient(device, gradients[span], w, scale, 0.0 if rule.decoupled else run.decay)
-        factor = rate * run.learning_rate_factor
+    def find_change(piece: _Piece) -> None:
+        m, r = first_moment[piece.span], second_moment[piece.span]
+        g, change = piece.gradient(0.0 if rule.decoupled else piece.decay), piece.change
         _average(m, g, rule.beta1, change)
         np.multiply(g, g, out=change)
         _average(r, change, rule.beta2, change)
@@ -102,12 +136,11 @@ def adam(
         np.multiply(change, 1 / root_correction, out=change)
         np.add(change, rule.eps, out=change)
         np.divide(m, change, out=change)
-        np.multiply(change, factor / first_correction, out=change)
-        if rule.decoupled and run.decay != 0:
-            np.multiply(w, 1 - factor * run.decay, out=w)
-        np.subtract(w, change, out=w)
+        np.multiply(change, piece.rate / first_correction, out=change)
+        if rule.decoupled and piece.decay != 0:
+            np.multiply(piece.w, 1 - piece.rate * piece.decay, out=piece.w)
 
-    _for_each_run(device, segments, update)
+    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
 def rmsprop(
@@ -123,19 +156,14 @@ def rmsprop(
     rule: RmsPropRule,
 ) -> None:
     """One step of RMSProp: see RmsPropRule."""
-    if not apply[0]:
-        return
-    rate, scale = float(learning_rate[0]), float(gradient_scale[0])
 
-    def update(span: slice, run: Run) -> None:
-        w, r = parameters[span], mean_square[span]
-        change = device.scratch(_CHANGE, w.shape, w.dtype)
-        g = _gradient(device, gradients[span], w, scale, run.decay)
+    def find_change(piece: _Piece) -> None:
+        r, g, change = mean_square[piece.span], piece.gradient(piece.decay), piece.change
         np.multiply(g, g, out=change)
         _average(r, change, rule.rho, change)
-        _subtract_scaled(w, g, r, rule.eps, rate * run.learning_rate_factor, change)
+        _divide_by_root(change, g, r, rule.eps, piece.rate)
 
-    _for_each_run(device, segments, update)
+    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
 def adagrad(
@@ -151,49 +179,33 @@ def adagrad(
     rule: AdaGradRule,
 ) -> None:
     """One step of AdaGrad: see AdaGradRule."""
-    if not apply[0]:
-        return
-    rate, scale = float(learning_rate[0]), float(gradient_scale[0])
 
-    def update(span: slice, run: Run) -> None:
-        w, r = parameters[span], sum_of_squares[span]
-        change = device.scratch(_CHANGE, w.shape, w.dtype)
-        g = _gradient(device, gradients[span], w, scale, run.decay)
+    def find_change(piece: _Piece) -> None:
+        r, g, change = sum_of_squares[piece.span], piece.gradient(piece.decay), piece.change
         np.multiply(g, g, out=change)
         np.add(r, change, out=r)
-        _subtract_scaled(w, g, r, rule.delta, rate * run.learning_rate_factor, change)
+        _divide_by_root(change, g, r, rule.delta, piece.rate)
 
-    _for_each_run(device, segments, update)
+    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
-def _for_each_run(device: CpuDevice, segments: SegmentTable, update: Callable[[slice, Run], None]) -> None:
-    """Update all trainable elements, the pieces spread over the threads."""
-    shares = share_out(segments.runs)
+def _descend(step: _Step, find_change: Callable[[_Piece], None]) -> None:
+    """Subtract from all trainable elements the change that is found for their piece, unless `apply` is 0."""
+    if not step.apply[0]:
+        return
+    shares = share_out(step.segments.runs)
+    rate, scale = float(step.learning_rate[0]), float(step.gradient_scale[0])
 
     def work(share: int) -> None:
         with np.errstate(all="ignore"):
-            for piece in shares[share]:
-                update(piece.span, piece.run)
+            for part in shares[share]:
+                w, gradient = step.parameters[part.span], step.gradients[part.span]
+                change = step.device.scratch(_CHANGE, w.shape, w.dtype)
+                lr = rate * part.run.learning_rate_factor
+                find_change(_Piece(step.device, part.span, w, gradient, change, scale, lr, part.run.decay))
+                np.subtract(w, change, out=w)
 
-    device.parallel(work, range(len(shares)))
-
-
-def _gradient(device: CpuDevice, gradient: Host, w: Host, scale: float, decay: float) -> Host:
-    """scale * gradient + decay * w, in scratch memory unless it is the gradient itself."""
-    if scale == 1 and decay == 0:
-        return gradient
-    g = device.scratch(_GRADIENT, w.shape, w.dtype)
-    if decay == 0:
-        np.multiply(gradient, scale, out=g)
-        return g
-    np.multiply(w, decay, out=g)
-    if scale == 1:
-        np.add(g, gradient, out=g)
-        return g
-    scaled = device.scratch(_CHANGE, w.shape, w.dtype)
-    np.multiply(gradient, scale, out=scaled)
-    np.add(g, scaled, out=g)
-    return g
+    step.device.parallel(work, range(len(shares)))
 
 
 def _average(mean: Host, values: Host, keep: float, scratch: Host) -> None:
@@ -203,10 +215,9 @@ def _average(mean: Host, values: Host, keep: float, scratch: Host) -> None:
     np.add(mean, scratch, out=mean)
 
 
-def _subtract_scaled(w: Host, g: Host, squares: Host, offset: float, rate: float, scratch: Host) -> None:
-    """w -= rate * g / (sqrt(squares) + offset)."""
-    np.sqrt(squares, out=scratch)
-    np.add(scratch, offset, out=scratch)
-    np.divide(g, scratch, out=scratch)
-    np.multiply(scratch, rate, out=scratch)
-    np.subtract(w, scratch, out=w)
+def _divide_by_root(change: Host, g: Host, squares: Host, offset: float, rate: float) -> None:
+    """change = rate * g / (sqrt(squares) + offset)."""
+    np.sqrt(squares, out=change)
+    np.add(change, offset, out=change)
+    np.divide(g, change, out=change)
+    np.multiply(change, rate, out=change)

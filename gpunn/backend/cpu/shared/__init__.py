@@ -1,1 +1,1 @@
-"""What operations share: cutting arrays to fit a cache, activation functions, pooling windows, statistics of columns."""
+"""What operations share: cutting arrays to fit a cache, activation functions, pooling windows, columns of images."""
