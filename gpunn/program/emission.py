@@ -57,8 +57,18 @@ class Emission:
             for node in reversed(self.network.nodes):
                 if self.root(node) is node and node in self.gradients_written and self.wanted(node):
                     node.layer.backward(NodeEmitter(self, node, "backward"))
+        if self.specification.mode == "train" and not self.specification.accumulate_gradients:
+            self._clear_unreached_gradients()
         self._require_names_of_their_own()
         return self.calls
+
+    def _clear_unreached_gradients(self) -> None:
+        """What no loss reaches has the gradient zero; penalties would add to that of the step before."""
+        master = self.specification.precision.master
+        for name, parameter, layer in self.network.parameters():
+            if layer.trainable and name not in self.parameters_written:
+                gradient = Buffer(name, parameter.shape, master, "plain", "gradient")
+                self.add("fill", str(layer.name), "backward", {"y": gradient}, {}, value=0.0)
 
     def _require_names_of_their_own(self) -> None:
         """The host finds arrays by name, so a layer must not be called like a target or a loss."""

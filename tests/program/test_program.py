@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from gpunn.backend.attributes import Penalty
 from gpunn.backend.contract import Device
 from gpunn.errors import UsageError
 from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Identity, Linear, ReLU, Tanh, image_input
@@ -133,6 +134,37 @@ def test_an_update_moves_all_but_the_frozen(cpu: Device) -> None:
         elif name != "linear1.bias":
             assert not np.array_equal(values, before[name]), name
     assert state.read_control("step") == 1
+
+
+def unreached() -> Trained:
+    """Two outputs, of which one alone has a loss."""
+    image = image_input((3,))
+    stem = Tanh()(Linear(3, 4, name="stem")(image))
+    scores, idle = Linear(4, 2, name="scores")(stem), Linear(4, 5, name="idle")(stem)
+    return Trained(Network((scores, idle)), (Objective(scores, SoftmaxCrossEntropy()),))
+
+
+def test_the_gradient_of_what_no_loss_reaches_is_its_penalty_alone_at_every_step(cpu: Device) -> None:
+    trained = unreached()
+    state = state_of(trained, cpu)
+    assert state.gradients is not None
+    weights = state.parameters.export()
+    programs = [
+        bind(plan(trained, cpu, specify(trained, 3, accumulate_gradients=more)), state) for more in (False, True)
+    ]
+    update = Update(state, UpdateSpecification(Sgd(momentum=0.0), (Penalty(1, 0.01),), clip_norm=1e9))
+    norms = []
+    for _ in range(3):
+        for program in programs:
+            write(program, inputs_of(trained, 3))
+            program.run()
+        update.run()
+        found = state.gradients.export()
+        np.testing.assert_array_equal(found["idle.weight"], 0.01 * np.sign(weights["idle.weight"]))
+        assert not found["idle.bias"].any()
+        norms.append(state.read_control("gradient_norm"))
+        assert norms[-1] == pytest.approx(np.sqrt(sum((gradient**2).sum() for gradient in found.values())), rel=1e-12)
+    assert norms[0] == norms[1] == norms[2]
 
 
 def test_kept_nodes_hold_what_a_shorter_network_computes(cpu: Device) -> None:
