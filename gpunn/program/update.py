@@ -47,16 +47,26 @@ def plan_update(state: NetworkState, specification: UpdateSpecification) -> tupl
         for penalty in specification.penalties
     ]
     if specification.clip_norm is not None:
-        calls.append(
+        norm = control("gradient_norm")
+        calls += [
             Call(
                 "clip_global_norm",
                 "update",
                 "update",
-                {"norm": control("gradient_norm"), "gradient_scale": scale},
+                {"norm": norm, "gradient_scale": scale},
                 {"gradients": gradients},
                 {"segments": segments, "maximum": specification.clip_norm},
-            )
-        )
+            ),
+            # One infinite gradient makes the scale 0, and 0 times infinity is NaN.
+            Call(
+                "finite_check",
+                "update",
+                "update",
+                {"apply": apply, "latched_step": control("latched_step")},
+                {"values": norm, "step": step},
+                {},
+            ),
+        ]
     optimizer = specification.optimizer
     histories = {
         argument: _flat(state, f"optimizer/{name}")

@@ -185,6 +185,19 @@ def test_gradients_are_clipped_together(cpu: Device) -> None:
     assert small["first.weight"] == pytest.approx(moved["first.weight"] - RATE * 0.5, rel=1e-12)
 
 
+@pytest.mark.parametrize("gradient", [float("inf"), float("nan"), 1e200])
+def test_a_gradient_whose_norm_is_not_finite_voids_and_latches_the_step(cpu: Device, gradient: float) -> None:
+    """The square of 1e200 is too large for a float64. Scaling by 1.5 / infinity would make every weight NaN."""
+    bench = Bench(cpu, UpdateSpecification(Adam(), clip_norm=1.5))
+    bench.step(1.0)
+    before = bench.state.export()
+    bench.step(gradient)
+    assert all(values.tobytes() == before[name].tobytes() for name, values in bench.state.export().items())
+    assert bench.state.read_control("apply") == 0
+    assert bench.state.read_control("latched_step") == 1
+    assert bench.state.read_control("step") == 1
+
+
 @pytest.mark.parametrize(("p", "slope"), [(1, 1.0), (2, 0.75), (3, 0.75**2)])
 def test_penalties_pull_weights_but_not_biases(cpu: Device, p: float, slope: float) -> None:
     bench = Bench(cpu, UpdateSpecification(Sgd(momentum=0.0), (Penalty(p, 0.2),)))
