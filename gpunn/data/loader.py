@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from gpunn.cores import available_cores
 from gpunn.data.augmentation import Augmentation
 from gpunn.data.dataset import Dataset
 from gpunn.data.preprocessing import Preprocessing, check_picture
@@ -198,11 +198,3 @@ class Loader:
             raise DataError(f"{self._dataset.name(index)}: {error}") from error
         except Exception as error:
             raise DataError(f"{self._dataset.name(index)}: {type(error).__name__}: {error}") from error
-
-
-def available_cores() -> int:
-    """The cores that this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1

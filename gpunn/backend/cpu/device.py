@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
-from pathlib import Path
 from threading import local
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from threadpoolctl import ThreadpoolController
 
 from gpunn.arena import align
 from gpunn.backend.contract import DType, Layout, Primitives
+from gpunn.cores import available_cores
 from gpunn.errors import MemoryExhaustedError
 from gpunn.geometry import Shape
 
@@ -27,16 +27,6 @@ ALIGNMENT = 256
 #: Elements of NumPy's buffer. It copies operands whose runs are shorter than its buffer, broadcast vectors and slices
 #: of images among them; runs of this length are worked on where they lie, two to four times as fast.
 UFUNC_BUFFER = 1024
-
-
-def available_cores() -> int:
-    """The cores this process may run on: the affinity mask, cut by the cgroup's quota."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
 class CpuDevice:
