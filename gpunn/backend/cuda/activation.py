@@ -6,12 +6,8 @@ from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import Array
 from gpunn.backend.cuda.arguments import Rows, rows_of
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launch import striding_grid
 from gpunn.errors import UsageError
-
-_BLOCK_THREADS = 256
-#: Enough blocks to fill the largest GPU several times; more would only add launch overhead.
-_LARGEST_GRID = 4096
 
 
 def activation_forward(device: CudaDevice, y: Array, x: Array, function: Activation) -> None:
@@ -30,7 +26,7 @@ def activation_forward(device: CudaDevice, y: Array, x: Array, function: Activat
     device.launcher.launch(
         "relu.cu",
         "relu_forward_float32",
-        _grid(y.size),
+        striding_grid(y.size),
         {
             "y": y,
             "y_pitch": _pitch(y, rows),
@@ -57,7 +53,7 @@ def activation_backward(
     device.launcher.launch(
         "relu.cu",
         "relu_backward_float32",
-        _grid(gx.size),
+        striding_grid(gx.size),
         {
             "gx": gx,
             "gx_pitch": _pitch(gx, rows),
@@ -76,11 +72,6 @@ def _require_shapes(primitive: str, **arrays: Array) -> None:
     if len({array.shape for array in arrays.values()}) > 1:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise UsageError(f"{primitive}: the arrays must have one shape, got {shapes}")
-
-
-def _grid(elements: int) -> Grid:
-    blocks = min(max(1, -(-elements // _BLOCK_THREADS)), _LARGEST_GRID)
-    return Grid((blocks, 1, 1), (_BLOCK_THREADS, 1, 1))
 
 
 def _common_rows(*arrays: Array) -> Rows:

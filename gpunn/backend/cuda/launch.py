@@ -26,6 +26,18 @@ class Grid:
     dynamic_shared_bytes: int = 0
 
 
+#: Threads of a block of striding_grid.
+STRIDING_BLOCK = 256
+#: Enough blocks to fill the largest GPU several times; more would only add launch overhead.
+MOST_STRIDING_BLOCKS = 4096
+
+
+def striding_grid(items: int, items_per_block: int = STRIDING_BLOCK) -> Grid:
+    """For a kernel whose blocks stride over the items, `items_per_block` at a time, however many blocks there are."""
+    blocks = min(max(1, -(-items // items_per_block)), MOST_STRIDING_BLOCKS)
+    return Grid((blocks, 1, 1), (STRIDING_BLOCK, 1, 1))
+
+
 @dataclass(frozen=True)
 class CheckedLaunch:
     """A launch that may run: arguments in the order of the signature, numbers in their C types."""

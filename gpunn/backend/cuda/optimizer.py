@@ -6,14 +6,11 @@ from gpunn.arena import ALIGNMENT, SegmentTable
 from gpunn.backend.attributes import SgdRule
 from gpunn.backend.contract import Array
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launch import STRIDING_BLOCK, striding_grid
 from gpunn.errors import UsageError
 
 #: As in kernels/sgd.cu.
-_BLOCK_THREADS = 256
-_CHUNKS_PER_BLOCK = _BLOCK_THREADS // ALIGNMENT
-#: Enough blocks to fill the largest GPU several times.
-_LARGEST_GRID = 4096
+_CHUNKS_PER_BLOCK = STRIDING_BLOCK // ALIGNMENT
 _STYLES = {"classic": 0, "ema": 1, "nesterov": 2}
 
 
@@ -43,11 +40,10 @@ def sgd(
     table = device.chunk_tables.of(segments)
     if table.chunks == 0:
         return
-    blocks = min(-(-table.chunks // _CHUNKS_PER_BLOCK), _LARGEST_GRID)
     device.launcher.launch(
         "sgd.cu",
         "sgd_float32",
-        Grid((blocks, 1, 1), (_BLOCK_THREADS, 1, 1)),
+        striding_grid(table.chunks, _CHUNKS_PER_BLOCK),
         {
             "parameters": parameters,
             "velocity": velocity,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpunn.backend.cuda.arguments import Rows, channel_pitch, rows_of
-from gpunn.backend.cuda.launch import CheckedLaunch, Grid, Launcher
+from gpunn.backend.cuda.launch import CheckedLaunch, Grid, Launcher, striding_grid
 from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.emulator.memory import HostMemory
 from gpunn.errors import DeviceError, UsageError
@@ -144,6 +144,14 @@ def test_unknown_kernels_and_types(source: KernelSource) -> None:
 def test_grids_that_no_gpu_has(source: KernelSource, grid: Grid, words: str) -> None:
     with pytest.raises(UsageError, match=rf"kernel scale: .*{words}"):
         launch(source, grid)
+
+
+@pytest.mark.parametrize(
+    ("items", "per_block", "blocks"),
+    [(0, 256, 1), (1, 256, 1), (256, 256, 1), (257, 256, 2), (9, 4, 3), (10**9, 256, 4096)],
+)
+def test_a_striding_grid_covers_its_items_up_to_the_largest_gpu(items: int, per_block: int, blocks: int) -> None:
+    assert striding_grid(items, per_block) == Grid((blocks, 1, 1), (256, 1, 1))
 
 
 @pytest.mark.parametrize(
