@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -26,7 +27,10 @@ def evaluate(
     """
     from gpunn.training.evaluation import evaluate_run
 
-    result = evaluate_run(run, data, device)
+    evaluation = evaluate_run(run, data, device)
+    result = evaluation.totals
+    for note in evaluation.notes:
+        print(note, file=sys.stderr)
     if as_json:
         print(
             json.dumps(

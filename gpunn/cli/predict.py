@@ -24,7 +24,7 @@ def predict(
 
     gpunn predict runs/lenet-digits-20261121-101500 seven.png --top 3
     """
-    from gpunn.training.evaluation import predict_images
+    from gpunn.training.prediction import predict_images
 
     found = predict_images(run, images, top, device)
     if as_json:

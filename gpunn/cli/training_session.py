@@ -13,6 +13,9 @@ from gpunn.training.experiment import new_run, resume_run, with_recipe
 from gpunn.training.run_folder import read_toml
 from gpunn.training.trainer import Trainer, TrainingInterrupted
 
+#: Options whose name is not that of their setting.
+_FLAGS = {"learning_rate": "--lr"}
+
 #: Options that make sense beside --resume; all others are part of the run.
 _BESIDE_RESUME = ("device",)
 
@@ -47,7 +50,7 @@ def start(
 def _refuse_beside_resume(
     options: Mapping[str, Any], config: Path | None, assignments: Sequence[str], out: Path | None
 ) -> None:
-    others = [f"--{name.replace('_', '-')}" for name in options if name not in _BESIDE_RESUME]
+    others = [_FLAGS.get(name, f"--{name.replace('_', '-')}") for name in options if name not in _BESIDE_RESUME]
     others += ["--config"] * (config is not None) + ["--set"] * bool(assignments) + ["--out"] * (out is not None)
     if others:
         raise UsageError(f"--resume goes on with the run's own settings; leave out {', '.join(others)}")

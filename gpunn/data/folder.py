@@ -142,6 +142,25 @@ def read_folder(
     )
 
 
+def read_for_measuring(root: str | os.PathLike[str]) -> FolderDataset:
+    """The images of a folder that a trained network is measured on: its validation half, or all of CLASS/IMAGE.
+
+    Classes without images keep their index.
+
+    Raises:
+        DataError: as `read_classes`; there is a training half and no other.
+    """
+    raw = os.fsencode(root)
+    halves = _find_halves(raw, f"'{printable(raw)}'")
+    if class_folders(raw) in ([b"val"], [b"validation"]):
+        halves = [os.path.join(raw, *class_folders(raw))]
+    elif len(halves) == 1 and halves[0] != raw:
+        raise DataError(
+            f"'{printable(raw)}' has a folder train and no val beside it; give the folder whose images to measure"
+        )
+    return _read_classes(halves[-1], keep_empty_classes=True)
+
+
 def _find_halves(root: bytes, source: str) -> list[bytes]:
     """The folders of training and validation classes, or the one folder that is still to be divided."""
     train = os.path.join(root, b"train")

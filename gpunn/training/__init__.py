@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from gpunn.training.configuration import Configuration
-from gpunn.training.experiment import Fitting, fit_network, load_run, new_run, open_device, resume_run, with_recipe
+from gpunn.training.devices import open_device
+from gpunn.training.experiment import new_run, resume_run, with_recipe
+from gpunn.training.fitting import Fitting, fit_network
 from gpunn.training.history import EpochRecord
 from gpunn.training.learner import Learner, Rule, Totals
 from gpunn.training.plan import Plan
 from gpunn.training.run_folder import RunFolder
+from gpunn.training.trained_run import load_run
 from gpunn.training.trainer import Trainer, TrainingInterrupted
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gpunn.errors import CheckpointError
 from gpunn.training.compatibility import compare_tensors
 from gpunn.training.learner import Learner
 from gpunn.training.manifest import Manifest
+from gpunn.training.plan import Plan
 
 
 def fingerprint(split: Split) -> str:
@@ -45,6 +47,35 @@ def compare_classes(run: Sequence[str], data: Sequence[str]) -> str | None:
         if names
     ]
     return f"the classes differ: {'; '.join(differences) or 'they are the same in another order'}"
+
+
+def settings_of(learner: Learner, plan: Plan) -> dict[str, Any]:
+    """What a run that was set up in Python depends on besides its network and data, as text to compare."""
+    rule = learner.rule
+    course = replace(plan, workers=None, checkpoint_seconds=Plan.checkpoint_seconds)
+    return {
+        "plan": repr(course),
+        "rule": {f.name: repr(getattr(rule, f.name)) for f in fields(rule) if f.name != "objectives"} if rule else {},
+        "precision": learner.state.precision.name,
+    }
+
+
+def require_same_settings(settings: Mapping[str, Any], manifest: Manifest) -> None:
+    """Compare what `settings_of` says with what it said when the run began.
+
+    Raises:
+        CheckpointError: naming what differs.
+    """
+    changed = [
+        f"{name} is {value}, was {manifest.configuration.get(name)}"
+        for name, value in settings.items()
+        if manifest.configuration.get(name) != value
+    ]
+    if changed:
+        raise CheckpointError(
+            f"the run has other settings than the checkpoint: {'; '.join(changed)}. Give it the same, or load the "
+            "weights into a new run with Learner.state.load"
+        )
 
 
 def require_same_run(

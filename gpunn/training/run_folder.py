@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -95,6 +96,12 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The folder of last, previous and best."""
         return self.path / "checkpoints"
+
+    def discard(self) -> None:
+        """Take a folder away again that was made for a run that cannot begin; nothing but its configuration goes."""
+        self.configuration.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
     def write_configuration(self, configuration: Mapping[str, Any]) -> None:
         """Write config.toml; keys whose value is None are left out.

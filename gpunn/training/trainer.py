@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from math import log
@@ -17,7 +17,7 @@ from gpunn.data.dataset import Split
 from gpunn.data.loader import Batch, Loader
 from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.errors import DivergedError, UsageError
+from gpunn.errors import DivergedError, GpunnError, UsageError
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
 from gpunn.training.divergence import report_divergence
@@ -29,7 +29,7 @@ from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer, Silence, StepReport
 from gpunn.training.plan import Plan
 from gpunn.training.progress import Progress
-from gpunn.training.resumption import fingerprint, require_same_run
+from gpunn.training.resumption import fingerprint, require_same_run, require_same_settings, settings_of
 from gpunn.training.run_folder import RunFolder
 
 #: Seconds between two reports of progress.
@@ -38,6 +38,9 @@ REPORT_SECONDS = 0.2
 REMEMBERED_UPDATES = 16
 #: A loss this near to ln(classes), relatively, after a whole epoch, has learned nothing.
 STUCK_TOLERANCE = 0.005
+#: So many epochs in a row with hits below this multiple of chance have learned nothing, whatever the loss does.
+EPOCHS_AT_CHANCE = 2
+CHANCE_FACTOR = 1.1
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 - an orderly end that was asked for, not an error
@@ -80,7 +83,10 @@ class Trainer:
         self.run = run
         self.progress = Progress()
         self._observer = observer or Silence()
-        self._description = description or {"network": {"name": learner.network.name}, "configuration": {}}
+        self._description = description or {
+            "network": {"name": learner.network.name},
+            "configuration": settings_of(learner, plan),
+        }
         self._fingerprint = fingerprint(split) if run is not None else ""
         self._checkpoints = CheckpointFolder(run.checkpoints) if run is not None else None
         self._stopping = EarlyStopping(plan.patience, "max")
@@ -88,6 +94,7 @@ class Trainer:
         self._begun = False
         self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
+        self._epochs_at_chance = 0
         self._best_state: Mapping[str, np.ndarray[Any, Any]] | None = None
         self._training = Loader(
             split.train,
@@ -138,8 +145,8 @@ class Trainer:
                     self._best_state = self.learner.state.export()
                 if history is not None and self.run is not None:
                     history.append(record)
-                    draw_curves(history.records, self.run.curves, printable(self.run.path.name))
                     self._save(is_best)
+                    self._draw_curves(history.records, self.run)
                 self._observer.on_epoch(record, is_best=is_best)
                 yield record
                 if guard.exit_code is not None and not self.progress.finished:
@@ -165,6 +172,8 @@ class Trainer:
             self._observer.on_note(note)
         data = None if changed_data else self._fingerprint
         require_same_run(self.learner, self.split, data, tensors, manifest, self._checkpoints.folder)
+        if "plan" in manifest.configuration:
+            require_same_settings(settings_of(self.learner, self.plan), manifest)
         if dict(self.learner.device.thread_plan()) != manifest.thread_plan:
             self._observer.on_note("the checkpoint was written with other threads: sums will be rounded differently")
         self.restore(tensors, Progress.from_manifest(manifest.progress))
@@ -333,6 +342,13 @@ class Trainer:
         self._checkpoints.save(state, manifest, is_best=is_best)
         self._saved_at = time.monotonic()
 
+    def _draw_curves(self, records: Sequence[EpochRecord], run: RunFolder) -> None:
+        """A picture that cannot be drawn costs no training."""
+        try:
+            draw_curves(records, run.curves, printable(run.path.name))
+        except (OSError, ValueError, ImportError, GpunnError) as error:
+            self._observer.on_note(f"the curves could not be drawn: {error}")
+
     def _history(self) -> History | None:
         if self.run is None:
             return None
@@ -386,7 +402,15 @@ class Trainer:
         # Training alone may sit there in an epoch of few updates: it measures the weights before each of them.
         losses = (record.train_loss, record.validation_loss)
         if all(loss is not None and abs(loss - chance) < STUCK_TOLERANCE * chance for loss in losses):
-            self._observer.on_note(
-                f"the loss sits at {record.train_loss:.3f} = ln({classes}): the network guesses. "
-                "Try a learning rate ten times lower or higher, or a longer warm-up"
-            )
+            self._warn(f"the loss sits at {record.train_loss:.3f} = ln({classes}): the network guesses")
+        self._epochs_at_chance = self._epochs_at_chance + 1 if _guesses(record, classes) else 0
+        if self._epochs_at_chance == EPOCHS_AT_CHANCE:
+            self._warn(f"for {EPOCHS_AT_CHANCE} epochs no more images were recognised than by guessing 1 of {classes}")
+
+    def _warn(self, what: str) -> None:
+        self._observer.on_note(f"{what}. Try a learning rate ten times lower or higher, or a longer warm-up")
+
+
+def _guesses(record: EpochRecord, classes: int) -> bool:
+    rates = (record.train_top1, record.validation_top1)
+    return all(rate is not None and rate <= CHANCE_FACTOR / classes for rate in rates)

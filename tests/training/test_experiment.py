@@ -13,10 +13,11 @@ from PIL import Image
 
 from gpunn.errors import CheckpointError, DataError, DeviceError, DivergedError, ShapeError, UsageError
 from gpunn.models import model
+from gpunn.training import fit_network, load_run, new_run, open_device, resume_run, with_recipe
 from gpunn.training.checkpoint_file import read_checkpoint, write_checkpoint
-from gpunn.training.evaluation import evaluate_run, predict_images
-from gpunn.training.experiment import fit_network, load_run, new_run, open_device, resume_run, with_recipe
+from gpunn.training.evaluation import evaluate_run
 from gpunn.training.observer import Silence
+from gpunn.training.prediction import predict_images
 from gpunn.training.run_folder import read_toml
 from gpunn.training.trainer import Trainer
 from tests.data.pictures import write_tree
@@ -71,7 +72,7 @@ def test_evaluation_repeats_what_training_measured(trained: Path) -> None:
     """Exactly: the loss too."""
     best = state_of(trained, "best")["progress"]["epoch"]
     record = records_of(trained)[best - 1]
-    found = evaluate_run(trained, None, "cpu")
+    found = evaluate_run(trained, None, "cpu").totals
     assert (found.mean_loss, found.top1_rate, found.top5_rate, found.images) == (
         record["validation_loss"],
         record["validation_top1"],
@@ -90,7 +91,7 @@ def test_evaluation_of_other_images(trained: Path, data: Path, tmp_path: Path) -
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture[..., 0]).save(folder / f"{number}.png")
     found = evaluate_run(trained, str(tmp_path / "whole"), "cpu")
-    assert found.images == 9
+    assert found.totals.images == 9
     assert found == evaluate_run(trained, str(tmp_path / "with_val"), "cpu")
 
 
@@ -218,24 +219,42 @@ def test_a_checkpoint_of_another_number_of_classes_gives_a_table(trained: Path, 
     ]
 
 
-@pytest.mark.parametrize("which", ["best", "last"])
-def test_a_damaged_checkpoint_is_refused_by_name(trained: Path, tmp_path: Path, which: str) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(trained, run)
-    if which == "last":
-        (run / "checkpoints" / "best.safetensors").unlink()
-        (run / "checkpoints" / "previous.safetensors").unlink()
-    path = run / "checkpoints" / f"{which}.safetensors"
+def damage(path: Path) -> None:
+    """Flip a bit near the end, where the tensors are."""
     content = bytearray(path.read_bytes())
     content[-5] ^= 64
     path.write_bytes(content)
+
+
+def test_a_damaged_last_checkpoint_without_others_is_refused(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    for name in ("best", "previous"):
+        (run / "checkpoints" / f"{name}.safetensors").unlink()
+    damage(run / "checkpoints" / "last.safetensors")
     with pytest.raises(CheckpointError, match="does not match its SHA-256"):
         load_run(run, "cpu")
 
 
+def test_where_the_best_is_damaged_the_last_serves_and_says_so(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    damage(run / "checkpoints" / "best.safetensors")
+    found = evaluate_run(run, None, "cpu")
+    assert found.totals == evaluate_run(run / "checkpoints" / "last.safetensors", None, "cpu").totals
+    assert any("best.safetensors" in note and "latest checkpoint" in note for note in found.notes)
+
+
+def test_a_checkpoint_needs_nothing_beside_it(trained: Path, tmp_path: Path) -> None:
+    shutil.copy(trained / "checkpoints" / "best.safetensors", tmp_path / "alone.safetensors")
+    Image.fromarray(striped(1, 9)[0][0, ..., 0]).save(tmp_path / "stripes.png")
+    found = predict_images(tmp_path / "alone.safetensors", [tmp_path / "stripes.png"], 3, "cpu")
+    assert found == predict_images(trained, [tmp_path / "stripes.png"], 3, "cpu")
+
+
 def test_before_the_first_epoch_ends_the_last_weights_serve(data: Path, tmp_path: Path) -> None:
     killed_in_its_first_epoch(data, tmp_path / "run")
-    assert evaluate_run(tmp_path / "run", None, "cpu").images == 21
+    assert evaluate_run(tmp_path / "run", None, "cpu").totals.images == 21
 
 
 def test_weights_that_are_not_finite_predict_nothing(trained: Path, tmp_path: Path) -> None:
@@ -278,7 +297,7 @@ def test_devices_and_precisions(data: Path, tmp_path: Path) -> None:
 def test_double_precision_is_kept_as_such(data: Path, tmp_path: Path) -> None:
     begin(tmp_path, settings(data, precision="float64", epochs=1))
     assert state_of(tmp_path)["fc1.weight"][0] == "<f8"
-    assert evaluate_run(tmp_path, None, "cpu").mean_loss == records_of(tmp_path)[0]["validation_loss"]
+    assert evaluate_run(tmp_path, None, "cpu").totals.mean_loss == records_of(tmp_path)[0]["validation_loss"]
 
 
 def test_what_is_wrong_with_the_settings_is_said_before_a_folder_is_made(data: Path, tmp_path: Path) -> None:

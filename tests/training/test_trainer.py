@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpunn.backend.contract import Device
+from gpunn.data import ArrayDataset, Preprocessing, Split
 from gpunn.errors import CheckpointError, DataError, UsageError
 from gpunn.layers import Flatten, Linear
 from gpunn.network import Network, Sequential
 from gpunn.optimizers import Sgd
+from gpunn.precision import precision
 from gpunn.schedules import ConstantSchedule, CosineSchedule, StepSchedule, WarmUp
+from gpunn.training import load_run, resume_run
 from gpunn.training.early_stopping import EarlyStopping
 from gpunn.training.evaluation import evaluate_run
-from gpunn.training.experiment import load_run, resume_run
-from gpunn.training.learner import Learner
+from gpunn.training.learner import Learner, Rule
 from gpunn.training.observer import Silence, StepReport
 from gpunn.training.plan import Plan
 from gpunn.training.run_folder import RunFolder
@@ -318,9 +322,6 @@ def test_a_run_of_a_network_made_in_python_says_how_to_go_on(tmp_path: Path) -> 
     ):
         with pytest.raises(UsageError, match=r"built in Python.*Trainer\.resume\(\)"):
             action()
-    (path / "config.toml").write_text('model = "lenet"\n')
-    with pytest.raises(CheckpointError, match="cannot be rebuilt by name"):
-        load_run(path, "cpu")
 
 
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(50, 1), (50, 9), (30, 2), (9, 6), (200, 1)])
@@ -382,3 +383,30 @@ def test_one_update_from_random_weights_is_no_guessing() -> None:
         (record,) = trainer.fit()
     assert record.train_loss == pytest.approx(log(3), rel=1e-6)
     assert observer.notes == []
+
+
+def test_resuming_in_python_with_other_settings_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with trainer_of(Setting(optimizer=Sgd), path) as trainer:
+        list(trainer.fit())
+        other = Trainer(
+            trainer.learner,
+            replace(trainer.plan, batch_size=trainer.plan.batch_size + 1),
+            trainer.split,
+            trainer.preprocessing,
+            run=RunFolder(path),
+        )
+        with pytest.raises(CheckpointError, match="batch_size"):
+            other.resume()
+
+
+def test_a_run_that_stays_at_chance_is_warned_of_once(cpu: Device) -> None:
+    """All pictures are alike, so every third guess is right."""
+    labels = np.arange(30, dtype=np.int32) % 3
+    half = ArrayDataset(np.full((30, SIZE, SIZE, 1), 7, np.uint8), labels, ("a", "b", "c"), "alike")
+    preprocessing = Preprocessing(SIZE, SIZE, 1, "stretch", SIZE, (0.5,), (0.5,))
+    learner = Learner(linear(), cpu, precision("float32"), preprocessing, Rule(Sgd(momentum=0.0)))
+    recorder = Recorder()
+    plan = Plan(4, 30, ConstantSchedule(1e-6))
+    list(Trainer(learner, plan, Split(half, half, "alike"), preprocessing, observer=recorder).fit())
+    assert sum("by guessing 1 of 3" in note for note in recorder.notes) == 1

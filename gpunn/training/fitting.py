@@ -1,0 +1,53 @@
+"""A network of the right size for a data set, and what has to be done to the pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpunn.data.adaptation import ChannelStatistics, adapt, channel_statistics
+from gpunn.data.dataset import Dataset
+from gpunn.data.preprocessing import Preprocessing
+from gpunn.geometry import Shape
+from gpunn.models import Model
+from gpunn.network import Network
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A network made for a data set, and how its images become the network's input."""
+
+    network: Network
+    preprocessing: Preprocessing
+    lines: tuple[str, ...]
+
+
+def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None) -> Fitting:
+    """The model for the images and classes of a data set.
+
+    A flexible model takes images as they are, where all have one size; any other keeps its own input, and the
+    images are resized, gray is repeated to RGB, and RGB becomes gray by luma.
+
+    Raises:
+        ShapeError: when `image_size` does not fit the model.
+        DataError: when the images cannot be adapted.
+    """
+    height, width, channels = dataset.picture_shape
+    shape: Shape = chosen.image
+    if chosen.flexible and height is not None and width is not None:
+        shape = (height, width, channels)
+    if image_size is not None:
+        shape = (image_size, image_size, shape[2])
+    network = chosen.build(shape, len(dataset.classes))
+    H, W, C = shape
+    adaptation = adapt(dataset.picture_shape, (H, W, C), channel_statistics(dataset, C))
+    return Fitting(network, adaptation.preprocessing, adaptation.lines)
+
+
+def adaptation_lines(dataset: Dataset, preprocessing: Preprocessing) -> tuple[str, ...]:
+    """What a preprocessing that was made for other pictures does to these, in words.
+
+    Raises:
+        DataError: when the pictures cannot be adapted.
+    """
+    shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
+    return adapt(dataset.picture_shape, shape, ChannelStatistics(preprocessing.mean, preprocessing.std)).lines
