@@ -160,13 +160,15 @@ class Learner:
         self._update.run()
 
     def evaluate(self, batches: Iterable[Batch]) -> Totals:
-        """Loss and hits over some batches, in evaluation mode; the totals of training stay as they are.
+        """Loss and hits over some batches, in evaluation mode.
+
+        The totals of training stay as they are, and so does a step that is void already.
 
         Raises:
             DivergedError: when the loss of an image is not finite.
         """
         kept = self.state.read_totals()
-        latched = self.state.read_control("latched_step")
+        controls = {name: self.state.read_control(name) for name in ("apply", "latched_step")}
         self.state.set_control("apply", 1)
         self.state.write_totals(np.zeros_like(kept))
         try:
@@ -177,7 +179,8 @@ class Learner:
                 raise DivergedError("the loss of the images it is measured on is not a finite number")
         finally:
             self.state.write_totals(kept)
-            self.state.set_control("latched_step", latched)
+            for name, value in controls.items():
+                self.state.set_control(name, value)
         return found
 
     def predict(self, batch: Batch) -> np.ndarray[Any, Any]:

@@ -224,3 +224,18 @@ def test_nothing_of_a_rejected_step_is_kept(device: Device) -> None:
     np.testing.assert_array_equal(learner.state.read_totals(), totals)
     assert learner.state.read_control("step") == 1
     assert learner.state.read_control("latched_step") == 1
+
+
+def test_evaluation_within_an_update_leaves_a_void_step_void(device: Device) -> None:
+    """The first pass of two is broken; measuring some images between them must not arm the update again."""
+    learner = learner_of(device, linear, "float32")
+    sound = learner.state.export()
+    learner.state.parameters.load({"fc.weight": np.full_like(sound["fc.weight"], np.inf), "fc.bias": sound["fc.bias"]})
+    learner.learn(batch_of(0, 4), first=0, images=8)
+    learner.state.load(sound)
+    learner.evaluate([batch_of(8, 12)])
+    learner.learn(batch_of(4, 8), first=4, images=8)
+    learner.update(0.1)
+    for name, values in learner.state.export().items():
+        np.testing.assert_array_equal(values, sound[name], err_msg=name)
+    assert learner.state.read_control("latched_step") == 0
