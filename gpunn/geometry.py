@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 from gpunn.errors import UsageError
@@ -37,9 +38,21 @@ class Padding(NamedTuple):
 PaddingRule = Literal["none", "same", "full"] | int | tuple[int, int, int, int]
 
 
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, of Python or of NumPy."""
+    return isinstance(value, Integral)
+
+
 def pair(value: int | tuple[int, int]) -> Pair:
-    """One number for both directions, or a number for each."""
-    return Pair(value, value) if isinstance(value, int) else Pair(*value)
+    """One number for both directions, or a number for each.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    numbers = value if isinstance(value, tuple | list) else (value, value)
+    if len(numbers) != 2 or not all(is_whole(number) for number in numbers):
+        raise UsageError(f"{value!r} is neither a whole number nor two of them, (rows, columns)")
+    return Pair(int(numbers[0]), int(numbers[1]))
 
 
 def resolve_padding(rule: PaddingRule, size: Pair, window: Pair, stride: Pair, dilation: Pair) -> Padding:
@@ -49,7 +62,7 @@ def resolve_padding(rule: PaddingRule, size: Pair, window: Pair, stride: Pair, d
     all but one row of the window on each side; a number pads all four sides.
 
     Raises:
-        UsageError: for a rule that is not known, or a negative number.
+        UsageError: for a rule that is not known, or a number that is negative or not whole.
     """
     reach = Pair((window.rows - 1) * dilation.rows, (window.columns - 1) * dilation.columns)
     match rule:
@@ -71,6 +84,8 @@ def resolve_padding(rule: PaddingRule, size: Pair, window: Pair, stride: Pair, d
             raise UsageError(
                 f"padding {rule!r} is not known; use 'none', 'same', 'full', a number, or (top, bottom, left, right)"
             )
+    if not all(is_whole(side) for side in sides):
+        raise UsageError(f"padding {tuple(sides)} is not whole; each side must be a whole number of 0 or more")
     if min(sides) < 0:
         raise UsageError(f"padding {tuple(sides)} is negative; each side must be 0 or more")
     return sides
@@ -78,6 +93,8 @@ def resolve_padding(rule: PaddingRule, size: Pair, window: Pair, stride: Pair, d
 
 def _require_positive(what: str, **values: int) -> None:
     for name, value in values.items():
+        if not is_whole(value):
+            raise UsageError(f"{what}: {name} is {value}; it must be a whole number")
         if value < 1:
             raise UsageError(f"{what}: {name} is {value}; it must be 1 or more")
 

@@ -41,6 +41,8 @@ class Normal:
     def __post_init__(self) -> None:
         if not (self.standard_deviation >= 0 and isfinite(self.standard_deviation)):
             raise UsageError(f"a standard deviation of {self.standard_deviation}; it must be finite and not negative")
+        if not isfinite(self.mean):
+            raise UsageError(f"a mean of {self.mean}; it must be finite")
 
     def values(self, shape: Shape, fan_in: int, generator: np.random.Generator) -> Values:
         """mean + standard_deviation * randn."""
@@ -89,6 +91,10 @@ class Constant:
     """One value everywhere, such as the bias of 1 that the AlexNet paper gives to half its layers."""
 
     value: float
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.value):
+            raise UsageError(f"a constant of {self.value}; it must be finite")
 
     def values(self, shape: Shape, fan_in: int, generator: np.random.Generator) -> Values:
         """`value` everywhere; nothing is drawn."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any, ClassVar, Literal
 
 from gpunn.errors import UsageError
@@ -99,12 +100,20 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """factor * sum of (y - t)^2 over the outputs; the notes' other form has factor 1/2."""
+    """factor * sum of (y - t)^2 over the outputs; the notes' other form has factor 1/2.
+
+    Raises:
+        UsageError: when the factor is not above 0 and finite.
+    """
 
     factor: float = 1.0
     target = "values"
     output_argument = "predictions"
     target_argument = "targets"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < inf:
+            raise UsageError(f"a squared error with factor {self.factor}; it must be above 0 and finite")
 
     def call(self) -> LossCall:
         return LossCall("squared_error", {"factor": self.factor})
@@ -112,7 +121,11 @@ class SquaredError(Loss):
 
 @dataclass(frozen=True)
 class Objective:
-    """One term of what is minimised: weight * loss(output, the targets of that name)."""
+    """One term of what is minimised: weight * loss(output, the targets of that name).
+
+    Raises:
+        UsageError: when the loss does not fit the output, or the weight is not finite.
+    """
 
     output: Node
     loss: Loss
@@ -121,6 +134,8 @@ class Objective:
 
     def __post_init__(self) -> None:
         self.loss.check(self.output)
+        if not isfinite(self.weight):
+            raise UsageError(f"the loss of '{self.output.name}' has weight {self.weight}; it must be finite")
 
 
 def target_shape(objective: Objective, batch: int) -> Shape:

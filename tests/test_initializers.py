@@ -78,6 +78,14 @@ def test_impossible_deviations_are_refused(arguments: tuple[float]) -> None:
         Normal(*arguments)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
+    with pytest.raises(UsageError, match=f"a mean of {value}; it must be finite"):
+        Normal(mean=value)
+    with pytest.raises(UsageError, match=f"a constant of {value}; it must be finite"):
+        Constant(value)
+
+
 def test_impossible_limits_are_refused() -> None:
     with pytest.raises(UsageError, match="uniform from 2 to 1"):
         Uniform(2, 1)

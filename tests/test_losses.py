@@ -118,6 +118,15 @@ def test_an_image_is_refused_with_the_name_of_its_node() -> None:
         Objective(convolved, SoftmaxCrossEntropy())
 
 
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_refused(weight: float) -> None:
+    scores = Linear(3, 4, name="scores")(image_input((3,)))
+    with pytest.raises(UsageError, match=f"the loss of 'scores' has weight {weight}; it must be finite"):
+        Objective(scores, SquaredError(), weight)
+    with pytest.raises(UsageError, match=f"factor {weight}; it must be above 0 and finite"):
+        SquaredError(weight)
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
 @pytest.mark.parametrize("kind", [SoftmaxCrossEntropy, SoftTargetCrossEntropy])
 def test_smoothing_is_a_share(kind: type[SoftmaxCrossEntropy], smoothing: float) -> None:

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from math import inf, isfinite
+from typing import Literal, get_args
 
 from gpunn.errors import UsageError
+from gpunn.geometry import is_whole
 
 ActivationName = Literal[
     "linear", "step", "sigmoid", "tanh", "relu", "leaky_relu", "generalized_relu", "elu", "softplus", "swish"
 ]
+
+DropoutMode = Literal["inverted", "classic"]
+MomentumStyle = Literal["classic", "ema", "nesterov"]
+
+
+def _require(holds: bool, what: str, value: object, range_: str) -> None:
+    if not holds:
+        raise UsageError(f"{what} is {value}; it must be {range_}")
+
+
+def _require_one_of(choices: Sequence[str], what: str, value: object) -> None:
+    _require(value in choices, what, repr(value), f"one of {', '.join(choices)}")
+
+
+def _require_share(what: str, value: float) -> None:
+    _require(0 <= value < 1, what, value, "at least 0 and below 1")
+
+
+def _require_not_negative(what: str, value: float) -> None:
+    _require(0 <= value < inf, what, value, "at least 0 and finite")
+
+
+def _require_above_zero(what: str, value: float) -> None:
+    _require(0 < value < inf, what, value, "above 0 and finite")
 
 
 @dataclass(frozen=True)
@@ -21,13 +48,16 @@ class Activation:
     softplus log(1 + exp(x)); swish x * sigmoid(x). The derivative at a kink is the one from the left.
 
     Raises:
-        UsageError: for a leaky_relu whose a lies outside 0 to 1, where max(a x, x) is no longer leaky.
+        UsageError: for a name that is not known, an a that is not finite, and a leaky_relu whose a lies outside 0 to
+            1, where max(a x, x) is no longer leaky.
     """
 
     name: ActivationName
     a: float = 0.0
 
     def __post_init__(self) -> None:
+        _require_one_of(get_args(ActivationName), "activation", self.name)
+        _require(isfinite(self.a), f"{self.name}: a", self.a, "finite")
         if self.name == "leaky_relu" and not 0 <= self.a <= 1:
             raise UsageError(
                 f"leaky_relu: a is {self.a}; max(a x, x) needs 0 <= a <= 1 (use generalized_relu for other slopes)"
@@ -50,12 +80,19 @@ class Dropout:
 
     An element is dropped when the upper 24 bits of its 32-bit random number are below round(p * 2^24).
     "inverted" multiplies what is kept by 1 / (1 - p) while training; "classic" multiplies by 1 - p at test time.
+
+    Raises:
+        UsageError: when p is not at least 0 and below 1, or the mode is not known.
     """
 
     p: float
-    mode: Literal["inverted", "classic"]
+    mode: DropoutMode
     seed: int
     layer: int
+
+    def __post_init__(self) -> None:
+        _require_share("dropout: p", self.p)
+        _require_one_of(get_args(DropoutMode), "dropout: mode", self.mode)
 
     @property
     def threshold(self) -> int:
@@ -70,20 +107,38 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Normalization:
-    """eps is added to the variance inside the root; running = (1 - momentum) * running + momentum * batch."""
+    """eps is added to the variance inside the root; running = (1 - momentum) * running + momentum * batch.
+
+    Raises:
+        UsageError: when eps is not above 0, or momentum not from 0 to 1.
+    """
 
     eps: float = 1e-5
     momentum: float = 0.1
 
+    def __post_init__(self) -> None:
+        _require_above_zero("normalisation: eps", self.eps)
+        _require(0 <= self.momentum <= 1, "normalisation: momentum", self.momentum, "from 0 to 1")
+
 
 @dataclass(frozen=True)
 class LocalResponse:
-    """y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta; alpha multiplies the sum."""
+    """y = x / (k + alpha * sum of x^2 over n neighbouring channels)^beta; alpha multiplies the sum.
+
+    Raises:
+        UsageError: when the denominator could become 0 or negative, or n is not a whole number of 1 or more.
+    """
 
     k: float = 2.0
     n: int = 5
     alpha: float = 1e-4
     beta: float = 0.75
+
+    def __post_init__(self) -> None:
+        _require_above_zero("local response: k", self.k)
+        _require(is_whole(self.n) and self.n >= 1, "local response: n", self.n, "a whole number of 1 or more")
+        _require_not_negative("local response: alpha", self.alpha)
+        _require_not_negative("local response: beta", self.beta)
 
 
 @dataclass(frozen=True)
@@ -91,10 +146,17 @@ class Penalty:
     """strength * sum |w|^p over the weights whose decay is not zero: p = 1 is L1; p = 2 with its 1/2 is L2.
 
     The value is strength / p * sum |w|^p, so that the gradient is strength * |w|^(p-1) * sign(w) for every p.
+
+    Raises:
+        UsageError: when p is not above 0, or the strength is negative.
     """
 
     p: float
     strength: float
+
+    def __post_init__(self) -> None:
+        _require_above_zero("penalty: p", self.p)
+        _require_not_negative("penalty: strength", self.strength)
 
 
 @dataclass(frozen=True)
@@ -103,11 +165,18 @@ class SgdRule:
 
     "classic": v = a v + g; w -= lr v. "ema": v = a v + (1 - a) g; w -= lr v, divided by 1 - a^t with
     `bias_correction`. "nesterov": v = a v + g; w -= lr (g + a v) (Sutskever et al., 2013).
+
+    Raises:
+        UsageError: when the momentum is not at least 0 and below 1, or the style is not known.
     """
 
     momentum: float = 0.0
-    style: Literal["classic", "ema", "nesterov"] = "classic"
+    style: MomentumStyle = "classic"
     bias_correction: bool = False
+
+    def __post_init__(self) -> None:
+        _require_share("momentum", self.momentum)
+        _require_one_of(get_args(MomentumStyle), "style", self.style)
 
 
 @dataclass(frozen=True)
@@ -116,6 +185,9 @@ class AdamRule:
 
     `decoupled` subtracts lr * decay * w beside the step instead of adding decay * w to the gradient
     (AdamW: Loshchilov and Hutter, 2019, algorithm 2).
+
+    Raises:
+        UsageError: when a beta is not at least 0 and below 1, or eps is negative.
     """
 
     beta1: float = 0.9
@@ -123,17 +195,37 @@ class AdamRule:
     eps: float = 1e-8
     decoupled: bool = False
 
+    def __post_init__(self) -> None:
+        _require_share("beta1", self.beta1)
+        _require_share("beta2", self.beta2)
+        _require_not_negative("eps", self.eps)
+
 
 @dataclass(frozen=True)
 class RmsPropRule:
-    """r = rho r + (1 - rho) g^2; w -= lr g / (sqrt(r) + eps): eps outside the root."""
+    """r = rho r + (1 - rho) g^2; w -= lr g / (sqrt(r) + eps): eps outside the root.
+
+    Raises:
+        UsageError: when rho is not at least 0 and below 1, or eps is negative.
+    """
 
     rho: float = 0.9
     eps: float = 1e-8
 
+    def __post_init__(self) -> None:
+        _require_share("rho", self.rho)
+        _require_not_negative("eps", self.eps)
+
 
 @dataclass(frozen=True)
 class AdaGradRule:
-    """r += g^2; w -= lr g / (delta + sqrt(r)): delta outside the root (Duchi, Hazan and Singer, 2011)."""
+    """r += g^2; w -= lr g / (delta + sqrt(r)): delta outside the root (Duchi, Hazan and Singer, 2011).
+
+    Raises:
+        UsageError: when delta is negative.
+    """
 
     delta: float = 1e-7
+
+    def __post_init__(self) -> None:
+        _require_not_negative("delta", self.delta)

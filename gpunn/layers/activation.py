@@ -100,14 +100,14 @@ class PReLU(Layer):
 
     def __init__(self, a: float = 0.25, name: str | None = None) -> None:
         super().__init__(name)
-        self.a = a
+        self.slope = Constant(a)
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         return require_one(inputs)
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:
         channels = inputs[0][-1]
-        return (Parameter("slope", (channels,), Constant(self.a), channels, decays=False),)
+        return (Parameter("slope", (channels,), self.slope, channels, decays=False),)
 
     def forward(self, emit: Emitter) -> None:
         emit.call(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 
 from gpunn.backend import attributes
-from gpunn.errors import UsageError
 from gpunn.geometry import Shape
 from gpunn.layers.emitter import Emitter
 from gpunn.layers.layer import Layer, require_one
@@ -25,29 +24,28 @@ class Dropout(Layer):
     kind = "dropout"
     transparent = True
 
-    def __init__(
-        self, p: float = 0.5, mode: Literal["inverted", "classic"] = "inverted", name: str | None = None
-    ) -> None:
+    def __init__(self, p: float = 0.5, mode: attributes.DropoutMode = "inverted", name: str | None = None) -> None:
         super().__init__(name)
-        if not 0 <= p < 1:
-            raise UsageError(f"dropout: p is {p}; the probability to drop must be at least 0 and below 1")
-        self.p = p
-        self.mode = mode
+        self.settings = attributes.Dropout(p, mode, seed=0, layer=0)
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         return require_one(inputs)
 
     def forward(self, emit: Emitter) -> None:
-        if emit.training and self.p > 0:
+        if emit.training and self.settings.p > 0:
             emit.call(
                 "dropout_forward",
                 writes={"y": emit.output, "mask": self._mask(emit)},
                 reads={"x": emit.input(), "step": emit.control("step"), "first_image": emit.control("first_image")},
                 settings=self._settings(emit),
             )
-        elif self.mode == "classic" and self.p > 0:
+        elif self.settings.mode == "classic" and self.settings.p > 0:
             emit.call(
-                "scale", writes={"y": emit.output}, reads={"x": emit.input()}, factor=1 - self.p, accumulate=False
+                "scale",
+                writes={"y": emit.output},
+                reads={"x": emit.input()},
+                factor=1 - self.settings.p,
+                accumulate=False,
             )
         else:
             emit.pass_through()
@@ -69,12 +67,12 @@ class Dropout(Layer):
                 "scale",
                 writes={"y": target.buffer},
                 reads={"x": emit.output_gradient()},
-                factor=1 - self.p,
+                factor=1 - self.settings.p,
                 accumulate=target.accumulate,
             )
 
     def _settings(self, emit: Emitter) -> attributes.Dropout:
-        return attributes.Dropout(self.p, self.mode, emit.seed, emit.index)
+        return replace(self.settings, seed=emit.seed, layer=emit.index)
 
     def _mask(self, emit: Emitter) -> object:
         return emit.saved("mask", emit.output.shape, np.dtype(np.uint8), "images")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gpunn.backend.attributes import LINEAR
 from gpunn.errors import ShapeError, UsageError
-from gpunn.geometry import Shape
+from gpunn.geometry import Shape, is_whole
 from gpunn.graph import Node, describe_shape, image_size_that_fits
 from gpunn.initializers import HeNormal, Initializer, Zeros
 from gpunn.layers.emitter import Emitter
@@ -36,8 +36,10 @@ class Linear(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if outputs < 1:
-            raise UsageError(f"a linear layer with {outputs} outputs; it needs 1 or more")
+        if not (is_whole(outputs) and outputs >= 1):
+            raise UsageError(f"a linear layer with {outputs} outputs; it needs a whole number of 1 or more")
+        if inputs is not None and not (is_whole(inputs) and inputs >= 1):
+            raise UsageError(f"a linear layer with {inputs} inputs; it needs a whole number of 1 or more, or None")
         self.inputs = inputs
         self.outputs = outputs
         self.bias = bias

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpunn.backend.attributes import LINEAR, LocalResponse, Normalization
-from gpunn.errors import ShapeError
-from gpunn.geometry import Shape
+from gpunn.errors import ShapeError, UsageError
+from gpunn.geometry import Shape, is_whole
 from gpunn.initializers import Constant, Zeros
 from gpunn.layers.emitter import Emitter, Target
 from gpunn.layers.layer import Layer, Parameter, Statistic, require_image, require_one
@@ -125,12 +125,14 @@ class GroupNorm(Layer):
 
     def __init__(self, groups: int, eps: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
+        if not (is_whole(groups) and groups >= 1):
+            raise UsageError(f"a group norm with {groups} groups; it needs a whole number of 1 or more")
         self.groups = groups
-        self.eps = eps
+        self.eps = Normalization(eps).eps
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         shape = require_one(inputs)
-        if self.groups < 1 or shape[-1] % self.groups:
+        if shape[-1] % self.groups:
             raise ShapeError(f"has {self.groups} groups, which do not divide {shape[-1]} channels")
         return shape
 

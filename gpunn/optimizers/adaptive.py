@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gpunn.backend.attributes import AdaGradRule, AdamRule, RmsPropRule
-from gpunn.errors import UsageError
 from gpunn.optimizers.optimizer import Optimizer
-
-
-def _require_average(name: str, value: float) -> None:
-    """The share of the past in a moving average."""
-    if not 0 <= value < 1:
-        raise UsageError(f"{name} is {value}; it must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -24,11 +17,6 @@ class Adam(Optimizer):
     beta2: float = 0.999
     eps: float = 1e-8
     primitive: ClassVar[str] = "adam"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_average("beta1", self.beta1)
-        _require_average("beta2", self.beta2)
 
     @property
     def state(self) -> tuple[str, ...]:
@@ -55,10 +43,6 @@ class RmsProp(Optimizer):
     rho: float = 0.9
     eps: float = 1e-8
     primitive: ClassVar[str] = "rmsprop"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_average("rho", self.rho)
 
     @property
     def state(self) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
+from gpunn.backend.attributes import MomentumStyle
 from gpunn.errors import UsageError
 from gpunn.optimizers.adaptive import AdaGrad, Adam, AdamW, RmsProp
 from gpunn.optimizers.optimizer import Optimizer
@@ -14,9 +14,7 @@ from gpunn.optimizers.sgd import Sgd
 LEARNING_RATES: Mapping[str, float] = {"sgd": 0.01, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-3, "adagrad": 1e-2}
 
 
-def optimizer(
-    name: str, weight_decay: float, momentum: float, style: Literal["classic", "ema", "nesterov"] = "classic"
-) -> Optimizer:
+def optimizer(name: str, weight_decay: float, momentum: float, style: MomentumStyle = "classic") -> Optimizer:
     """The optimiser of that name; momentum and its style belong to "sgd" alone.
 
     Raises:

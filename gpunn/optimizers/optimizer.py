@@ -28,6 +28,7 @@ class Optimizer(ABC):
     def __post_init__(self) -> None:
         if not (self.weight_decay >= 0 and isfinite(self.weight_decay)):
             raise UsageError(f"weight decay is {self.weight_decay}; it must be a finite number and not negative")
+        _ = self.rule  # which refuses its own numbers
 
     @property
     @abstractmethod

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from gpunn.backend.attributes import SgdRule
-from gpunn.errors import UsageError
+from gpunn.backend.attributes import MomentumStyle, SgdRule
 from gpunn.optimizers.optimizer import Optimizer
 
 
@@ -18,14 +17,9 @@ class Sgd(Optimizer):
     """
 
     momentum: float = 0.9
-    style: Literal["classic", "ema", "nesterov"] = "classic"
+    style: MomentumStyle = "classic"
     bias_correction: bool = False
     primitive: ClassVar[str] = "sgd"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise UsageError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
 
     @property
     def state(self) -> tuple[str, ...]:

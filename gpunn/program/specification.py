@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from gpunn.errors import UsageError
+from gpunn.geometry import is_whole
 from gpunn.graph import Node
 from gpunn.losses import Objective
 from gpunn.precision import Precision
@@ -27,6 +29,9 @@ class Specification:
         accumulate_gradients: add to the gradients of the micro-batch before.
         gradients_of: nodes whose gradient is wanted and kept.
         keep: nodes whose output is kept besides the network's outputs.
+
+    Raises:
+        UsageError: when the batch is not a whole number of 1 or more, or the mode is not known.
     """
 
     batch: int
@@ -38,3 +43,9 @@ class Specification:
     accumulate_gradients: bool = False
     gradients_of: tuple[Node, ...] = ()
     keep: tuple[Node, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (is_whole(self.batch) and self.batch >= 1):
+            raise UsageError(f"a program for batches of {self.batch} images; it needs a whole number of 1 or more")
+        if self.mode not in get_args(Mode):
+            raise UsageError(f"a program in mode {self.mode!r}; choose {' or '.join(map(repr, get_args(Mode)))}")

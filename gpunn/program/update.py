@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
 from gpunn.backend.attributes import Penalty
+from gpunn.errors import UsageError
 from gpunn.optimizers.optimizer import Optimizer
 from gpunn.program.call import Buffer, Call
 from gpunn.program.controls import control
@@ -23,11 +25,18 @@ class UpdateSpecification:
         optimizer: the rule.
         penalties: L1, L2 or Lp terms of the loss.
         clip_norm: the largest norm of all gradients together; None leaves them as they are.
+
+    Raises:
+        UsageError: when clip_norm is not above 0 and finite.
     """
 
     optimizer: Optimizer
     penalties: tuple[Penalty, ...] = ()
     clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.clip_norm is not None and not 0 < self.clip_norm < inf:
+            raise UsageError(f"clip_norm is {self.clip_norm}; it must be above 0 and finite, or None")
 
 
 def plan_update(state: NetworkState, specification: UpdateSpecification) -> tuple[Call, ...]:

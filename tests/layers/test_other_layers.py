@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from gpunn.layers import (
     LeakyReLU,
     Linear,
     LocalResponseNorm,
+    MaxPool2d,
     PReLU,
     ReLU,
     Softmax,
@@ -110,6 +113,43 @@ def test_norms_have_a_scale_and_a_shift_per_channel_that_do_not_decay() -> None:
 def test_prelu_learns_a_slope_per_channel() -> None:
     (slope,) = PReLU(0.3).parameters([(3, 3, 6)])
     assert (slope.shape, slope.initializer, slope.decays) == ((6,), Constant(0.3), False)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Dropout(mode="clasic"), "dropout: mode is 'clasic'"),
+        (lambda: BatchNorm(momentum=3.0), "momentum is 3.0"),
+        (lambda: BatchNorm(eps=-1.0), "eps is -1.0"),
+        (lambda: GroupNorm(2, eps=0.0), "eps is 0.0"),
+        (lambda: GroupNorm(2.0), "a group norm with 2.0 groups; it needs a whole number of 1 or more"),
+        (lambda: GroupNorm(0), "a group norm with 0 groups"),
+        (lambda: LocalResponseNorm(n=0), "n is 0"),
+        (lambda: ELU(float("inf")), "elu: a is inf"),
+        (lambda: PReLU(float("nan")), "a constant of nan; it must be finite"),
+        (lambda: Linear(None, 2.5), "a linear layer with 2.5 outputs; it needs a whole number of 1 or more"),
+        (lambda: Linear(0, 2), "a linear layer with 0 inputs; it needs a whole number of 1 or more, or None"),
+        (lambda: Conv2d(4, 2.5), r"2.5 is neither a whole number nor two of them, \(rows, columns\)"),
+        (lambda: Conv2d(4, 3, stride=(1, 2, 3)), r"\(1, 2, 3\) is neither a whole number"),
+        (lambda: MaxPool2d((2, 1.5)), r"\(2, 1.5\) is neither a whole number"),
+        (lambda: Conv2d(2.5, 3)(image_input((5, 5, 1))), "K is 2.5; it must be a whole number"),
+        (lambda: Conv2d(2, 3, groups=1.0)(image_input((5, 5, 1))), "groups is 1.0; it must be a whole number"),
+        (lambda: Conv2d(2, 3, padding=(1, 1.5, 0, 0))(image_input((5, 5, 1))), r"padding \(1, 1.5, 0, 0\)"),
+        (lambda: image_input((0, 5, -1)), r"images of shape \(0, 5, -1\); give \(rows, columns, channels\)"),
+        (lambda: image_input((5, 5)), r"images of shape \(5, 5\)"),
+        (lambda: image_input((2.5,)), r"images of shape \(2.5,\)"),
+    ],
+)
+def test_settings_outside_their_range_are_refused(make: Callable[[], object], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        make()
+
+
+def test_numbers_of_numpy_are_whole_numbers() -> None:
+    image = image_input(tuple(np.array([6, 5, 2])))
+    assert image.shape == (6, 5, 2)
+    convolved = Conv2d(np.int64(3), np.int32(2), stride=(np.int64(2), 1))(image)
+    assert Linear(np.int64(36), np.int64(4))(Flatten()(convolved)).shape == (4,)
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5])

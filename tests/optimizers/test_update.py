@@ -252,6 +252,11 @@ def test_state_is_exported_and_loaded_by_name(cpu: Device) -> None:
         (lambda: RmsProp(rho=2.0), "rho is 2.0"),
         (lambda: AdaGrad(weight_decay=-1e-4), "weight decay is -0.0001; it must be a finite number"),
         (lambda: Sgd(weight_decay=float("nan")), "weight decay is nan"),
+        (lambda: Sgd(style="foo"), "style is 'foo'"),
+        (lambda: Adam(eps=-1.0), "eps is -1.0"),
+        (lambda: AdaGrad(delta=float("inf")), "delta is inf"),
+        (lambda: UpdateSpecification(Sgd(), clip_norm=0.0), "clip_norm is 0.0; it must be above 0 and finite, or None"),
+        (lambda: UpdateSpecification(Sgd(), clip_norm=float("nan")), "clip_norm is nan"),
     ],
 )
 def test_numbers_outside_their_range_are_refused(make: Callable[[], Optimizer], text: str) -> None:

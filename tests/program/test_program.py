@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -297,6 +298,18 @@ def test_a_program_that_trains_needs_an_optimizer(cpu: Device) -> None:
     state = NetworkState(trained.network, cpu, FLOAT64)
     with pytest.raises(ValueError, match="optimizer"):
         bind(plan(trained, cpu, specify(trained, 3)), state)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"batch": 0}, "a program for batches of 0 images; it needs a whole number of 1 or more"),
+        ({"mode": "test"}, "a program in mode 'test'; choose 'train' or 'evaluate'"),
+    ],
+)
+def test_impossible_specifications_are_refused(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        specify(plain(), **{"batch": 3, **changes})
 
 
 def test_a_buffer_that_is_not_there_is_refused_with_those_that_are(cpu: Device) -> None:
