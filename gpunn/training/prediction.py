@@ -33,6 +33,8 @@ def predict_images(
     trained = load_run(run, device)
     if trained.note is not None:
         warnings.warn(trained.note, stacklevel=2)
+    if trained.note is not None:
+        warnings.warn(trained.note, stacklevel=2)
     pictures = [trained.preprocessing.apply(decode(path)) for path in images]
     found = []
     for path, picture in zip(images, pictures, strict=True):

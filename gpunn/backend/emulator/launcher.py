@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from gpunn.backend.cuda.arguments import BoundArgument, rows_of
 from gpunn.backend.cuda.launch import CheckedLaunch
 from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.emulator.build import KernelLibrary, build_kernels
+from gpunn.cores import available_cores
 from gpunn.errors import DeviceError
 
 ScheduleName = Literal["forward", "reverse", "random"]
@@ -83,7 +83,7 @@ class EmulatorExecutor:
 
     def __init__(self, settings: EmulatorSettings) -> None:
         self._settings = settings
-        self._workers = settings.workers or len(os.sched_getaffinity(0))
+        self._workers = settings.workers or available_cores()
         self._libraries: dict[KernelSource, _LoadedLibrary] = {}
         self._runtime: ctypes.CDLL | None = None
         self._machine: ctypes.c_void_p | None = None
