@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gpunn.data.dataset import Split, content_hash
 from gpunn.data.names import printable
+from gpunn.data.targets import checked_targets
 from gpunn.errors import DataError
 
 NPZ_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
@@ -23,22 +24,35 @@ class ArrayDataset:
     """Pictures of one size, held in memory."""
 
     def __init__(
-        self, images: npt.NDArray[Any], labels: npt.NDArray[Any], classes: tuple[str, ...], source: str = "the array"
+        self,
+        images: npt.NDArray[Any],
+        labels: npt.NDArray[Any] | None = None,
+        classes: tuple[str, ...] = (),
+        source: str = "the array",
+        targets: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
-        """Checks and keeps the arrays; pixels are not copied.
+        """Checks and keeps the arrays; pixels and targets are not copied.
 
         Args:
             images: uint8, (N, H, W, C) with C = 1 or 3, or (N, H, W) for one channel.
-            labels: integers of any width, (N,), from 0 to len(classes) - 1.
+            labels: integers of any width, (N,), from 0 to len(classes) - 1; None for images that have targets only.
             classes: the names of the classes, by label.
             source: where the arrays come from, for messages.
+            targets: values that outputs are compared with, (N, ...) by name.
 
         Raises:
-            DataError: the arrays do not fit the above; a wrong label is named with its sample.
+            DataError: the arrays do not fit the above; a wrong label or target is named with its sample.
         """
         self._source = source
         self._images = _checked_images(np.asarray(images), source)
-        self._labels = checked_labels(np.asarray(labels), len(self._images), len(classes), source)
+        if labels is None and (classes or not targets):
+            raise DataError(f"{source}: images without labels need targets, and have no classes")
+        self._labels = (
+            np.zeros(len(self._images), np.int32)
+            if labels is None
+            else checked_labels(np.asarray(labels), len(self._images), len(classes), source)
+        )
+        self._targets = checked_targets(targets or {}, len(self._images), source)
         self._classes = tuple(classes)
 
     @property
@@ -48,6 +62,10 @@ class ArrayDataset:
     @property
     def labels(self) -> npt.NDArray[np.int32]:
         return self._labels
+
+    @property
+    def targets(self) -> Mapping[str, npt.NDArray[Any]]:
+        return self._targets
 
     @property
     def picture_shape(self) -> tuple[int | None, int | None, int]:
@@ -72,6 +90,11 @@ class ArrayDataset:
                 np.ascontiguousarray(self._images).reshape(-1).data,
                 self._labels.astype("<i4").tobytes(),
                 *(name.encode("utf-8", "surrogateescape") for name in self._classes),
+                *(
+                    part
+                    for name, values in self._targets.items()
+                    for part in (f"{name} {values.dtype.str} {values.shape}".encode(), values.tobytes())
+                ),
             ]
         )
 

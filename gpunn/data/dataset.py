@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,11 @@ class Dataset(Protocol):
 
     @property
     def labels(self) -> npt.NDArray[np.int32]:
-        """(N,), each from 0 to len(classes) - 1."""
+        """(N,), each from 0 to len(classes) - 1; all 0 where there are no classes."""
+
+    @property
+    def targets(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What outputs are compared with besides labels: finite numbers (N, ...) by name; often there are none."""
 
     @property
     def picture_shape(self) -> tuple[int | None, int | None, int]:
@@ -60,7 +64,8 @@ class Split:
         augmentation: what pictures of this kind may be put through without changing their class; None: unknown.
 
     Raises:
-        DataError: a half is empty, the classes differ, or there is only one class to learn.
+        DataError: a half is empty, the classes differ, or there is only one class to learn. Data without classes
+            are not labelled: they have targets.
     """
 
     train: Dataset
@@ -74,7 +79,7 @@ class Split:
                 raise DataError(f"{self.description}: there are no {half} images")
         check_same_classes(self.train.classes, self.validation.classes, self.description)
         learnt = np.unique(self.train.labels)
-        if learnt.size < 2:
+        if self.train.classes and learnt.size < 2:
             only = self.train.classes[int(learnt[0])]
             raise DataError(
                 f"{self.description}: all training images belong to one class, '{only}'; "

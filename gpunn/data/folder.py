@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,10 @@ class FolderDataset:
     paths: tuple[bytes, ...]
     labels: npt.NDArray[np.int32]
     classes: tuple[str, ...]
+
+    @property
+    def targets(self) -> Mapping[str, npt.NDArray[Any]]:
+        return {}
 
     @property
     def picture_shape(self) -> tuple[int | None, int | None, int]:

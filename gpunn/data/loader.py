@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,12 +35,14 @@ class Batch:
         placement: int32, (N, 3): top and left of the network's input inside the image, and 1 where it is to be
             mirrored. The loader's images have the size of the input, so top and left are 0.
         indices: int64, (N,), the samples' places in the data set.
+        targets: the data set's targets, (N, ...) by name; augmentation changes images only.
     """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int32]
     placement: npt.NDArray[np.int32]
     indices: npt.NDArray[np.int64]
+    targets: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,7 +50,11 @@ class Batch:
     def part(self, first: int, last: int) -> Batch:
         """The samples from `first` up to, not including, `last`; a view."""
         return Batch(
-            self.images[first:last], self.labels[first:last], self.placement[first:last], self.indices[first:last]
+            self.images[first:last],
+            self.labels[first:last],
+            self.placement[first:last],
+            self.indices[first:last],
+            {name: values[first:last] for name, values in self.targets.items()},
         )
 
 
@@ -167,6 +174,10 @@ class Loader:
                 np.empty(size, np.int32),
                 np.zeros((size, 3), np.int32),
                 np.empty(size, np.int64),
+                {
+                    name: np.empty((size, *values.shape[1:]), values.dtype)
+                    for name, values in self._dataset.targets.items()
+                },
             )
             for _ in range(min(BUFFERS, self.steps_per_epoch))
         ]
@@ -180,6 +191,8 @@ class Loader:
             batch.images[position] = self._picture(index, draws[position])
         self._augmentation.move(batch.images, draws)
         batch.labels[:] = self._dataset.labels[batch.indices]
+        for name, values in self._dataset.targets.items():
+            batch.targets[name][:] = values[batch.indices]
         batch.placement[:, 2] = self._augmentation.mirrored(draws)
 
     def _picture(self, index: int, draw: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

@@ -85,6 +85,39 @@ def test_arrays_that_do_not_fit_are_refused(images: Any, labels: Any, word: str)
         ArrayDataset(images, labels, CLASSES)
 
 
+def test_targets_stand_beside_or_in_place_of_labels() -> None:
+    values = np.arange(12.0).reshape(6, 2)
+    labelled = ArrayDataset(IMAGES, LABELS, CLASSES, targets={"size": values})
+    np.testing.assert_array_equal(labelled.targets["size"], values)
+    assert labelled.labels.tolist() == LABELS.tolist()
+    alone = ArrayDataset(IMAGES, targets={"size": values})
+    assert (alone.classes, alone.labels.tolist()) == ((), [0] * 6)
+    assert ArrayDataset(IMAGES, LABELS, CLASSES).targets == {}
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        ({"size": np.zeros((5, 2))}, ["6 images", "'size'", "(5, 2)"]),
+        ({"size": np.float64(1)}, ["'size'", "()"]),
+        ({"size": np.where(np.arange(12).reshape(6, 2) == 9, np.nan, 1.0)}, ["'size'", "sample 4", "not finite"]),
+        ({"size": np.where(np.arange(6) > 2, np.inf, 1.0)}, ["sample 3", "2 more"]),
+        ({"size": np.array(list("abcdef"))}, ["'size'", "numbers"]),
+        ({"labels": np.zeros((6, 2))}, ["'labels'", "another name"]),
+    ],
+)
+def test_wrong_targets_are_refused(targets: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(DataError) as refusal:
+        ArrayDataset(IMAGES, LABELS, CLASSES, "my array", targets)
+    assert all(word in str(refusal.value) for word in ["my array", *words])
+
+
+def test_images_with_neither_labels_nor_targets_are_refused() -> None:
+    for classes in ((), CLASSES):
+        with pytest.raises(DataError, match="need targets"):
+            ArrayDataset(IMAGES, None, classes)
+
+
 def test_the_fingerprint_follows_the_content() -> None:
     original = ArrayDataset(IMAGES, LABELS, CLASSES).fingerprint()
     assert ArrayDataset(IMAGES.copy(), LABELS.astype(np.int16), CLASSES, "elsewhere").fingerprint() == original
@@ -98,8 +131,11 @@ def test_the_fingerprint_follows_the_content() -> None:
         ArrayDataset(IMAGES, label, CLASSES),
         ArrayDataset(IMAGES, LABELS, ("cat", "do", "gowl")),
         ArrayDataset(IMAGES.reshape(6, 5, 4, 3), LABELS, CLASSES),
+        ArrayDataset(IMAGES, LABELS, CLASSES, targets={"size": LABELS}),
+        ArrayDataset(IMAGES, LABELS, CLASSES, targets={"age": LABELS}),
+        ArrayDataset(IMAGES, LABELS, CLASSES, targets={"age": LABELS[::-1]}),
     ]
-    assert len({original, *(data.fingerprint() for data in changed)}) == 5
+    assert len({original, *(data.fingerprint() for data in changed)}) == 8
 
 
 def test_an_npz_file_is_a_split(tmp_path: Path) -> None:

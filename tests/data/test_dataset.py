@@ -50,3 +50,8 @@ def test_the_hash_is_sha256_over_lengths_and_parts() -> None:
     framed = (2).to_bytes(8, "little") + b"ab" + (1).to_bytes(8, "little") + b"c"
     assert content_hash([b"ab", b"c"]) == hashlib.sha256(framed).hexdigest()
     assert content_hash([b"ab", b"c"]) != content_hash([b"a", b"bc"])
+
+
+def test_data_without_classes_need_no_two_of_them() -> None:
+    halves = [ArrayDataset(np.zeros((count, 2, 2), np.uint8), targets={"y": np.zeros(count)}) for count in (3, 1)]
+    assert Split(halves[0], halves[1], "values").train.targets.keys() == {"y"}

@@ -4,7 +4,7 @@ import gc
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,7 @@ class Gated:
 
     classes = ("ant", "bee")
     picture_shape = (6, 7, 1)
+    targets: ClassVar[dict[str, npt.NDArray[Any]]] = {}
 
     def __init__(self, count: int, broken: dict[int, Exception] | None = None) -> None:
         self.labels = np.zeros(count, np.int32)
@@ -323,3 +324,16 @@ def test_part_of_a_batch_is_a_view() -> None:
     assert len(part) == 2
     assert part.indices.tolist() == [1, 2]
     assert np.shares_memory(part.images, batch.images)
+
+
+def test_targets_travel_with_their_pictures() -> None:
+    """In every order, however many threads fill a batch."""
+    count = 11
+    images = np.zeros((count, 6, 7, 1), np.uint8)
+    targets = {"angle": np.linspace(0, 1, count)[:, None], "parts": np.arange(count * 6).reshape(count, 2, 3)}
+    data = ArrayDataset(images, targets=targets)
+    for epoch in range(2):
+        for batch in loader(data, shuffle=True, workers=3).batches(epoch):
+            assert {name: values.dtype for name, values in batch.targets.items()} == {"angle": "f8", "parts": "i8"}
+            np.testing.assert_array_equal(batch.targets["angle"], targets["angle"][batch.indices])
+            np.testing.assert_array_equal(batch.part(1, 3).targets["parts"], targets["parts"][batch.indices[1:3]])
