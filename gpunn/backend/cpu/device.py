@@ -19,14 +19,16 @@ from threadpoolctl import ThreadpoolController
 from gpunn.arena import align
 from gpunn.backend.contract import DType, Layout, Primitives
 from gpunn.cores import available_cores
-from gpunn.errors import MemoryExhaustedError
-from gpunn.geometry import Shape
+from gpunn.errors import MemoryExhaustedError, UsageError
+from gpunn.geometry import Shape, is_whole
 
 #: Arrays start at a multiple of this many bytes.
 ALIGNMENT = 256
 #: Elements of NumPy's buffer. It copies operands whose runs are shorter than its buffer, broadcast vectors and slices
 #: of images among them; runs of this length are worked on where they lie, two to four times as fast.
 UFUNC_BUFFER = 1024
+#: The environment variable that gives the number of threads when a caller gives none.
+THREADS_VARIABLE = "GPUNN_THREADS"
 
 
 class CpuDevice:
@@ -147,9 +149,21 @@ def _aligned(memory: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
 
 
 def open_cpu(threads: int | None = None) -> CpuDevice:
-    """A handle with `threads` threads; the default is GPUNN_THREADS, or every core this process may use."""
-    chosen = threads or int(os.environ.get("GPUNN_THREADS", "0")) or available_cores()
-    return CpuDevice(chosen)
+    """A handle with `threads` threads; the default is GPUNN_THREADS, or every core this process may use.
+
+    Raises:
+        UsageError: when either is not a whole number of 1 or more.
+    """
+    if threads is not None:
+        if not (is_whole(threads) and threads >= 1):
+            raise UsageError(f"a CPU with {threads} threads; it must be a whole number of 1 or more")
+        return CpuDevice(threads)
+    asked = os.environ.get(THREADS_VARIABLE, "")
+    if not asked:
+        return CpuDevice(available_cores())
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UsageError(f"{THREADS_VARIABLE} is {asked!r}; it must be a whole number of 1 or more, or not set")
+    return CpuDevice(int(asked))
 
 
 def memory_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -1,0 +1,41 @@
+"""How many threads the CPU gets: as asked, as the environment says, or one for every core."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpunn.backend.cpu.device import available_cores, open_cpu
+from gpunn.errors import UsageError
+
+
+def threads_of(threads: int | None = None) -> int:
+    opened = open_cpu(threads)
+    opened.close()
+    return opened.threads
+
+
+def test_threads_as_asked_come_before_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUNN_THREADS", "3")
+    assert threads_of(2) == 2
+    assert threads_of() == 3
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_a_number_every_core_gets_one(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    monkeypatch.delenv("GPUNN_THREADS", raising=False)
+    if value is not None:
+        monkeypatch.setenv("GPUNN_THREADS", value)
+    assert threads_of() == available_cores()
+
+
+@pytest.mark.parametrize("value", ["abc", "-3", "0", "1.5"])
+def test_an_environment_that_gives_no_number_of_threads_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("GPUNN_THREADS", value)
+    with pytest.raises(UsageError, match=f"GPUNN_THREADS is '{value}'; it must be a whole number of 1 or more"):
+        open_cpu()
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5])
+def test_an_impossible_number_of_threads_is_refused(threads: int) -> None:
+    with pytest.raises(UsageError, match=f"{threads} threads; it must be a whole number of 1 or more"):
+        open_cpu(threads)
