@@ -6,7 +6,7 @@ import pytest
 
 from gpunn.errors import UsageError
 from gpunn.graph import describe_shape, image_size_that_fits, origin, reshape_graph, topological_order
-from gpunn.layers import Add, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, image_input
+from gpunn.layers import Add, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d, ReLU, image_input
 
 
 def test_layers_without_a_name_are_counted_by_kind_within_their_graph() -> None:
@@ -15,6 +15,12 @@ def test_layers_without_a_name_are_counted_by_kind_within_their_graph() -> None:
     assert Conv2d(1, 1)(first).name == "conv2"
     assert MaxPool2d(2)(first).name == "pool1"
     assert Conv2d(1, 1)(second).name == "conv1"
+
+
+def test_an_identity_is_not_counted_among_the_linear_layers() -> None:
+    node = Identity()(image_input((3,)))
+    assert (node.name, node.layer.kind) == ("identity1", "identity")
+    assert Linear(3, 2)(node).name == "linear1"
 
 
 def test_every_node_comes_after_its_inputs_and_once() -> None:

@@ -11,6 +11,22 @@ from gpunn.layers.emitter import Emitter
 from gpunn.layers.layer import Layer, Parameter, require_one
 
 
+class Identity(Layer):
+    """x itself: a name for a place in the graph, at no cost."""
+
+    kind = "identity"
+    transparent = True
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        return require_one(inputs)
+
+    def forward(self, emit: Emitter) -> None:
+        emit.pass_through()
+
+    def backward(self, emit: Emitter) -> None:
+        """The gradient of its output is that of its input."""
+
+
 class Elementwise(Layer):
     """y = f(x) for one of the named functions of gpunn.backend.attributes.Activation."""
 
@@ -23,9 +39,6 @@ class Elementwise(Layer):
         return require_one(inputs)
 
     def forward(self, emit: Emitter) -> None:
-        if self.function.name == "linear":
-            emit.pass_through()
-            return
         emit.call("activation_forward", writes={"y": emit.output}, reads={"x": emit.input()}, function=self.function)
 
     def backward(self, emit: Emitter) -> None:
@@ -41,11 +54,6 @@ class Elementwise(Layer):
                 function=self.function,
                 accumulate=target.accumulate,
             )
-
-
-def Identity(name: str | None = None) -> Elementwise:
-    """x itself."""
-    return Elementwise(Activation("linear"), name)
 
 
 def Step(name: str | None = None) -> Elementwise:
