@@ -156,7 +156,7 @@ class Conv2dGeometry:
             )
         if self.P < 1 or self.Q < 1:
             raise UsageError(
-                f"convolution: a {self.R}x{self.S} filter with dilation {tuple(self.dilation)} is larger than the "
+                f"convolution: a filter of {self.R}x{self.S} with dilation {tuple(self.dilation)} is larger than the "
                 f"padded {self.H + self.padding.top + self.padding.bottom}x"
                 f"{self.W + self.padding.left + self.padding.right} image; pad more or use a larger image"
             )
@@ -230,7 +230,7 @@ class Pool2dGeometry:
             )
         if self.P < 1 or self.Q < 1:
             raise UsageError(
-                f"pooling: a {self.R}x{self.S} window does not fit a {self.H}x{self.W} image; "
+                f"pooling: a window of {self.R}x{self.S} does not fit an image of {self.H}x{self.W}; "
                 "use a smaller window or a larger image"
             )
         _require_indexable("the input", self.input_shape)

@@ -100,7 +100,7 @@ def test_ceil_mode_adds_windows_that_start_within_the_image(
         ({"N": -1}, "N is -1"),
         ({"padding": Padding(0, -1, 0, 0)}, "padding (0, -1, 0, 0) is negative"),
         ({"groups": 3}, "3 groups do not divide 4 input channels and 6 filters"),
-        ({"R": 9}, "a 9x3 filter with dilation (1, 1) is larger than the padded 8x8 image"),
+        ({"R": 9}, "a filter of 9x3 with dilation (1, 1) is larger than the padded 8x8 image"),
         ({"dilation": Pair(1, 4)}, "dilation (1, 4) is larger"),
         ({"N": 2**24}, "the input of shape (16777216, 8, 8, 4) has 4294967296 elements"),
         ({"N": 2**22, "K": 20}, "the output of shape (4194304, 6, 6, 20) has"),
@@ -126,7 +126,7 @@ def test_the_largest_array_has_just_less_than_2_to_the_31_elements() -> None:
         ({"R": 0}, "R is 0"),
         ({"padding": Padding(0, 0, -1, 0)}, "is negative"),
         ({"padding": Padding(0, 2, 0, 0)}, "as large as the 2x2 window"),
-        ({"S": 9}, "a 2x9 window does not fit a 8x8 image"),
+        ({"S": 9}, "a window of 2x9 does not fit an image of 8x8"),
         ({"N": 2**26}, "has 4294967296 elements"),
     ],
 )

@@ -64,7 +64,10 @@ class Layer(ABC):
             ShapeError: when the shapes do not fit; the text names the layer, what it got, and what would fit.
         """
         if not inputs:
-            raise UsageError(f"a {self.kind} layer needs a node to work on")
+            raise UsageError(
+                f"layer '{self.name or self.kind}' needs a node to work on; call it on image_input(...) or on what "
+                "another layer returned"
+            )
         names = inputs[0].names
         if self.name is None:
             self.name = names.next(self.kind)

@@ -58,7 +58,7 @@ class Linear(Layer):
         if len(inputs) != 1 or len(inputs[0].shape) != 1 or self.inputs is None:
             return ""
         image = image_size_that_fits(inputs[0], self.inputs)
-        larger = f" or a {image}x{image} image" if image else ""
+        larger = f" or images of {image}x{image}" if image else ""
         return f"use Linear({inputs[0].shape[0]}, ...){larger}"
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:

@@ -82,7 +82,10 @@ def test_dilation_widens_the_receptive_field() -> None:
         (Conv2d(4, 3, stride=0, name="c"), "conv 'c' on 'image' (8x9x3): stride is 0; it must be 1 or more"),
         (Conv2d(4, 3, groups=2, name="c"), "conv 'c' on 'image' (8x9x3): 2 groups do not divide 3 input channels"),
         (Conv2d(4, 3, padding=-1, name="c"), "conv 'c' on 'image' (8x9x3): padding (-1, -1, -1, -1) is negative"),
-        (Conv2d(4, 11, name="c"), "a 11x11 filter with dilation (1, 1) is larger than the padded 8x9 image; pad more"),
+        (
+            Conv2d(4, 11, name="c"),
+            "a filter of 11x11 with dilation (1, 1) is larger than the padded 8x9 image; pad more",
+        ),
         (LocallyConnected2d(3, 3, groups=3, name="c"), "local 'c' has 3 groups from 'image' (8x9x3); a locally"),
     ],
 )

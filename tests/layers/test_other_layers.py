@@ -54,7 +54,7 @@ def test_linear_says_what_would_fit() -> None:
     with pytest.raises(ShapeError) as error:
         Linear(50, 3, name="fc")(features)
     assert str(error.value) == (
-        "linear 'fc' expects 50 inputs, got 32 from 'c' (4x4x2); use Linear(32, ...) or a 7x7 image"
+        "linear 'fc' expects 50 inputs, got 32 from 'c' (4x4x2); use Linear(32, ...) or images of 7x7"
     )
     with pytest.raises(ShapeError, match=r"got 32 from 'c' \(4x4x2\); use Linear\(32, \.\.\.\)$"):
         Linear(51, 3, name="fc")(features)
@@ -92,7 +92,7 @@ def test_flatten_and_merging() -> None:
         Concatenate()(a, Flatten()(a))
     with pytest.raises(ShapeError, match="takes one input, got 2"):
         Flatten()(a, b)
-    with pytest.raises(UsageError, match="needs a node"):
+    with pytest.raises(UsageError, match="layer 'add' needs a node to work on; call it on image_input"):
         Add()()
 
 
