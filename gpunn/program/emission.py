@@ -39,7 +39,8 @@ class Emission:
         """All calls, in order.
 
         Raises:
-            UsageError: when an objective or a wanted node is not part of the network, or two arrays share a name.
+            UsageError: when an objective or a wanted node is not part of the network, a gradient is wanted that no
+                loss has, or two arrays share a name.
         """
         asked = (*(o.output for o in self.specification.objectives), *self.specification.keep)
         for node in (*asked, *self.specification.gradients_of):
@@ -57,10 +58,19 @@ class Emission:
             for node in reversed(self.network.nodes):
                 if self.root(node) is node and node in self.gradients_written and self.wanted(node):
                     node.layer.backward(NodeEmitter(self, node, "backward"))
+        self._require_gradients_that_exist()
         if self.specification.mode == "train" and not self.specification.accumulate_gradients:
             self._clear_unreached_gradients()
         self._require_names_of_their_own()
         return self.calls
+
+    def _require_gradients_that_exist(self) -> None:
+        for node in self.specification.gradients_of:
+            if self.root(node) not in self.gradients_written:
+                raise UsageError(
+                    f"no loss reaches node '{node.name}', so that it has no gradient; leave it out of gradients_of, or "
+                    "add an objective that depends on it"
+                )
 
     def _clear_unreached_gradients(self) -> None:
         """What no loss reaches has the gradient zero; penalties would add to that of the step before."""

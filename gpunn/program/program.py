@@ -81,12 +81,17 @@ class Program:
         return self.read(self.plan.outputs[node].name)
 
     def array(self, name: str) -> Array:
-        """The device's array behind a placed buffer.
+        """The device's array behind a placed buffer; nodes that pass their input through share the array of what they
+        read.
 
         Raises:
             UsageError: when the program has none of that name.
         """
         named = {buffer.name: array for buffer, array in self._arrays.items()}
+        for node, buffer in self.plan.outputs.items():
+            for prefix in ("", "grad "):
+                if prefix + buffer.name in named:
+                    named.setdefault(prefix + self.plan.network.labels[node], named[prefix + buffer.name])
         if name not in named:
             held = ", ".join(repr(buffer.name) for buffer in self._arrays if buffer.kind in ("input", "kept"))
             raise UsageError(f"this program has no buffer named {name!r}; from outside it has {held}")
@@ -144,7 +149,9 @@ def bind(
 
 def _require(arena: Any) -> Any:
     if arena is None:
-        raise ValueError("this state was made without an optimizer; a program that trains needs one")
+        raise UsageError(
+            "this state was made without an optimizer; give one to NetworkState, or plan a program in mode 'evaluate'"
+        )
     return arena
 
 

@@ -296,7 +296,7 @@ def test_a_program_that_trains_needs_an_optimizer(cpu: Device) -> None:
 
     trained = plain()
     state = NetworkState(trained.network, cpu, FLOAT64)
-    with pytest.raises(ValueError, match="optimizer"):
+    with pytest.raises(UsageError, match=r"made without an optimizer; give one to NetworkState, or plan .* 'evaluate'"):
         bind(plan(trained, cpu, specify(trained, 3)), state)
 
 
@@ -317,6 +317,27 @@ def test_a_buffer_that_is_not_there_is_refused_with_those_that_are(cpu: Device) 
     program = bind(plan(trained, cpu, specify(trained, 3, "evaluate")), state_of(trained, cpu))
     with pytest.raises(UsageError, match=r"no buffer named 'picture'; from outside it has .*'image'"):
         program.write("picture", np.zeros((3, 7, 6, 3)))
+
+
+def test_a_gradient_that_no_loss_reaches_is_refused(cpu: Device) -> None:
+    trained = unreached()
+    with pytest.raises(UsageError, match="no loss reaches node 'idle', so that it has no gradient; leave it out"):
+        plan(trained, cpu, specify(trained, 3, gradients_of=(trained.node("stem"), trained.node("idle"))))
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+def test_the_gradient_of_a_node_that_passes_through_is_that_of_what_it_read(cpu: Device, mode: Mode) -> None:
+    computed = Linear(3, 4, name="computed")(image_input((3,)))
+    passed = Dropout(0.0, name="dropped")(Identity(name="passed")(computed))
+    trained = labelled(Linear(4, 2)(Tanh()(passed)))
+    state = state_of(trained, cpu)
+    program = bind(plan(trained, cpu, specify(trained, 3, mode, gradients_of=(passed,), keep=(passed,))), state)
+    write(program, inputs_of(trained, 3))
+    program.run()
+    for name in ("dropped", "passed", "computed"):
+        assert program.read(f"grad {name}").tobytes() == program.read("grad computed").tobytes()
+        assert program.read(name).tobytes() == program.read("computed").tobytes()
+    assert np.abs(program.read("grad dropped")).min() > 0
 
 
 @pytest.mark.parametrize("name", ["scores", "loss1", "t"])
