@@ -465,10 +465,8 @@ class Primitives(Protocol):
     ) -> None:
         """loss = factor * sum over the row of (x - t)^2."""
 
-    def record_losses(
-        self, device: Any, totals: Array, loss: Array, ranks: Array | None, weight: float, apply: Array
-    ) -> None:
-        """totals (float64, 4) += weight * sum of loss, top-1 hits, top-5 hits, images; nothing when apply[0] is 0."""
+    def record_losses(self, device: Any, totals: Array, loss: Array, ranks: Array | None, apply: Array) -> None:
+        """totals (float64, 4) += sum of loss, top-1 hits, top-5 hits, images; nothing when apply[0] is 0."""
 
     def penalty_value(
         self, device: Any, value: Array, parameters: Array, segments: SegmentTable, penalty: Penalty

@@ -227,5 +227,4 @@ class Emission:
             "loss",
             {"totals": Buffer(f"totals{position + 1}", (TOTALS,), FLOAT64, "plain", "control")},
             {"loss": loss, "ranks": ranks, "apply": control("apply")},
-            weight=objective.weight,
         )

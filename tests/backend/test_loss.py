@@ -223,9 +223,9 @@ def test_totals_add_up(device: Device) -> None:
     loss = upload(device, np.array([1e8, 0.25, 0.5], np.float32))
     ranks = upload(device, np.array([0, 4, 5], np.int32))
     record = device.primitives.record_losses
-    record(device, totals, loss, ranks, 0.5, one(device, 0, np.int32))
+    record(device, totals, loss, ranks, one(device, 0, np.int32))
     assert device.download(totals).tolist() == [1, 10, 100, 1000]
-    record(device, totals, loss, ranks, 0.5, one(device, 1, np.int32))
-    assert device.download(totals).tolist() == [1 + 0.5e8 + 0.375, 11, 102, 1003]
-    record(device, totals, loss, None, 0.5, one(device, 1, np.int32))
-    assert device.download(totals).tolist() == [1 + 1e8 + 0.75, 11, 102, 1006]
+    record(device, totals, loss, ranks, one(device, 1, np.int32))
+    assert device.download(totals).tolist() == [1 + 1e8 + 0.75, 11, 102, 1003]
+    record(device, totals, loss, None, one(device, 1, np.int32))
+    assert device.download(totals).tolist() == [1 + 2e8 + 1.5, 11, 102, 1006]

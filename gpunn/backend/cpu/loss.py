@@ -153,12 +153,12 @@ def squared_error(
     _for_images(device, work, predictions)
 
 
-def record_losses(device: CpuDevice, totals: Host, loss: Host, ranks: Host | None, weight: float, apply: Host) -> None:
-    """totals += weight * sum of loss, top-1 hits, top-5 hits, images; nothing when apply[0] is 0."""
+def record_losses(device: CpuDevice, totals: Host, loss: Host, ranks: Host | None, apply: Host) -> None:
+    """totals += sum of loss, top-1 hits, top-5 hits, images; nothing when apply[0] is 0."""
     if not apply[0]:
         return
     with np.errstate(all="ignore"):
-        totals[0] += weight * loss.sum(dtype=np.float64)
+        totals[0] += loss.sum(dtype=np.float64)
     if ranks is not None:
         totals[1] += np.count_nonzero(ranks < 1)
         totals[2] += np.count_nonzero(ranks < 5)
