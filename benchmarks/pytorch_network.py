@@ -45,7 +45,7 @@ def _module(node: Node, weights: Weights) -> torch.nn.Module:
             sides = layer.geometry(1, node.inputs[0].shape).padding
             return torch.nn.MaxPool2d(tuple(layer.size), tuple(layer.stride), sides.top, ceil_mode=layer.ceil_mode)
         case Dropout():
-            return torch.nn.Dropout(layer.p)
+            return torch.nn.Dropout(layer.settings.p)
         case Flatten():
             return torch.nn.Flatten()
         case LocalResponseNorm():
