@@ -36,7 +36,7 @@ def test_alexnet_2group_says_what_would_fit_an_image_of_224() -> None:
     with pytest.raises(ShapeError) as error:
         model("alexnet-2group").build((224, 224, 3), 1000)
     assert str(error.value) == (
-        "linear 'fc6' expects 9216 inputs, got 6400 from 'pool5' (5x5x256); use Linear(6400, ...) or images of 227x227"
+        "linear 'fc6' expects 9216 inputs, got 6400 from 'pool5' (5x5x256); use Linear(6400, ...) or a 227x227 image"
     )
 
 
