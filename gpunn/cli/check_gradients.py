@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpunn.cli.options import ClassesOption, InputOption, ModelArgument, parse_shape
+
+if TYPE_CHECKING:
+    from gpunn.program.gradient_check import GradientCheck
 
 #: The largest relative error that counts as right.
 TOLERANCE = 1e-6
@@ -33,18 +36,25 @@ def check_gradients(
     chosen = find_model(model)
     shape = parse_shape(image) if image is not None else chosen.image
     network = chosen.build(shape, classes or chosen.classes)
-    checker = GradientChecker(network, open_cpu(), batch, seed)
-    print(f"{'parameter':24}  {'samples':>7}  {'at kinks':>8}  {'relative error':>14}")
-    wrong = 0
-    for result in checker.run(samples):
-        right = result.error <= TOLERANCE
-        wrong += not right
-        print(
-            f"{result.name:24}  {result.samples:7d}  {result.kinks:8d}  {result.error:14.2e}"
-            f"{'' if right else '  WRONG'}",
-            flush=True,
-        )
+    device = open_cpu()
+    try:
+        checker = GradientChecker(network, device, batch, seed)
+        print(f"{'parameter':24}  {'samples':>7}  {'at kinks':>8}  {'relative error':>14}")
+        wrong = 0
+        for result in checker.run(samples):
+            wrong += not result.agrees(TOLERANCE)
+            line = f"{result.name:24}  {result.samples:7d}  {result.kinks:8d}  {result.error:14.2e}  {_verdict(result)}"
+            print(line.rstrip(), flush=True)
+    finally:
+        device.close()
     if wrong:
-        print(f"{wrong} parameters differ by more than {TOLERANCE:.0e}")
+        print(f"{wrong} parameters differ by more than {TOLERANCE:.0e}, or have no gradient")
         raise typer.Exit(1)
     print(f"all gradients agree to {TOLERANCE:.0e}")
+
+
+def _verdict(result: GradientCheck) -> str:
+    """What a person has to know about a line; nothing when the gradient is right."""
+    if result.samples == 0 and result.kinks == 0:
+        return "NO GRADIENT" if result.trained else "frozen"
+    return "" if result.agrees(TOLERANCE) else "WRONG"

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import Device
-from gpunn.losses import Objective, SoftmaxCrossEntropy
+from gpunn.errors import UsageError
+from gpunn.losses import Objective, SoftmaxCrossEntropy, SoftTargetCrossEntropy
 from gpunn.network import Network
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
@@ -24,6 +25,9 @@ STEP = 1e-4
 KINK_TOLERANCE = 1e-6
 #: Draws for one sample before it is given up as lying at a kink.
 ATTEMPTS = 8
+#: Of the largest gradient of a network: a parameter with smaller ones has none but for rounding, such as a bias whose
+#: effect a batch norm takes away.
+ROUNDING = 1e-12
 
 HostArray = np.ndarray[Any, Any]
 
@@ -34,15 +38,22 @@ class GradientCheck:
 
     Attributes:
         name: of the parameter.
-        samples: elements that were compared.
+        samples: elements that were compared; 0 also when every element of its gradient is zero.
         kinks: elements that were drawn and left out.
-        error: the largest difference, relative to the largest gradient of the parameter.
+        error: the largest difference, relative to the largest gradient of the parameter; where that is no more than
+            rounding, to the largest gradient of the network. Not a number without samples.
+        trained: whether its layer is trained; else it has no gradient.
     """
 
     name: str
     samples: int
     kinks: int
     error: float
+    trained: bool
+
+    def agrees(self, tolerance: float) -> bool:
+        """Whether the gradient was compared and right, or is none because the parameter is frozen."""
+        return not self.trained or (self.samples > 0 and self.error <= tolerance)
 
 
 class GradientChecker:
@@ -54,6 +65,9 @@ class GradientChecker:
         batch: images, drawn from a normal distribution.
         seed: of weights, images and labels.
         objectives: the loss; None takes softmax and cross-entropy of every output.
+
+    Raises:
+        UsageError: for a softmax of one score, which has no gradient.
     """
 
     def __init__(
@@ -61,6 +75,11 @@ class GradientChecker:
     ) -> None:
         float64 = precision("float64")
         terms = objectives or tuple(Objective(output, SoftmaxCrossEntropy()) for output in network.outputs)
+        for term in terms:
+            if isinstance(term.loss, SoftmaxCrossEntropy | SoftTargetCrossEntropy) and term.output.shape[0] < 2:
+                raise UsageError(
+                    f"'{term.output.name}' gives one score, whose softmax is always 1; check with 2 classes or more"
+                )
         specification = Specification(batch=batch, mode="train", precision=float64, objectives=terms, seed=seed)
         self._network = network
         self._state = NetworkState(network, device, float64, Sgd(momentum=0.0), len(terms))
@@ -74,11 +93,15 @@ class GradientChecker:
             self._program.write(buffer.name, self._random_input(buffer.name, buffer.shape))
 
     def run(self, samples: int) -> Iterator[GradientCheck]:
-        """Check `samples` elements of every parameter."""
+        """Check `samples` elements of every parameter: one in four of those that have no gradient, if there are any."""
         self._loss()
         gradients = self._state.gradients.export() if self._state.gradients is not None else {}
-        for name, _, _ in self._network.parameters():
-            yield self._check(name, gradients[name], samples)
+        largest = max((float(np.abs(gradient).max()) for gradient in gradients.values()), default=0.0)
+        for name, _, layer in self._network.parameters():
+            if layer.trainable and gradients[name].any():
+                yield self._check(name, gradients[name], samples, largest)
+            else:
+                yield GradientCheck(name, 0, 0, float("nan"), layer.trainable)
 
     def _random_input(self, name: str, shape: tuple[int, ...]) -> HostArray:
         for objective in self._objectives:
@@ -86,25 +109,30 @@ class GradientChecker:
                 return self._draw.integers(0, objective.output.shape[0], shape).astype(np.int32)
         return self._draw.standard_normal(shape)
 
-    def _check(self, name: str, gradient: HostArray, samples: int) -> GradientCheck:
+    def _check(self, name: str, gradient: HostArray, samples: int, largest_of_all: float) -> GradientCheck:
         values = self._state.device.download(self._state.parameters.part(name))
         largest = float(np.abs(gradient).max())
+        scale = largest if largest > ROUNDING * largest_of_all else largest_of_all
         step = STEP * max(float(np.sqrt(np.mean(values**2))), 1e-2)
+        reached, unreached = np.flatnonzero(gradient), np.flatnonzero(gradient == 0)
+        zeros = min(samples // 4, unreached.size)
         errors: list[float] = []
         kinks = 0
-        for _ in range(samples * ATTEMPTS):
-            if len(errors) == samples:
-                break
-            place = int(self._draw.integers(values.size))
-            wide, narrow = (self._difference(name, values, place, step * part) for part in (1.0, 0.5))
-            if abs(wide - narrow) > KINK_TOLERANCE * max(largest, abs(narrow)):
-                kinks += 1
-                continue
-            # Richardson's extrapolation removes the error of second order.
-            difference = (4 * narrow - wide) / 3
-            errors.append(abs(difference - float(gradient.flat[place])))
-        worst = max(errors, default=float("nan"))
-        return GradientCheck(name, len(errors), kinks, worst / largest if largest else worst)
+        for places, wanted in ((reached, samples - zeros), (unreached, zeros)):
+            drawn = self._draw.choice(places, min(wanted * ATTEMPTS, places.size), replace=False)
+            compared = 0
+            for place in map(int, drawn):
+                if compared == wanted:
+                    break
+                wide, narrow = (self._difference(name, values, place, step * part) for part in (1.0, 0.5))
+                if abs(wide - narrow) > KINK_TOLERANCE * max(scale, abs(narrow)):
+                    kinks += 1
+                    continue
+                # Richardson's extrapolation removes the error of second order.
+                difference = (4 * narrow - wide) / 3
+                errors.append(abs(difference - float(gradient.flat[place])))
+                compared += 1
+        return GradientCheck(name, len(errors), kinks, max(errors, default=float("nan")) / scale, trained=True)
 
     def _difference(self, name: str, values: HostArray, place: int, step: float) -> float:
         losses = []

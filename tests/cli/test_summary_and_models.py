@@ -79,6 +79,20 @@ def test_right_gradients(gpunn: Gpunn, arguments: tuple[object, ...]) -> None:
     assert "WRONG" not in result.out
 
 
+def test_one_class_has_no_gradients_to_check(gpunn: Gpunn) -> None:
+    result = gpunn("check-gradients", "lenet", "--classes", 1)
+    assert result.status == 2
+    assert "'fc4' gives one score, whose softmax is always 1; check with 2 classes or more" in result.error
+
+
+def test_gradients_that_are_all_zero(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "linear_backward_weight", lambda device, gw, gbias, **_: (gw.fill(0), gbias.fill(0)))
+    result = gpunn("check-gradients", "mlp", "--input", "5x5x1")
+    assert result.status == 1
+    assert [line.endswith("NO GRADIENT") for line in result.out.splitlines()[1:-1]] == [True] * 6
+    assert result.out.endswith("6 parameters differ by more than 1e-06, or have no gradient\n")
+
+
 def test_wrong_gradients(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backward pass that is off by one part in ten thousand, in one primitive."""
     original = cpu.linear_backward_weight
@@ -92,4 +106,4 @@ def test_wrong_gradients(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.status == 1
     wrong = [line.split()[0] for line in result.out.splitlines() if line.endswith("WRONG")]
     assert wrong == ["fc1.weight", "fc2.weight", "fc3.weight"]
-    assert result.out.endswith("3 parameters differ by more than 1e-06\n")
+    assert result.out.endswith("3 parameters differ by more than 1e-06, or have no gradient\n")
