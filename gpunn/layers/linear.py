@@ -13,7 +13,7 @@ from gpunn.layers.emitter import Emitter
 from gpunn.layers.layer import Layer, Parameter, require_one
 
 
-def article(number: int) -> str:
+def _article(number: int) -> str:
     """ "an" before 8, 11, 18 and 80, spoken as they are read; "a" before others."""
     return "an" if str(number).startswith("8") or number in (11, 18) else "a"
 
@@ -63,7 +63,7 @@ class Linear(Layer):
         if len(inputs) != 1 or len(inputs[0].shape) != 1 or self.inputs is None:
             return ""
         image = image_size_that_fits(inputs[0], self.inputs)
-        larger = f" or {article(image)} {image}x{image} image" if image else ""
+        larger = f" or {_article(image)} {image}x{image} image" if image else ""
         return f"use Linear({inputs[0].shape[0]}, ...){larger}"
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:

@@ -54,7 +54,7 @@ def test_linear_says_what_would_fit() -> None:
     with pytest.raises(ShapeError) as error:
         Linear(50, 3, name="fc")(features)
     assert str(error.value) == (
-        "linear 'fc' expects 50 inputs, got 32 from 'c' (4x4x2); use Linear(32, ...) or images of 7x7"
+        "linear 'fc' expects 50 inputs, got 32 from 'c' (4x4x2); use Linear(32, ...) or a 7x7 image"
     )
     with pytest.raises(ShapeError, match=r"got 32 from 'c' \(4x4x2\); use Linear\(32, \.\.\.\)$"):
         Linear(51, 3, name="fc")(features)
