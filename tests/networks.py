@@ -90,13 +90,19 @@ def strange_sizes() -> Trained:
 def one_pixel() -> Trained:
     """Images of 1x1x1 and maps of 1x1."""
     chain = Sequential(
-        Conv2d(3, 3, padding="same"), BatchNorm(), Tanh(), MeanPool2d(1), Conv2d(2, 1), Flatten(), Linear(2, 2)
+        Conv2d(3, 3, padding="same"), Tanh(), GroupNorm(1), MeanPool2d(1), Conv2d(2, 1), Flatten(), Linear(2, 2)
     )
     return labelled(chain(image_input((1, 1, 1))))
 
 
+def one_pixel_batch_norm() -> Trained:
+    """Batch norm of maps of 1x1."""
+    chain = Sequential(Conv2d(3, 3, padding="same"), Tanh(), BatchNorm(), Conv2d(2, 1), Flatten(), Linear(2, 2))
+    return labelled(chain(image_input((1, 1, 1))))
+
+
 def norms() -> Trained:
-    """Every normalisation; a PReLU between them."""
+    """Every normalisation of images, group norm of vectors, and a PReLU between them."""
     chain = Sequential(
         Conv2d(6, 3),
         BatchNorm(),
@@ -108,12 +114,17 @@ def norms() -> Trained:
         LocalResponseNorm(),
         Flatten(),
         Linear(None, 6),
-        BatchNorm(eps=1e-3),
         Sigmoid(),
         GroupNorm(3),
         Linear(6, 3),
     )
     return labelled(chain(image_input((5, 4, 3))))
+
+
+def vector_batch_norm() -> Trained:
+    """Batch norm of vectors."""
+    chain = Sequential(Linear(5, 6), BatchNorm(eps=1e-3), Sigmoid(), Linear(6, 3))
+    return labelled(chain(image_input((5,))))
 
 
 def pools() -> Trained:
@@ -228,7 +239,9 @@ NETWORKS: tuple[Callable[[], Trained], ...] = (
     plain,
     strange_sizes,
     one_pixel,
+    one_pixel_batch_norm,
     norms,
+    vector_batch_norm,
     pools,
     activations,
     branches,
@@ -238,3 +251,6 @@ NETWORKS: tuple[Callable[[], Trained], ...] = (
     dropouts,
     vectors,
 )
+
+#: Their batch norms see one number a channel and image: of a single image nothing is left but the shift.
+NEED_SEVERAL_IMAGES = (one_pixel_batch_norm, vector_batch_norm)

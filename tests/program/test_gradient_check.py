@@ -14,7 +14,7 @@ from gpunn.errors import UsageError
 from gpunn.layers import Flatten, Linear, ReLU, Tanh, image_input
 from gpunn.network import Network
 from gpunn.program.gradient_check import GradientCheck, GradientChecker
-from tests.networks import norms
+from tests.networks import norms, vector_batch_norm
 
 TOLERANCE = 1e-6
 
@@ -69,9 +69,10 @@ def test_a_parameter_without_a_gradient_agrees_only_when_it_is_frozen(
 
 def test_biases_that_a_batch_norm_takes_away_agree(cpu: Device) -> None:
     """Their gradient is zero but for rounding, and so are the differences."""
-    found = checks(norms().network, cpu, samples=4)
-    assert all(check.agrees(TOLERANCE) for check in found.values()), found
-    assert found["linear1.bias"].samples == 4
+    for network, bias in ((norms().network, "conv1.bias"), (vector_batch_norm().network, "linear1.bias")):
+        found = checks(network, cpu, samples=4)
+        assert all(check.agrees(TOLERANCE) for check in found.values()), found
+        assert found[bias].samples == 4
 
 
 def test_a_batch_norm_whose_bias_has_a_gradient_is_told_apart(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
