@@ -80,4 +80,4 @@ def summary(
     )
     if plan:
         print()
-        print(describe_program(budget.program))
+        print(describe_program(budget.program, budget.update))

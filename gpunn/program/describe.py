@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from gpunn.program.call import Argument, Buffer
+from gpunn.program.call import Argument, Buffer, Call
 from gpunn.program.program import ProgramPlan
 
 
-def describe_program(plan: ProgramPlan) -> str:
-    """A line per call, then a line per placed buffer with its life, offset and size."""
+def describe_program(plan: ProgramPlan, update: Sequence[Call] = ()) -> str:
+    """A line per call, those of the update last; then a line per placed buffer with its life, offset and size."""
+    calls = (*plan.calls, *update)
     specification = plan.specification
     lines = [
         f"program of {plan.network.name}: {specification.mode}, batch {specification.batch}, "
-        f"{specification.precision.name}, {len(plan.calls)} calls"
+        f"{specification.precision.name}, {len(calls)} calls"
     ]
-    width = max(len(call.primitive) for call in plan.calls)
-    for index, call in enumerate(plan.calls):
+    width = max(len(call.primitive) for call in calls)
+    for index, call in enumerate(calls):
         touched = f"{_arguments(call.writes)} <- {_arguments(call.reads)}"
         lines.append(f"{index:4d}  {call.phase:8}  {call.primitive:{width}}  {touched}")
     lines.append("")
@@ -24,9 +25,9 @@ def describe_program(plan: ProgramPlan) -> str:
     for placement in plan.memory.placements:
         buffer, life = placement.buffer, placement.life
         shape = "x".join(map(str, buffer.shape))
-        calls = f"{max(life.first, 0)}-{min(life.last, len(plan.calls) - 1)}"
+        alive = f"{max(life.first, 0)}-{min(life.last, len(plan.calls) - 1)}"
         place = f"{placement.offset:12,}  {placement.size:12,}"
-        lines.append(f"{buffer.name:32}  {shape:22}  {buffer.dtype!s:8}  {calls:>9}  {place}")
+        lines.append(f"{buffer.name:32}  {shape:22}  {buffer.dtype!s:8}  {alive:>9}  {place}")
     lines.append(f"buffers {plan.memory.size:,} bytes, shared workspace {plan.memory.workspace:,} bytes")
     return "\n".join(lines)
 
@@ -37,5 +38,11 @@ def _arguments(arguments: Mapping[str, Argument]) -> str:
 
 def _names(argument: Argument) -> str:
     if isinstance(argument, Buffer):
-        return argument.name
-    return "" if argument is None else "(" + ", ".join(buffer.name for buffer in argument) + ")"
+        return _name(argument)
+    return "" if argument is None else "(" + ", ".join(map(_name, argument)) + ")"
+
+
+def _name(buffer: Buffer) -> str:
+    """The gradient of a parameter, and a statistic that a step proposes, are known by the names of what they change."""
+    prefix = {"gradient": "grad ", "pending": "pending "}.get(buffer.kind, "")
+    return prefix + buffer.name

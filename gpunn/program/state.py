@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.arena import Part, SegmentTable, place
+from gpunn.arena import SegmentTable
 from gpunn.backend.contract import Array, Device, DType
 from gpunn.network import Network
 from gpunn.optimizers.optimizer import Optimizer
 from gpunn.precision import Precision
 from gpunn.program.controls import CONTROLS, FLOAT64, TOTALS
+from gpunn.program.tables import tables_of
 from gpunn.random import Stream, generator
 
 HostArray = np.ndarray[Any, Any]
@@ -47,11 +48,10 @@ class FlatArray:
 
 def state_bytes(network: Network, device: Device, precision: Precision, optimizer: Optimizer) -> int:
     """What NetworkState will allocate for a network in training, controls left out."""
-    weights = place(Part(name, parameter.shape) for name, parameter, _ in network.parameters()).size
-    measured = place(Part(name, statistic.shape) for name, statistic in network.statistics()).size
+    tables = tables_of(network)
     arenas = 2 + len(optimizer.state)
-    return arenas * device.size_of((weights,), precision.master, "plain") + 2 * device.size_of(
-        (measured,), precision.accumulated, "plain"
+    return arenas * device.size_of((tables.weights.size,), precision.master, "plain") + 2 * device.size_of(
+        (tables.statistics.size,), precision.accumulated, "plain"
     )
 
 
@@ -77,23 +77,14 @@ class NetworkState:
         self.network = network
         self.device = device
         self.precision = precision
-        decay = optimizer.weight_decay if optimizer else 0.0
-        # Gradients become ready from the last layer to the first; their arena has that order.
-        table = place(
-            Part(name, parameter.shape, layer.learning_rate_factor, decay if parameter.decays else 0.0, layer.trainable)
-            for name, parameter, layer in reversed(list(network.parameters()))
-        )
-        self.penalised = place(
-            Part(name, parameter.shape, 1.0, float(parameter.decays), layer.trainable)
-            for name, parameter, layer in reversed(list(network.parameters()))
-        )
-        self.parameters = FlatArray(device, table, precision.master)
+        self.tables = tables_of(network, optimizer.weight_decay if optimizer else 0.0)
+        weights, measured = self.tables.weights, self.tables.statistics
+        self.parameters = FlatArray(device, weights, precision.master)
         trains = optimizer is not None
-        self.gradients = FlatArray(device, table, precision.master) if trains else None
+        self.gradients = FlatArray(device, weights, precision.master) if trains else None
         self.optimizer = {
-            name: FlatArray(device, table, precision.master) for name in (optimizer.state if optimizer else ())
+            name: FlatArray(device, weights, precision.master) for name in (optimizer.state if optimizer else ())
         }
-        measured = place(Part(name, statistic.shape) for name, statistic in network.statistics())
         self.statistics = FlatArray(device, measured, precision.accumulated)
         self.pending = FlatArray(device, measured, precision.accumulated) if trains else None
         self._controls = {

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-import numpy as np
-
 from gpunn.backend.attributes import Penalty
 from gpunn.errors import UsageError
 from gpunn.optimizers.optimizer import Optimizer
+from gpunn.precision import Precision
 from gpunn.program.call import Buffer, Call
 from gpunn.program.controls import control
 from gpunn.program.program import bind
 from gpunn.program.state import NetworkState
+from gpunn.program.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,16 @@ class UpdateSpecification:
             raise UsageError(f"clip_norm is {self.clip_norm}; it must be above 0 and finite, or None")
 
 
-def plan_update(state: NetworkState, specification: UpdateSpecification) -> tuple[Call, ...]:
-    """The calls of one update."""
-    segments = state.parameters.table
-    parameters, gradients = _flat(state, "parameters"), _flat(state, "gradients")
+def plan_update(tables: Tables, precision: Precision, specification: UpdateSpecification) -> tuple[Call, ...]:
+    """The calls of one update, over the flat arrays of these tables."""
+
+    def flat_weights(name: str) -> Buffer:
+        return Buffer(name, (tables.weights.size,), precision.master, "plain", "flat")
+
+    def flat_statistics(name: str) -> Buffer:
+        return Buffer(name, (tables.statistics.size,), precision.accumulated, "plain", "flat")
+
+    parameters, gradients = flat_weights("parameters"), flat_weights("gradients")
     scale, apply, step = control("gradient_scale"), control("apply"), control("step")
     calls = [
         Call(
@@ -51,7 +57,7 @@ def plan_update(state: NetworkState, specification: UpdateSpecification) -> tupl
             "update",
             {"gradients": gradients},
             {"parameters": parameters},
-            {"segments": state.penalised, "penalty": penalty},
+            {"segments": tables.penalised, "penalty": penalty},
         )
         for penalty in specification.penalties
     ]
@@ -64,7 +70,7 @@ def plan_update(state: NetworkState, specification: UpdateSpecification) -> tupl
                 "update",
                 {"norm": norm, "gradient_scale": scale},
                 {"gradients": gradients},
-                {"segments": segments, "maximum": specification.clip_norm},
+                {"segments": tables.weights, "maximum": specification.clip_norm},
             ),
             # One infinite gradient makes the scale 0, and 0 times infinity is NaN.
             Call(
@@ -78,7 +84,7 @@ def plan_update(state: NetworkState, specification: UpdateSpecification) -> tupl
         ]
     optimizer = specification.optimizer
     histories = {
-        argument: _flat(state, f"optimizer/{name}")
+        argument: flat_weights(f"optimizer/{name}")
         for argument, name in zip(optimizer.state_arguments, optimizer.state, strict=True)
     }
     calls.append(
@@ -95,16 +101,16 @@ def plan_update(state: NetworkState, specification: UpdateSpecification) -> tupl
                 "apply": apply,
                 **({"velocity": None} if optimizer.primitive == "sgd" and not histories else {}),
             },
-            {"segments": segments, "rule": optimizer.rule},
+            {"segments": tables.weights, "rule": optimizer.rule},
         )
     )
-    if state.statistics.table.size:
+    if tables.statistics.size:
         calls.append(
             Call(
                 "commit_statistics",
                 "update",
                 "update",
-                {"statistics": _flat(state, "statistics"), "pending": _flat(state, "pending")},
+                {"statistics": flat_statistics("statistics"), "pending": flat_statistics("pending")},
                 {"apply": apply},
                 {},
             )
@@ -113,16 +119,11 @@ def plan_update(state: NetworkState, specification: UpdateSpecification) -> tupl
     return tuple(calls)
 
 
-def _flat(state: NetworkState, name: str) -> Buffer:
-    array = state.flat(name)
-    return Buffer(name, tuple(array.shape), np.dtype(array.dtype), "plain", "flat")
-
-
 class Update:
     """The bound calls of an update."""
 
     def __init__(self, state: NetworkState, specification: UpdateSpecification) -> None:
-        self.calls: Sequence[Call] = plan_update(state, specification)
+        self.calls: Sequence[Call] = plan_update(state.tables, state.precision, specification)
         self._steps: tuple[Callable[[], None], ...] = bind(self.calls, state, {}, None)
 
     def run(self) -> None:

@@ -10,9 +10,12 @@ from gpunn.models import Recipe
 from gpunn.network import Network
 from gpunn.optimizers import optimizer
 from gpunn.precision import precision
+from gpunn.program.call import Call
 from gpunn.program.program import ProgramPlan, plan_program
 from gpunn.program.specification import Specification
 from gpunn.program.state import state_bytes
+from gpunn.program.tables import tables_of
+from gpunn.program.update import UpdateSpecification, plan_update
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,13 @@ class Budget:
     """Bytes of one training step on the CPU in float32.
 
     Attributes:
-        program: the planned step.
+        program: the planned step up to the gradients.
+        update: the calls that end it.
         state: weights, gradients, optimiser state and statistics.
     """
 
     program: ProgramPlan
+    update: tuple[Call, ...]
     state: int
 
     @property
@@ -47,6 +52,8 @@ def training_budget(network: Network, batch: int, recipe: Recipe) -> Budget:
         )
         plan = plan_program(network, device, specification)
         rule = optimizer(recipe.optimizer, recipe.weight_decay, recipe.momentum)
-        return Budget(plan, state_bytes(network, device, float32, rule))
+        update = UpdateSpecification(rule, clip_norm=recipe.clip_norm)
+        calls = plan_update(tables_of(network, rule.weight_decay), float32, update)
+        return Budget(plan, calls, state_bytes(network, device, float32, rule))
     finally:
         device.close()

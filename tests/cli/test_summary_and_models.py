@@ -52,6 +52,10 @@ def test_the_plan_lists_calls_and_buffers(gpunn: Gpunn) -> None:
     text = gpunn("summary", "lenet", "--plan").out
     for word in ("convolution2d_forward", "convolution2d_backward_filter", "softmax_cross_entropy", "conv1.weight"):
         assert word in text
+    (backward,) = (line for line in text.splitlines() if "linear_backward_weight" in line and "fc4.weight" in line)
+    assert backward.split("linear_backward_weight")[1].strip() == "grad fc4.weight, grad fc4.bias <- relu3, grad fc4"
+    update = [line.split()[2] for line in text.splitlines() if line.split()[1:2] == ["update"]]
+    assert update == ["sgd", "advance"]
 
 
 def test_models(gpunn: Gpunn) -> None:
