@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
+from gpunn.geometry import Shape
+
 #: Every part starts at a multiple of this many elements: 256 bytes of the narrowest master type, fp32.
 ALIGNMENT = 64
-
-Shape = tuple[int, ...]
 
 
 def align(count: int, alignment: int) -> int:

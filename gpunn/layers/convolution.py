@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from gpunn.backend.attributes import LINEAR
 from gpunn.errors import ShapeError
@@ -14,7 +15,15 @@ from gpunn.layers.layer import Layer, Parameter, require_image
 
 
 class _Windowed(Layer):
-    """What both kinds of convolution share: filters, stride, padding, dilation and a bias."""
+    """What both kinds of convolution share: filters, stride, padding, dilation, a bias, and the calls.
+
+    Attributes:
+        primitive: the stem of its primitives' names.
+        epilogue: settings of the forward primitive besides the geometry.
+    """
+
+    primitive: ClassVar[str]
+    epilogue: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
@@ -64,6 +73,54 @@ class _Windowed(Layer):
     def receptive_field(self, field: ReceptiveField) -> ReceptiveField:
         return field.through((self.size.rows - 1) * self.dilation.rows + 1, self.stride.rows)
 
+    def forward(self, emit: Emitter) -> None:
+        geometry = self.geometry(emit.batch, emit.input().shape[1:])
+        primitive = f"{self.primitive}_forward"
+        emit.call(
+            primitive,
+            writes={"y": emit.output},
+            reads={
+                "x": emit.input(),
+                "w": emit.parameter("weight"),
+                "bias": emit.parameter("bias") if self.bias else None,
+                **self._scratch(emit, primitive, geometry),
+            },
+            geometry=geometry,
+            **self.epilogue,
+        )
+
+    def backward(self, emit: Emitter) -> None:
+        geometry = self.geometry(emit.batch, emit.input().shape[1:])
+        weight = emit.parameter_gradient("weight")
+        if weight is not None:
+            bias = emit.parameter_gradient("bias") if self.bias else None
+            primitive = f"{self.primitive}_backward_filter"
+            emit.call(
+                primitive,
+                writes={"gw": weight.buffer, "gbias": bias.buffer if bias else None},
+                reads={"x": emit.input(), "gy": emit.output_gradient(), **self._scratch(emit, primitive, geometry)},
+                geometry=geometry,
+                accumulate=weight.accumulate,
+            )
+        image = emit.input_gradient()
+        if image is not None:
+            primitive = f"{self.primitive}_backward_data"
+            emit.call(
+                primitive,
+                writes={"gx": image.buffer},
+                reads={
+                    "gy": emit.output_gradient(),
+                    "w": emit.parameter("weight"),
+                    **self._scratch(emit, primitive, geometry),
+                },
+                geometry=geometry,
+                accumulate=image.accumulate,
+            )
+
+    def _scratch(self, emit: Emitter, primitive: str, geometry: Conv2dGeometry) -> dict[str, Any]:
+        """The scratch memory of one primitive, by its argument name."""
+        return {}
+
 
 class Conv2d(_Windowed):
     """Cross-correlation of an image with `filters` filters of R x S x C/groups.
@@ -82,6 +139,8 @@ class Conv2d(_Windowed):
     """
 
     kind = "conv"
+    primitive = "convolution2d"
+    epilogue: ClassVar[Mapping[str, Any]] = {"activation": LINEAR}
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:
         geometry = self.geometry(1, inputs[0])
@@ -90,56 +149,15 @@ class Conv2d(_Windowed):
         weight = Parameter("weight", geometry.filter_shape, self.weight, fan_in)
         return (weight, Parameter("bias", (K,), self.bias_value, fan_in, decays=False)) if self.bias else (weight,)
 
-    def forward(self, emit: Emitter) -> None:
-        geometry = self.geometry(emit.batch, emit.input().shape[1:])
-        emit.call(
-            "convolution2d_forward",
-            writes={"y": emit.output},
-            reads={
-                "x": emit.input(),
-                "w": emit.parameter("weight"),
-                "bias": emit.parameter("bias") if self.bias else None,
-                "workspace": emit.workspace("convolution2d_forward", geometry),
-            },
-            geometry=geometry,
-            activation=LINEAR,
-        )
-
-    def backward(self, emit: Emitter) -> None:
-        geometry = self.geometry(emit.batch, emit.input().shape[1:])
-        weight = emit.parameter_gradient("weight")
-        if weight is not None:
-            bias = emit.parameter_gradient("bias") if self.bias else None
-            emit.call(
-                "convolution2d_backward_filter",
-                writes={"gw": weight.buffer, "gbias": bias.buffer if bias else None},
-                reads={
-                    "x": emit.input(),
-                    "gy": emit.output_gradient(),
-                    "workspace": emit.workspace("convolution2d_backward_filter", geometry),
-                },
-                geometry=geometry,
-                accumulate=weight.accumulate,
-            )
-        image = emit.input_gradient()
-        if image is not None:
-            emit.call(
-                "convolution2d_backward_data",
-                writes={"gx": image.buffer},
-                reads={
-                    "gy": emit.output_gradient(),
-                    "w": emit.parameter("weight"),
-                    "workspace": emit.workspace("convolution2d_backward_data", geometry),
-                },
-                geometry=geometry,
-                accumulate=image.accumulate,
-            )
+    def _scratch(self, emit: Emitter, primitive: str, geometry: Conv2dGeometry) -> dict[str, Any]:
+        return {"workspace": emit.workspace(primitive, geometry)}
 
 
 class LocallyConnected2d(_Windowed):
     """A convolution whose filters are not shared: every output place has its own (LeCun, 1989). One group."""
 
     kind = "local"
+    primitive = "locally_connected2d"
 
     def geometry(self, batch: int, image: Shape) -> Conv2dGeometry:
         """All sizes; groups are refused."""
@@ -154,37 +172,3 @@ class LocallyConnected2d(_Windowed):
         weight = Parameter("weight", (geometry.P, geometry.Q, R, S, C, K), self.weight, fan_in)
         bias = Parameter("bias", (geometry.P, geometry.Q, K), self.bias_value, fan_in, decays=False)
         return (weight, bias) if self.bias else (weight,)
-
-    def forward(self, emit: Emitter) -> None:
-        emit.call(
-            "locally_connected2d_forward",
-            writes={"y": emit.output},
-            reads={
-                "x": emit.input(),
-                "w": emit.parameter("weight"),
-                "bias": emit.parameter("bias") if self.bias else None,
-            },
-            geometry=self.geometry(emit.batch, emit.input().shape[1:]),
-        )
-
-    def backward(self, emit: Emitter) -> None:
-        geometry = self.geometry(emit.batch, emit.input().shape[1:])
-        weight = emit.parameter_gradient("weight")
-        if weight is not None:
-            bias = emit.parameter_gradient("bias") if self.bias else None
-            emit.call(
-                "locally_connected2d_backward_filter",
-                writes={"gw": weight.buffer, "gbias": bias.buffer if bias else None},
-                reads={"x": emit.input(), "gy": emit.output_gradient()},
-                geometry=geometry,
-                accumulate=weight.accumulate,
-            )
-        image = emit.input_gradient()
-        if image is not None:
-            emit.call(
-                "locally_connected2d_backward_data",
-                writes={"gx": image.buffer},
-                reads={"gy": emit.output_gradient(), "w": emit.parameter("weight")},
-                geometry=geometry,
-                accumulate=image.accumulate,
-            )

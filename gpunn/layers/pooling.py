@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,9 +23,13 @@ class _Pool2d(Layer):
         stride: steps between windows; None steps by the size.
         padding: as for Conv2d.
         ceil_mode: round the number of windows up instead of down.
+
+    Attributes:
+        primitive: the stem of its primitives' names.
     """
 
     kind = "pool"
+    primitive: ClassVar[str]
 
     def __init__(
         self,
@@ -52,88 +57,79 @@ class _Pool2d(Layer):
     def receptive_field(self, field: ReceptiveField) -> ReceptiveField:
         return field.through(self.size.rows, self.stride.rows)
 
-
-class MaxPool2d(_Pool2d):
-    """The largest value of each window; the gradient goes to the first place that holds it."""
-
-    def forward(self, emit: Emitter) -> None:
-        places = emit.saved("argmax", emit.output.shape, self._place_type(), "images") if emit.differentiated else None
-        emit.call(
-            "maximum_pool2d_forward",
-            writes={"y": emit.output, "argmax": places},
-            reads={"x": emit.input()},
-            geometry=self.geometry(emit.batch, emit.input().shape[1:]),
-        )
-
-    def backward(self, emit: Emitter) -> None:
-        target = emit.input_gradient()
-        if target is not None:
-            emit.call(
-                "maximum_pool2d_backward",
-                writes={"gx": target.buffer},
-                reads={
-                    "gy": emit.output_gradient(),
-                    "argmax": emit.saved("argmax", emit.output.shape, self._place_type(), "images"),
-                },
-                geometry=self.geometry(emit.batch, emit.input().shape[1:]),
-                accumulate=target.accumulate,
-            )
-
-    def _place_type(self) -> np.dtype[np.uint8] | np.dtype[np.int32]:
-        small = self.size.rows * self.size.columns <= _LARGEST_BYTE_WINDOW
-        return np.dtype(np.uint8) if small else np.dtype(np.int32)
-
-
-class MeanPool2d(_Pool2d):
-    """The mean of each window; padding is not counted."""
-
-    def forward(self, emit: Emitter) -> None:
-        emit.call(
-            "mean_pool2d_forward",
-            writes={"y": emit.output},
-            reads={"x": emit.input()},
-            geometry=self.geometry(emit.batch, emit.input().shape[1:]),
-        )
-
-    def backward(self, emit: Emitter) -> None:
-        target = emit.input_gradient()
-        if target is not None:
-            emit.call(
-                "mean_pool2d_backward",
-                writes={"gx": target.buffer},
-                reads={"gy": emit.output_gradient()},
-                geometry=self.geometry(emit.batch, emit.input().shape[1:]),
-                accumulate=target.accumulate,
-            )
-
-
-class MedianPool2d(_Pool2d):
-    """The median of each window; of an even number, the mean of the two middle values."""
-
     def forward(self, emit: Emitter) -> None:
         geometry = self.geometry(emit.batch, emit.input().shape[1:])
+        primitive = f"{self.primitive}_forward"
         emit.call(
-            "median_pool2d_forward",
-            writes={"y": emit.output},
-            reads={"x": emit.input(), "workspace": emit.workspace("median_pool2d_forward", geometry)},
+            primitive,
+            writes={"y": emit.output, **self._forward_writes(emit)},
+            reads={"x": emit.input(), **self._scratch(emit, primitive, geometry)},
             geometry=geometry,
         )
 
     def backward(self, emit: Emitter) -> None:
         target = emit.input_gradient()
-        if target is not None:
-            geometry = self.geometry(emit.batch, emit.input().shape[1:])
-            emit.call(
-                "median_pool2d_backward",
-                writes={"gx": target.buffer},
-                reads={
-                    "gy": emit.output_gradient(),
-                    "x": emit.input(),
-                    "workspace": emit.workspace("median_pool2d_backward", geometry),
-                },
-                geometry=geometry,
-                accumulate=target.accumulate,
-            )
+        if target is None:
+            return
+        geometry = self.geometry(emit.batch, emit.input().shape[1:])
+        primitive = f"{self.primitive}_backward"
+        emit.call(
+            primitive,
+            writes={"gx": target.buffer},
+            reads={
+                "gy": emit.output_gradient(),
+                **self._backward_reads(emit),
+                **self._scratch(emit, primitive, geometry),
+            },
+            geometry=geometry,
+            accumulate=target.accumulate,
+        )
+
+    def _forward_writes(self, emit: Emitter) -> dict[str, Any]:
+        """What the forward primitive leaves for the backward one."""
+        return {}
+
+    def _backward_reads(self, emit: Emitter) -> dict[str, Any]:
+        """What the backward primitive needs besides the gradient."""
+        return {}
+
+    def _scratch(self, emit: Emitter, primitive: str, geometry: Pool2dGeometry) -> dict[str, Any]:
+        """The scratch memory of one primitive, by its argument name."""
+        return {}
+
+
+class MaxPool2d(_Pool2d):
+    """The largest value of each window; the gradient goes to the first place that holds it."""
+
+    primitive = "maximum_pool2d"
+
+    def _forward_writes(self, emit: Emitter) -> dict[str, Any]:
+        return {"argmax": self._places(emit) if emit.differentiated else None}
+
+    def _backward_reads(self, emit: Emitter) -> dict[str, Any]:
+        return {"argmax": self._places(emit)}
+
+    def _places(self, emit: Emitter) -> Any:
+        small = self.size.rows * self.size.columns <= _LARGEST_BYTE_WINDOW
+        return emit.saved("argmax", emit.output.shape, np.dtype(np.uint8 if small else np.int32), "images")
+
+
+class MeanPool2d(_Pool2d):
+    """The mean of each window; padding is not counted."""
+
+    primitive = "mean_pool2d"
+
+
+class MedianPool2d(_Pool2d):
+    """The median of each window; of an even number, the mean of the two middle values."""
+
+    primitive = "median_pool2d"
+
+    def _backward_reads(self, emit: Emitter) -> dict[str, Any]:
+        return {"x": emit.input()}
+
+    def _scratch(self, emit: Emitter, primitive: str, geometry: Pool2dGeometry) -> dict[str, Any]:
+        return {"workspace": emit.workspace(primitive, geometry)}
 
 
 class GlobalMeanPool2d(Layer):
