@@ -26,7 +26,8 @@ from gpunn.data.preprocessing import Preprocessing
 from gpunn.models import MODELS, model
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
-from gpunn.training.learner import Learner, Rule
+from gpunn.training.learner import Learner
+from gpunn.training.rule import Rule
 
 RATE, MOMENTUM = 0.001, 0.9
 MEAN, DEVIATION = 0.5, 0.25

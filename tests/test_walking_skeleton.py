@@ -14,7 +14,8 @@ from gpunn.data.preprocessing import Preprocessing
 from gpunn.models import model
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
-from gpunn.training.learner import Learner, Rule
+from gpunn.training.learner import Learner
+from gpunn.training.rule import Rule
 
 BATCH = 3
 STEPS = 2

@@ -7,9 +7,11 @@ from gpunn.training.devices import open_device
 from gpunn.training.experiment import new_run, resume_run, with_recipe
 from gpunn.training.fitting import Fitting, fit_network
 from gpunn.training.history import EpochRecord
-from gpunn.training.learner import Learner, Rule, Totals
+from gpunn.training.learner import Learner
 from gpunn.training.plan import Plan
+from gpunn.training.rule import Rule
 from gpunn.training.run_folder import RunFolder
+from gpunn.training.totals import Totals
 from gpunn.training.trained_run import load_run
 from gpunn.training.trainer import Trainer, TrainingInterrupted
 

@@ -12,8 +12,8 @@ from gpunn.data.sources import open_data
 from gpunn.errors import DataError
 from gpunn.training.experiment import open_split
 from gpunn.training.fitting import adaptation_lines
-from gpunn.training.learner import Totals
 from gpunn.training.resumption import compare_classes
+from gpunn.training.totals import Totals
 from gpunn.training.trained_run import TrainedRun, load_run
 
 

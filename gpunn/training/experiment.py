@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gpunn.backend.attributes import Penalty
 from gpunn.data.augmentation import Augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.preprocessing import Preprocessing
@@ -21,10 +22,11 @@ from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.configuration import Configuration, configure
 from gpunn.training.devices import check_precision, open_device
 from gpunn.training.fitting import adaptation_lines, fit_network
-from gpunn.training.learner import Learner, Rule
+from gpunn.training.learner import Learner
 from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer
 from gpunn.training.plan import Plan
+from gpunn.training.rule import Rule
 from gpunn.training.run_folder import RunFolder
 from gpunn.training.trained_run import build_network, planned_threads
 from gpunn.training.trainer import Trainer
@@ -63,7 +65,7 @@ def rule_of(configuration: Configuration) -> Rule:
         smoothing=configuration.label_smoothing,
         reduction=configuration.reduction,
         clip_norm=configuration.clip_norm,
-        l1=configuration.l1,
+        penalties=(Penalty(1.0, configuration.l1),) if configuration.l1 else (),
         seed=configuration.seed,
     )
 
@@ -142,7 +144,8 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
         network = build_network(configuration.model, manifest.network.get("image"), len(split.train.classes))
     else:
         # A foreign checkpoint: comparing it with the network of this run shows what is wrong.
-        network = fit_network(model(configuration.model), split.train, configuration.image_size).network
+        fitting = fit_network(model(configuration.model), split.train, configuration.image_size)
+        network, preprocessing = fitting.network, fitting.preprocessing
     opened, line = open_device(device or configuration.device, planned_threads(manifest))
     observer.on_note(line)
     learner = Learner(

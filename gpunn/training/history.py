@@ -22,10 +22,12 @@ class EpochRecord:
     Attributes:
         epoch: epochs done, this one included.
         step: updates of the weights since the run began.
-        train_loss: mean over the epoch's images, in training mode.
-        train_top1: part of the training images whose class was guessed, 0 to 1.
-        validation_loss: mean over the validation images; None where none were looked at, as the next two.
-        validation_top1: part of the validation images whose class was the first guess, 0 to 1.
+        train_loss: mean over the epoch's images, in training mode: all objectives, weighted and added, without the
+            penalties on weights.
+        train_top1: part of the training images whose class was guessed, 0 to 1; NaN where nothing ranks classes.
+        validation_loss: mean over the validation images, without label smoothing; None where none were looked at.
+        validation_top1: part of the validation images whose class was the first guess, 0 to 1; None where none were
+            looked at or nothing ranks classes, as the next.
         validation_top5: part whose class was among the first five guesses, 0 to 1.
         learning_rate: of the epoch's last step.
         images_per_second: training images, waiting included.

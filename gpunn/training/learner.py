@@ -2,81 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from gpunn.backend.attributes import Penalty
 from gpunn.backend.contract import Device
 from gpunn.data.loader import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import DivergedError
 from gpunn.graph import Node
-from gpunn.losses import Loss, Objective, SoftmaxCrossEntropy
+from gpunn.layers import Softmax
 from gpunn.network import Network
-from gpunn.optimizers import Optimizer
 from gpunn.precision import Precision
+from gpunn.program.controls import TOTALS
 from gpunn.program.program import Program, ProgramPlan, plan_program, share_memory
-from gpunn.program.specification import Specification
+from gpunn.program.specification import Mode, Specification
 from gpunn.program.state import NetworkState
-from gpunn.program.update import Update, UpdateSpecification
+from gpunn.program.update import Update
+from gpunn.training.agreement import require_same_image, require_target_names
+from gpunn.training.feeding import feed
+from gpunn.training.objectives import measured_objectives, trained_objectives
+from gpunn.training.rule import Rule
+from gpunn.training.totals import Totals
 
-
-@dataclass(frozen=True)
-class Totals:
-    """Sums over images.
-
-    Attributes:
-        loss: of the first objective, unweighted by anything but its weight.
-        top1: images whose class scored highest.
-        top5: images whose class was among the five highest.
-        images: how many.
-    """
-
-    loss: float
-    top1: float
-    top5: float
-    images: float
-
-    @property
-    def mean_loss(self) -> float:
-        """Per image."""
-        return self.loss / self.images if self.images else float("nan")
-
-    @property
-    def top1_rate(self) -> float:
-        """0 to 1."""
-        return self.top1 / self.images if self.images else float("nan")
-
-    @property
-    def top5_rate(self) -> float:
-        """0 to 1."""
-        return self.top5 / self.images if self.images else float("nan")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a learner learns.
-
-    Attributes:
-        optimizer: the update.
-        smoothing: of the labels, in training only.
-        reduction: "mean" or "sum" over the images of an update.
-        clip_norm: the largest gradient norm.
-        l1: strength of an L1 penalty.
-        seed: of weights and dropout masks.
-        objectives: what is minimised; None takes softmax and cross-entropy of every output.
-    """
-
-    optimizer: Optimizer
-    smoothing: float = 0.0
-    reduction: str = "mean"
-    clip_norm: float | None = None
-    l1: float = 0.0
-    seed: int = 0
-    objectives: tuple[Objective, ...] | None = None
+HostArray = np.ndarray[Any, Any]
 
 
 class Learner:
@@ -88,6 +39,10 @@ class Learner:
         precision: in which number types.
         preprocessing: gives the mean and deviation that images are normalised with.
         rule: how to learn; None for a learner that only evaluates and predicts.
+
+    Raises:
+        UsageError: when the network takes other images than the preprocessing makes, or an objective takes values
+            for class labels.
     """
 
     def __init__(
@@ -98,16 +53,20 @@ class Learner:
         preprocessing: Preprocessing,
         rule: Rule | None = None,
     ) -> None:
+        require_same_image(network, preprocessing)
         self.network = network
         self.device = device
         self.rule = rule
+        self.preprocessing = preprocessing
+        self.objectives = trained_objectives(network, rule)
+        require_target_names(self.objectives)
         self._precision = precision
         self._pictures = (preprocessing.height, preprocessing.width)
-        self.state = NetworkState(network, device, precision, rule.optimizer if rule else None, self._objective_count())
+        self.state = NetworkState(network, device, precision, rule.optimizer if rule else None, len(self.objectives))
         self.state.set_constant("image_mean", np.array(preprocessing.mean, np.float64))
         self.state.set_constant("image_deviation", np.array(preprocessing.std, np.float64))
         self._programs: dict[tuple[str, int, bool], Program] = {}
-        self._update = Update(self.state, self._update_specification(rule)) if rule else None
+        self._update = Update(self.state, rule.update) if rule else None
         if rule is not None:
             self.state.initialize(rule.seed)
 
@@ -125,12 +84,13 @@ class Learner:
 
     def plan(self, mode: str, batch: int, accumulate: bool) -> ProgramPlan:
         """The plan of one program: "train", "evaluate", or "predict", which measures no loss."""
-        training = mode == "train"
+        measured = measured_objectives(self.network, self.rule)
+        asked = {"train": self.objectives, "evaluate": measured, "predict": ()}
         specification = Specification(
             batch=batch,
-            mode="train" if training else "evaluate",
+            mode="train" if mode == "train" else "evaluate",
             precision=self._precision,
-            objectives=() if mode == "predict" else self._objectives(training),
+            objectives=asked[mode],
             seed=self.rule.seed if self.rule else 0,
             pictures=self._pictures,
             accumulate_gradients=accumulate,
@@ -141,9 +101,13 @@ class Learner:
         """One pass forward and backward.
 
         Args:
-            batch: the images and labels.
+            batch: the images, labels and targets.
             first: how many images of this update came before.
             images: how many the update has in all.
+
+        Raises:
+            UsageError: when the batch lacks a target or an array has another shape.
+            DataError: when a label is none of the classes.
         """
         if first == 0:
             scale = 1.0 / images if self.rule is not None and self.rule.reduction == "mean" else 1.0
@@ -167,49 +131,100 @@ class Learner:
         Raises:
             DivergedError: when the loss of an image is not finite.
         """
-        kept = self.state.read_totals()
-        controls = {name: self.state.read_control(name) for name in ("apply", "latched_step")}
-        self.state.set_control("apply", 1)
-        self.state.write_totals(np.zeros_like(kept))
-        try:
+        with self._undisturbed():
+            self.load_sums([])
+            self.state.set_control("apply", 1)
             for batch in batches:
                 self._run("evaluate", batch, accumulate=False)
-            found = Totals(*self.state.read_totals().tolist())
             if not self.state.read_control("apply"):
                 raise DivergedError("the loss of the images it is measured on is not a finite number")
-        finally:
-            self.state.write_totals(kept)
-            for name, value in controls.items():
-                self.state.set_control(name, value)
-        return found
+            return self.totals()
 
-    def predict(self, batch: Batch) -> np.ndarray[Any, Any]:
+    def totals(self) -> Totals:
+        """What has come of the images learnt from since the sums were last set; this waits for the device."""
+        return Totals.of(self.objectives, self.sums())
+
+    def sums(self) -> list[list[float]]:
+        """For each objective: loss without its weight, top-1 hits, top-5 hits, images."""
+        return [self.state.read_totals(position).tolist() for position in range(len(self.objectives))]
+
+    def load_sums(self, sums: Sequence[Sequence[float]]) -> None:
+        """Set those sums, to zero where none are given."""
+        for position in range(len(self.objectives)):
+            self.state.write_totals(np.array(sums[position] if sums else (0.0,) * TOTALS), position)
+
+    def penalty(self) -> float:
+        """What the penalties add to the loss of an update with the weights of now; the totals do not hold it."""
+        size = self.device.size_of((1,), np.dtype(np.float64), "plain")
+        value = self.device.view(self.device.allocate(size), 0, (1,), np.dtype(np.float64), "plain")
+        parameters, segments = self.state.parameters.whole, self.state.tables.penalised
+        added = 0.0
+        for penalty in self.rule.penalties if self.rule is not None else ():
+            self.device.primitives.penalty_value(self.device, value, parameters, segments, penalty)
+            added += self.device.download(value)[0].item()
+        return added
+
+    def outputs(self, batch: Batch) -> tuple[HostArray, ...]:
+        """What the network computes, float64 (N, ...), for each of its outputs.
+
+        Raises:
+            DivergedError: when a number is not finite.
+        """
+        program = self._run("predict", batch, accumulate=False)
+        computed = tuple(program.read_output(output).astype(np.float64) for output in self.network.outputs)
+        if not all(np.isfinite(values).all() for values in computed):
+            raise DivergedError("the scores of an image are not finite numbers: these weights cannot predict")
+        return computed
+
+    def predict(self, batch: Batch) -> HostArray:
         """Class probabilities of each image, float64 (N, classes).
+
+        They are the first output of a network where that is a Softmax already, else softmax of it.
 
         Raises:
             DivergedError: when a score is not finite.
         """
-        program = self._run("predict", batch, accumulate=False)
-        scores = program.read_output(self.network.outputs[0]).astype(np.float64)
-        if not np.isfinite(scores).all():
-            raise DivergedError("the scores of an image are not finite numbers: these weights cannot predict")
+        scores = self.outputs(batch)[0]
+        if isinstance(self.network.outputs[0].layer, Softmax):
+            return scores
         exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities: np.ndarray[Any, Any] = exponentials / exponentials.sum(axis=1, keepdims=True)
+        probabilities: HostArray = exponentials / exponentials.sum(axis=1, keepdims=True)
         return probabilities
 
-    def inspect(self, batch: Batch) -> list[tuple[str, np.ndarray[Any, Any]]]:
-        """Every node's label and output, computed in evaluation mode with nothing overwritten."""
+    def replay(self, batch: Batch, *, first: int) -> HostArray:
+        """The losses that `learn` computed of a batch, (objectives, N), while its update is not made or was void.
+
+        The gradients are no longer those of the update; totals and controls stay.
+        """
+        with self._undisturbed():
+            self.state.set_control("first_image", first)
+            program = self._run("train", batch, accumulate=first > 0)
+            return np.stack([program.read(f"loss{number + 1}") for number in range(len(self.objectives))])
+
+    def inspect(self, batch: Batch, mode: Mode = "evaluate", *, first: int = 0) -> list[tuple[str, HostArray]]:
+        """Every node's label and output, with nothing overwritten.
+
+        Args:
+            batch: the images.
+            mode: "train" has the batch statistics and the dropout masks of the step to come.
+            first: how many images of that step came before, for the masks.
+        """
         specification = Specification(
             batch=len(batch),
-            mode="evaluate",
+            mode=mode,
             precision=self._precision,
+            seed=self.rule.seed if self.rule else 0,
             pictures=self._pictures,
+            accumulate_gradients=mode == "train",
             keep=self.network.nodes,
         )
         program = share_memory([plan_program(self.network, self.device, specification)], self.state)[0]
-        self._feed(program, batch)
+        with self._undisturbed():
+            self.state.set_control("first_image", first)
+            feed(program, batch)
+            program.run()
         held = {placement.buffer.name for placement in program.plan.memory.placements}
-        outputs: dict[Node, np.ndarray[Any, Any]] = {}
+        outputs: dict[Node, HostArray] = {}
         for node in self.network.nodes:
             passes_through = self.network.labels[node] not in held
             outputs[node] = outputs[node.inputs[0]] if passes_through else program.read_output(node)
@@ -220,26 +235,21 @@ class Learner:
         if key not in self._programs:
             self._programs[key] = share_memory([self.plan(*key)], self.state)[0]
         program = self._programs[key]
-        self._feed(program, batch)
+        feed(program, batch)
+        program.run()
         return program
 
-    @staticmethod
-    def _feed(program: Program, batch: Batch) -> None:
-        for buffer in program.inputs:
-            program.write(buffer.name, getattr(batch, buffer.name))
-        program.run()
-
-    def _objective_count(self) -> int:
-        return len(self._objectives(training=True))
-
-    def _objectives(self, training: bool) -> tuple[Objective, ...]:
-        if self.rule is not None and self.rule.objectives is not None:
-            return self.rule.objectives
-        smoothing = self.rule.smoothing if self.rule is not None and training else 0.0
-        loss: Loss = SoftmaxCrossEntropy(smoothing)
-        return tuple(Objective(output, loss) for output in self.network.outputs)
-
-    @staticmethod
-    def _update_specification(rule: Rule) -> UpdateSpecification:
-        penalties = (Penalty(1.0, rule.l1),) if rule.l1 else ()
-        return UpdateSpecification(rule.optimizer, penalties, rule.clip_norm)
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Sums, controls and proposed statistics are put back at the end: they belong to the update in work."""
+        sums = self.sums()
+        controls = {name: self.state.read_control(name) for name in ("apply", "latched_step", "first_image")}
+        proposed = self.state.pending.export() if self.state.pending is not None else {}
+        try:
+            yield
+        finally:
+            self.load_sums(sums)
+            for name, value in controls.items():
+                self.state.set_control(name, value)
+            if self.state.pending is not None:
+                self.state.pending.load(proposed)

@@ -17,8 +17,8 @@ class StepReport:
         epochs: of the whole run.
         images_done: of this epoch.
         images: of every epoch.
-        loss: mean over the epoch so far.
-        top1: hits over the epoch so far, 0 to 1.
+        loss: mean over the epoch so far, all objectives weighted and added, penalties left out.
+        top1: hits over the epoch so far, 0 to 1; NaN where no objective ranks classes.
         images_per_second: over the epoch so far.
         seconds_left: for the rest of the run, validation not counted before it was measured once.
     """

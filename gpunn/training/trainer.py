@@ -17,20 +17,22 @@ from gpunn.data.dataset import Split
 from gpunn.data.loader import Batch, Loader
 from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.errors import DivergedError, GpunnError, UsageError
+from gpunn.errors import CheckpointError, DivergedError, GpunnError, UsageError
+from gpunn.training.agreement import require_data, require_same_preprocessing
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
 from gpunn.training.divergence import report_divergence
 from gpunn.training.early_stopping import EarlyStopping
 from gpunn.training.history import EpochRecord, History
 from gpunn.training.interruption import InterruptionGuard
-from gpunn.training.learner import Learner, Totals
+from gpunn.training.learner import Learner
 from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer, Silence, StepReport
 from gpunn.training.plan import Plan
 from gpunn.training.progress import Progress
 from gpunn.training.resumption import fingerprint, require_same_run, require_same_settings, settings_of
 from gpunn.training.run_folder import RunFolder
+from gpunn.training.totals import Totals
 
 #: Seconds between two reports of progress.
 REPORT_SECONDS = 0.2
@@ -76,6 +78,8 @@ class Trainer:
         description: Mapping[str, dict[str, Any]] | None = None,
         observer: Observer | None = None,
     ) -> None:
+        require_same_preprocessing(learner.preprocessing, preprocessing)
+        require_data(learner.objectives, split)
         self.learner = learner
         self.plan = plan
         self.split = split
@@ -89,7 +93,8 @@ class Trainer:
         }
         self._fingerprint = fingerprint(split) if run is not None else ""
         self._checkpoints = CheckpointFolder(run.checkpoints) if run is not None else None
-        self._stopping = EarlyStopping(plan.patience, "max")
+        self._ranks = any(objective.loss.ranks for objective in learner.objectives)
+        self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
         self._updates: deque[tuple[int, list[int]]] = deque(maxlen=REMEMBERED_UPDATES)
         self._begun = False
         self._saved_at = time.monotonic()
@@ -125,21 +130,21 @@ class Trainer:
         """
         self._claim_folder()
         self.learner.state.set_control("step", self.progress.step)
-        self.learner.state.write_totals(np.array(self.progress.totals))
+        self.learner.load_sums(self.progress.totals)
         history = self._history()
         with InterruptionGuard(self._announce) as guard:
             if self._checkpoints is not None and self.progress.step == 0:
                 self._save(is_best=False)
             while not self.progress.finished:
                 record = self._epoch(guard)
-                is_best = self._stopping.update(record.epoch, record.validation_top1 or 0.0)
+                is_best = self._stopping.update(record.epoch, self._merit(record))
                 self.progress = Progress(
                     epoch=record.epoch,
                     step=record.step,
                     early_stopping=self._stopping.to_manifest(),
                     finished=record.epoch >= self.plan.epochs or self._stopping.should_stop,
                 )
-                self.learner.state.write_totals(np.array(self.progress.totals))
+                self.learner.load_sums(self.progress.totals)
                 self._warn_if_stuck(record)
                 if is_best and self._checkpoints is None and self.plan.patience is not None:
                     self._best_state = self.learner.state.export()
@@ -184,7 +189,13 @@ class Trainer:
         Args:
             tensors: of this learner's network, names and shapes compared before.
             progress: from the same checkpoint.
+
+        Raises:
+            CheckpointError: when it is of another number of objectives; nothing is changed then.
         """
+        measured, objectives = len(progress.totals), len(self.learner.objectives)
+        if measured not in (0, objectives):
+            raise CheckpointError(f"the checkpoint is of {measured} objectives, and this run has {objectives}")
         self.learner.state.load(tensors)
         self.progress = progress
         self._begun = True
@@ -206,10 +217,15 @@ class Trainer:
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """The best epoch and its validation top-1."""
+        """The best epoch and its validation top-1; its validation loss where nothing ranks classes."""
         if self._stopping.best_epoch is None or self._stopping.best is None:
             return None
         return self._stopping.best_epoch, self._stopping.best
+
+    def _merit(self, record: EpochRecord) -> float:
+        """What epochs are compared by."""
+        merit = record.validation_top1 if self._ranks else record.validation_loss
+        return float("nan") if merit is None else merit
 
     def _claim_folder(self) -> None:
         """A run that begins must not write over one that is there."""
@@ -259,7 +275,7 @@ class Trainer:
         self._report()
         trained = time.monotonic()
         training_seconds = trained - begun
-        totals = Totals(*self.learner.state.read_totals().tolist())
+        totals = self.learner.totals()
         validation = self._validate(guard)
         self._validation_seconds = time.monotonic() - trained
         return EpochRecord(
@@ -268,8 +284,8 @@ class Trainer:
             train_loss=totals.mean_loss,
             train_top1=totals.top1_rate,
             validation_loss=validation.mean_loss,
-            validation_top1=validation.top1_rate,
-            validation_top5=validation.top5_rate,
+            validation_top1=validation.top1_rate if self._ranks else None,
+            validation_top5=validation.top5_rate if self._ranks else None,
             learning_rate=self._learning_rate(progress.step - 1),
             images_per_second=totals.images / training_seconds,
             seconds=time.monotonic() - begun,
@@ -318,7 +334,7 @@ class Trainer:
             raise TrainingInterrupted(exit_code)
 
     def _save_within_epoch(self) -> None:
-        self.progress.totals = self.learner.state.read_totals().tolist()
+        self.progress.totals = self.learner.sums()
         self._save(is_best=False)
 
     def _save(self, is_best: bool) -> None:
@@ -378,7 +394,7 @@ class Trainer:
 
     def _report(self) -> None:
         progress = self.progress
-        totals = Totals(*self.learner.state.read_totals().tolist())
+        totals = self.learner.totals()
         size = len(self.split.train)
         speed = totals.images / progress.seconds if progress.seconds else 0.0
         images_left = size - totals.images + (self.plan.epochs - progress.epoch - 1) * size
@@ -398,6 +414,8 @@ class Trainer:
 
     def _warn_if_stuck(self, record: EpochRecord) -> None:
         classes = len(self.split.train.classes)
+        if classes < 2 or not self._ranks or len(self.learner.objectives) > 1:
+            return
         chance = log(classes)
         # Training alone may sit there in an epoch of few updates: it measures the weights before each of them.
         losses = (record.train_loss, record.validation_loss)

@@ -23,9 +23,10 @@ from gpunn.precision import precision
 from gpunn.schedules import ConstantSchedule
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.history import EpochRecord
-from gpunn.training.learner import Learner, Rule
+from gpunn.training.learner import Learner
 from gpunn.training.observer import StepReport
 from gpunn.training.plan import Plan
+from gpunn.training.rule import Rule
 from gpunn.training.run_folder import RunFolder
 from gpunn.training.trainer import Trainer
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gpunn.backend.attributes import Penalty
 from gpunn.backend.contract import Device
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.data.loader import Batch
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.errors import DivergedError
-from gpunn.layers import Flatten, Linear
+from gpunn.errors import DataError, DivergedError, UsageError
+from gpunn.layers import Flatten, Linear, Softmax
 from gpunn.network import Network, Sequential
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
-from gpunn.training.learner import Learner, Rule, Totals
+from gpunn.training.learner import Learner
+from gpunn.training.rule import Rule
+from gpunn.training.totals import Totals
 from tests.training.runs import SIZE, network, network_without_statistics, striped
 
 PREPROCESSING = Preprocessing(SIZE, SIZE, 1, "stretch", SIZE, (0.4,), (0.2,))
@@ -70,7 +74,14 @@ def test_several_passes_are_one_large_one(
     """To rounding in float64; a dropout mask that differed in one place would show by far."""
     images = sum(sizes)
     learners = [
-        learner_of(device, network_without_statistics, reduction=reduction, smoothing=0.1, clip_norm=clip_norm, l1=1e-3)
+        learner_of(
+            device,
+            network_without_statistics,
+            reduction=reduction,
+            smoothing=0.1,
+            clip_norm=clip_norm,
+            penalties=(Penalty(1, 1e-3),),
+        )
         for _ in range(2)
     ]
     for step in range(2):
@@ -239,3 +250,91 @@ def test_evaluation_within_an_update_leaves_a_void_step_void(device: Device) -> 
     for name, values in learner.state.export().items():
         np.testing.assert_array_equal(values, sound[name], err_msg=name)
     assert learner.state.read_control("latched_step") == 0
+
+
+def with_softmax() -> Network:
+    layers = (Flatten(name="flatten"), Linear(None, CLASSES, name="fc"), Softmax(name="probabilities"))
+    return Sequential(*layers).network((SIZE, SIZE, 1), "linear")
+
+
+def test_a_network_that_ends_in_softmax_learns_and_predicts_like_one_that_does_not(device: Device) -> None:
+    """Softmax of softmax would be nearly uniform, and its gradient small."""
+    plain, ending = (learner_of(device, build, smoothing=0.1) for build in (linear, with_softmax))
+    for learner in (plain, ending):
+        learner.learn(batch_of(0, 6), first=0, images=6)
+        learner.update(0.25)
+    for name, values in plain.state.parameters.export().items():
+        np.testing.assert_allclose(ending.state.parameters.export()[name], values, rtol=1e-12, err_msg=name)
+    batch = batch_of(6, 12)
+    np.testing.assert_allclose(ending.predict(batch), softmax(scores_of(ending, batch)), rtol=1e-9, atol=1e-12)
+    assert ending.evaluate([batch]).mean_loss == pytest.approx(plain.evaluate([batch]).mean_loss, rel=1e-12)
+
+
+def test_outputs_are_as_the_network_computes_them(device: Device) -> None:
+    learner = learner_of(device, linear)
+    batch = batch_of(3, 7)
+    (scores,) = learner.outputs(batch)
+    np.testing.assert_allclose(scores, scores_of(learner, batch), rtol=1e-12)
+    with pytest.raises(DivergedError, match="cannot predict"):
+        broken(device, linear, "fc.weight").outputs(batch)
+
+
+@pytest.mark.parametrize("powers", [(1.0,), (2.0,), (1.5, 1.0)])
+def test_penalties_of_any_power_are_part_of_what_is_minimised(device: Device, powers: tuple[float, ...]) -> None:
+    """The step of one weight is the difference quotient of loss and penalty; biases are spared."""
+    penalties = tuple(Penalty(p, 0.03 * (k + 1)) for k, p in enumerate(powers))
+    learner = learner_of(device, linear, penalties=penalties)
+    before = learner.state.parameters.export()
+    before["fc.bias"][:] = 7
+    weight = before["fc.weight"]
+    learner.state.parameters.load(before)
+    sums = (penalty.strength / penalty.p * (np.abs(weight) ** penalty.p).sum() for penalty in penalties)
+    assert learner.penalty() == pytest.approx(sum(sums), rel=1e-12)
+    place = np.unravel_index(np.abs(weight).argmax(), weight.shape)
+    minimised = []
+    for change in (1e-6, -1e-6):
+        moved = weight.copy()
+        moved[place] += change
+        learner.state.parameters.load({**before, "fc.weight": moved})
+        minimised.append(learner.evaluate([batch_of(0, 6)]).mean_loss + learner.penalty())
+    learner.state.parameters.load(before)
+    learner.learn(batch_of(0, 6), first=0, images=6)
+    learner.update(0.5)
+    step = (weight - learner.state.parameters.export()["fc.weight"])[place] / 0.5
+    assert step == pytest.approx((minimised[0] - minimised[1]) / 2e-6, rel=1e-5)
+
+
+def test_without_penalties_there_is_none(device: Device) -> None:
+    assert learner_of(device, linear).penalty() == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [((8, 8, 1), ["8x8x1", "12x12x1"]), ((SIZE, SIZE, 3), ["12x12x3", "12x12x1", "adapt"])]
+)
+def test_a_network_for_other_images_is_refused(device: Device, shape: tuple[int, int, int], words: list[str]) -> None:
+    other = Sequential(Flatten(), Linear(None, 3)).network(shape, "other")
+    with pytest.raises(UsageError) as refusal:
+        learner_of(device, lambda: other)
+    assert all(word in str(refusal.value) for word in words)
+
+
+@pytest.mark.parametrize(("label", "kind"), [(CLASSES, np.int32), (-1, np.int32), (2**40, np.int64)])
+def test_a_label_that_is_no_output_is_refused_before_anything_is_computed(
+    device: Device, label: int, kind: type
+) -> None:
+    learner = learner_of(device, linear)
+    batch = batch_of(20, 26)
+    labels = batch.labels.astype(kind)
+    labels[4] = label
+    with pytest.raises(DataError, match=rf"sample 24 .* label {label} .*0 to 6"):
+        learner.learn(replace(batch, labels=labels), first=0, images=6)
+    assert learner.totals().images == 0
+
+
+def test_a_batch_of_other_shapes_is_refused(device: Device) -> None:
+    learner = learner_of(device, linear)
+    batch = batch_of(0, 4)
+    with pytest.raises(UsageError, match=r"images .* 4x6x12x1; .* 4x12x12x1"):
+        learner.learn(replace(batch, images=batch.images[:, ::2]), first=0, images=4)
+    with pytest.raises(UsageError, match="whole numbers"):
+        learner.learn(replace(batch, labels=batch.labels + 0.5), first=0, images=4)

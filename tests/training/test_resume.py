@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpunn.backend.attributes import Penalty
 from gpunn.data.arrays import ArrayDataset
 from gpunn.data.dataset import Split
 from gpunn.errors import CheckpointError, UsageError
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("no_curves")
 #: 50 images in batches of 8: seven batches, in groups of three; the last group has one batch of two images.
 SETTING = Setting(
     plan=Plan(3, 8, WarmUp(1.5, CosineSchedule(0.05, 3)), accumulate=3, seed=5, patience=3),
-    rule={"smoothing": 0.1, "clip_norm": 1.0, "l1": 1e-4, "seed": 7},
+    rule={"smoothing": 0.1, "clip_norm": 1.0, "penalties": (Penalty(1, 1e-4),), "seed": 7},
 )
 OPTIMIZERS: tuple[Callable[[], Optimizer], ...] = (
     lambda: Sgd(weight_decay=1e-3, momentum=0.9),

@@ -24,9 +24,10 @@ from gpunn.schedules import ConstantSchedule, CosineSchedule, StepSchedule, Warm
 from gpunn.training import load_run, resume_run
 from gpunn.training.early_stopping import EarlyStopping
 from gpunn.training.evaluation import evaluate_run
-from gpunn.training.learner import Learner, Rule
+from gpunn.training.learner import Learner
 from gpunn.training.observer import Silence, StepReport
 from gpunn.training.plan import Plan
+from gpunn.training.rule import Rule
 from gpunn.training.run_folder import RunFolder
 from gpunn.training.trainer import Trainer, TrainingInterrupted
 from tests.training.runs import SIZE, Recorder, Setting, network_without_statistics, state_of, stripes, trainer_of
