@@ -180,6 +180,18 @@ def branches() -> Trained:
     return labelled(Linear(None, 3)(Flatten()(doubled)))
 
 
+def concatenations() -> Trained:
+    """Joined branches that are joined again, also twice, and beside what reads, passes on or writes over them."""
+    image = image_input((4, 3, 2))
+    stem = ReLU()(Conv2d(3, 3, padding=1)(image))
+    grown = Concatenate()(stem, Conv2d(2, 3, padding=1)(stem))
+    dense = Concatenate()(grown, Tanh()(Conv2d(3, 1)(grown)), image)
+    again = Concatenate()(stem, Swish()(dense), stem)
+    pooled = Concatenate()(GlobalMeanPool2d()(again), Flatten()(Dropout(0.2)(MaxPool2d((2, 1))(dense))))
+    left, right = Tanh()(Linear(None, 3)(pooled)), ReLU()(Linear(None, 4)(pooled))
+    return labelled(Linear(None, 3)(Sigmoid()(Concatenate()(left, Identity()(left), Dropout(0.4)(right), right))))
+
+
 def shared() -> Trained:
     """A convolution, a batch norm and a linear layer that are each used twice."""
     image = image_input((4, 3, 2))
@@ -245,6 +257,7 @@ NETWORKS: tuple[Callable[[], Trained], ...] = (
     pools,
     activations,
     branches,
+    concatenations,
     shared,
     several_losses,
     local,
