@@ -191,14 +191,17 @@ class Learner:
         probabilities: HostArray = exponentials / exponentials.sum(axis=1, keepdims=True)
         return probabilities
 
-    def replay(self, batch: Batch, *, first: int) -> HostArray:
-        """The losses that `learn` computed of a batch, (objectives, N), while its update is not made or was void.
+    def losses(self, batch: Batch, mode: Mode = "evaluate", *, first: int = 0) -> HostArray:
+        """The loss of every image by every objective, (objectives, N), without its weight.
 
-        The gradients are no longer those of the update; totals and controls stay.
+        Args:
+            batch: the images, labels and targets.
+            mode: "train" computes what `learn` would, and leaves gradients of this batch; nothing else changes.
+            first: how many images of the update came before.
         """
         with self._undisturbed():
             self.state.set_control("first_image", first)
-            program = self._run("train", batch, accumulate=first > 0)
+            program = self._run(mode, batch, accumulate=mode == "train" and first > 0)
             return np.stack([program.read(f"loss{number + 1}") for number in range(len(self.objectives))])
 
     def inspect(self, batch: Batch, mode: Mode = "evaluate", *, first: int = 0) -> list[tuple[str, HostArray]]:

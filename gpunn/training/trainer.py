@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import takewhile
+from itertools import islice, takewhile
 from math import log
 from typing import Any
 
@@ -21,7 +20,7 @@ from gpunn.errors import CheckpointError, DivergedError, GpunnError, UsageError
 from gpunn.training.agreement import require_data, require_same_preprocessing
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
-from gpunn.training.divergence import report_divergence
+from gpunn.training.divergence import Suspects, report_divergence
 from gpunn.training.early_stopping import EarlyStopping
 from gpunn.training.history import EpochRecord, History
 from gpunn.training.interruption import InterruptionGuard
@@ -36,8 +35,6 @@ from gpunn.training.totals import Totals
 
 #: Seconds between two reports of progress.
 REPORT_SECONDS = 0.2
-#: The samples of so many updates are remembered, to name those of a step that diverged.
-REMEMBERED_UPDATES = 16
 #: A loss this near to ln(classes), relatively, after a whole epoch, has learned nothing.
 STUCK_TOLERANCE = 0.005
 #: So many epochs in a row with hits below this multiple of chance have learned nothing, whatever the loss does.
@@ -95,7 +92,6 @@ class Trainer:
         self._checkpoints = CheckpointFolder(run.checkpoints) if run is not None else None
         self._ranks = any(objective.loss.ranks for objective in learner.objectives)
         self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
-        self._updates: deque[tuple[int, list[int]]] = deque(maxlen=REMEMBERED_UPDATES)
         self._begun = False
         self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
@@ -298,7 +294,7 @@ class Trainer:
         try:
             totals = self.learner.evaluate(wanted)
         except DivergedError as error:
-            raise self._diverged(f"after step {self.progress.step}, {error}", self.progress.step - 1) from None
+            raise self._diverged(f"after step {self.progress.step}, {error}", self._validation.batches(0)) from None
         self._leave_if_asked(guard)
         return totals
 
@@ -311,14 +307,11 @@ class Trainer:
         position = progress.batch % self.plan.accumulate
         start = (progress.batch - position) * self.plan.batch_size
         images = min(self.plan.accumulate * self.plan.batch_size, len(self.split.train) - start)
-        if position == 0:
-            self._updates.append((progress.step, []))
-        self._updates[-1][1].extend(batch.indices.tolist())
         self.learner.learn(batch, first=position * self.plan.batch_size, images=images)
         progress.batch += 1
         if progress.batch % self.plan.accumulate == 0 or progress.batch == self._training.steps_per_epoch:
             self.learner.update(self._learning_rate(progress.step))
-            self._stop_if_diverged(batch)
+            self._stop_if_diverged()
             progress.step += 1
 
     def _after_update(self, guard: InterruptionGuard) -> None:
@@ -343,8 +336,10 @@ class Trainer:
         state = self.learner.state.export()
         broken = [name for name, values in state.items() if not np.isfinite(values).all()]
         if broken:
-            step = self.progress.step
-            raise self._diverged(f"after step {step}, {broken[0]} holds numbers that are not finite", step - 1)
+            first = islice(self._validation.batches(0), 1)
+            raise self._diverged(
+                f"after step {self.progress.step}, {broken[0]} holds numbers that are not finite", first
+            )
         self.progress.early_stopping = self._stopping.to_manifest()
         manifest = Manifest(
             network=self._description["network"],
@@ -370,22 +365,28 @@ class Trainer:
             return None
         return History(self.run.metrics_lines, self.run.metrics_table, epochs_done=self.progress.epoch)
 
-    def _stop_if_diverged(self, batch: Batch) -> None:
-        step = int(self.learner.state.read_control("latched_step"))
-        if step < 0:
+    def _stop_if_diverged(self) -> None:
+        if self.learner.state.read_control("latched_step") < 0:
             return
-        what = f"the loss of step {step + 1} is not a finite number; that update was not applied"
-        raise self._diverged(what, step, batch)
+        clips = self.learner.rule is not None and self.learner.rule.clip_norm is not None
+        broken = f"the loss{' or the gradient' if clips else ''} of step {self.progress.step + 1}"
+        raise self._diverged(f"{broken} is not a finite number; that update was not applied")
 
-    def _diverged(self, what: str, step: int, batch: Batch | None = None) -> DivergedError:
-        """The error to raise, after the report was written; without a batch the first validation images serve."""
-        samples = next((indices for number, indices in self._updates if number == step), [])
-        names = [self.split.train.name(index) for index in samples]
-        shown = batch or next(self._validation.batches(0))
-        where = report_divergence(self.learner, shown, step, names, self.run)
+    def _diverged(self, what: str, measured: Iterable[Batch] | None = None) -> DivergedError:
+        """The error to raise, after the report was written; `measured` are shown where no update broke."""
+        step = self.progress.step + (measured is None)
+        where = report_divergence(self.learner, self.split, Suspects(step, self._latest_update, measured), self.run)
         return DivergedError(
             f"{what}; the checkpoints are untouched{where}. Train with a lower learning rate, or with --set clip_norm=1"
         )
+
+    def _latest_update(self) -> Iterator[Batch]:
+        """The passes of the update made last, read anew."""
+        epoch, end = self.progress.epoch, self.progress.batch
+        if end == 0:
+            epoch, end = epoch - 1, self._training.steps_per_epoch
+        start = (end - 1) // self.plan.accumulate * self.plan.accumulate
+        return islice(self._training.batches(epoch, start), end - start) if epoch >= 0 else iter(())
 
     def _announce(self, text: str) -> None:
         # The signal may have come in the middle of a print, which cannot be entered twice.

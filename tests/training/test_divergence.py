@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpunn.data.arrays import ArrayDataset
+from gpunn.data.dataset import Split
 from gpunn.errors import DivergedError
+from gpunn.layers import Flatten, Linear
+from gpunn.network import Network, Sequential
 from gpunn.optimizers import Adam, Optimizer, Sgd
 from gpunn.schedules import ConstantSchedule, MultiStepSchedule
 from gpunn.training.learner import Learner
 from gpunn.training.plan import Plan
 from gpunn.training.trainer import Trainer
-from tests.training.runs import Setting, network_without_statistics, records_of, state_of, trainer_of
+from tests.training.runs import CLASSES, SIZE, Setting, network_without_statistics, records_of, state_of, trainer_of
 
 pytestmark = pytest.mark.usefixtures("no_curves")
 
@@ -72,7 +76,8 @@ def test_an_infinite_weight_in_mid_run(tmp_path: Path, monkeypatch: pytest.Monke
     found = files_of(tmp_path)
     report = json.loads(found.pop("diverged.json"))
     assert found == files
-    assert report["step"] == 5
+    assert report["step"] == 6
+    assert report["broken"] == report["samples"][:8]
     assert report["samples"] == [f"image {index} of the array" for group in seen for index in group]
     assert len(report["samples"]) == 16
     layers = {entry["name"]: entry for entry in report["layers"]}
@@ -84,6 +89,39 @@ def test_an_infinite_weight_in_mid_run(tmp_path: Path, monkeypatch: pytest.Monke
     weights = {entry["name"]: entry for entry in report["weights"]}
     assert weights["conv1.weight"]["not_finite"] == 1
     assert weights["fc2.weight"]["not_finite"] == 0
+
+
+def linear() -> Network:
+    return Sequential(Flatten(name="flatten"), Linear(None, 3, name="fc")).network((SIZE, SIZE, 1), "linear")
+
+
+@pytest.mark.parametrize("position", [0, 9, 23])
+def test_the_image_that_broke_is_named_whichever_pass_it_was_in(tmp_path: Path, position: int) -> None:
+    """One white image among black ones, and a weight that only white makes overflow; three passes to an update."""
+    plan = Plan(1, 8, ConstantSchedule(1e-30), accumulate=3, seed=2)
+    with trainer_of(Setting(linear, plan=plan)) as plain:
+        shown = [index for batch in plain._training.batches(0) for index in batch.indices.tolist()]
+    white = shown[24 + position]
+
+    def split() -> Split:
+        images = np.zeros((50, SIZE, SIZE, 1), np.uint8)
+        images[white] = 255
+        half = ArrayDataset(images, np.arange(50) % 3, CLASSES)
+        return Split(half, half, "black")
+
+    with trainer_of(Setting(linear, plan=plan, split=split), tmp_path) as trainer:
+        values = trainer.learner.state.parameters.export()
+        values["fc.weight"][:] = 0
+        values["fc.weight"][7, 1] = 1e38
+        trainer.learner.state.parameters.load(values)
+        error = diverge(trainer)
+    assert "the loss of step 2 is not a finite number" in str(error)
+    report = json.loads((tmp_path / "diverged.json").read_text())
+    assert report["step"] == 2
+    assert report["broken"] == [f"image {white} of the array"]
+    assert report["samples"] == [f"image {index} of the array" for index in shown[24:48]]
+    layers = {entry["name"]: entry for entry in report["layers"]}
+    assert layers["fc"]["not_finite"] == 1
 
 
 def test_the_run_can_be_resumed_from_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +166,11 @@ def test_the_last_update_of_an_epoch(tmp_path: Path) -> None:
     assert len(records_of(tmp_path)) == 1
     assert state_of(tmp_path)["progress"]["step"] == 1
     assert state_of(tmp_path, "best")["progress"]["step"] == 1
-    assert len(json.loads((tmp_path / "diverged.json").read_text())["samples"]) == 50
+    report = json.loads((tmp_path / "diverged.json").read_text())
+    assert report["step"] == 2
+    assert len(report["samples"]) == 50
+    assert report["broken"]
+    assert len(report["broken"]) <= 21
 
 
 def test_a_snapshot_never_holds_numbers_that_are_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

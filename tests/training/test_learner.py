@@ -204,6 +204,32 @@ def test_inspection_shows_every_node_in_order(device: Device) -> None:
     assert (shown["bn1"] < 0).any()
 
 
+def test_inspection_of_training_is_what_training_computes(device: Device) -> None:
+    """Batch statistics, dropout, the masks of the place in the update; and nothing is overwritten."""
+    learner = learner_of(device, network)
+    learner.learn(batch_of(0, 8), first=0, images=16)
+    state = learner.state
+    assert state.gradients is not None
+    assert state.pending is not None
+    before = {**state.export(), **state.gradients.export(), **state.pending.export(), "sums": np.array(learner.sums())}
+    batch = batch_of(8, 16)
+    shown, other = (dict(learner.inspect(batch, "train", first=first)) for first in (8, 0))
+    np.testing.assert_allclose(shown["bn1"].mean(axis=(0, 1, 2)), 0, atol=1e-9)
+    np.testing.assert_allclose(shown["bn1"].var(axis=(0, 1, 2)), 1, atol=1e-2)
+    kept = shown["drop1"] != 0
+    np.testing.assert_allclose(shown["drop1"][kept], shown["pool1"][kept] / 0.7, rtol=1e-12)
+    assert 0.6 < kept[shown["pool1"] != 0].mean() < 0.8
+    assert (kept != (other["drop1"] != 0)).any()
+    after = {**state.export(), **state.gradients.export(), **state.pending.export(), "sums": np.array(learner.sums())}
+    for name, values in after.items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+    scores = shown["fc2"]
+    expected = -np.log(softmax(scores)[np.arange(8), batch.labels])
+    np.testing.assert_allclose(learner.losses(batch, "train", first=8), [expected], rtol=1e-9)
+    learner.learn(batch, first=8, images=16)
+    assert learner.totals().loss - before["sums"][0, 0] == pytest.approx(expected.sum(), rel=1e-9)
+
+
 def broken(device: Device, build: Callable[[], Network], name: str) -> Learner:
     learner = learner_of(device, build, "float32")
     values = learner.state.parameters.export()
