@@ -83,6 +83,8 @@ def test_an_infinite_weight_in_mid_run(tmp_path: Path, monkeypatch: pytest.Monke
     layers = {entry["name"]: entry for entry in report["layers"]}
     assert list(layers)[1:] == LAYERS
     assert layers["conv1"]["not_finite"] > 0
+    # As training computes it: what dropout keeps is scaled.
+    assert layers["drop1"]["maximum"] > layers["pool1"]["maximum"]
     image = next(iter(report["layers"]))
     assert image["not_finite"] == 0
     assert image["minimum"] < image["maximum"]
