@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpunn.errors import UsageError
 from gpunn.schedules import Schedule
 
 
@@ -20,6 +21,9 @@ class Plan:
         patience: epochs without improvement that end the run; None never does.
         workers: threads that load images; None chooses.
         checkpoint_seconds: the longest time between two checkpoints.
+
+    Raises:
+        UsageError: when a number is not positive.
     """
 
     epochs: int
@@ -30,3 +34,27 @@ class Plan:
     patience: int | None = None
     workers: int | None = None
     checkpoint_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate", "patience", "workers", "checkpoint_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} is {value}; it must be above 0")
+
+    def batch_sizes(self, images: int) -> tuple[int, int]:
+        """The images of a full batch, and of the last one of an epoch."""
+        full = min(self.batch_size, images)
+        return full, images % full or full
+
+    def passes(self, images: int) -> list[tuple[int, bool]]:
+        """Every kind of pass that an epoch has: its images, and whether it adds to the gradients of one before."""
+        full, last = self.batch_sizes(images)
+        steps = -(-images // full)
+        kinds = [(full, False), (last, (steps - 1) % self.accumulate > 0)]
+        return [*kinds, (full, True)] if self.accumulate > 1 and steps > 1 else kinds
+
+    def updates(self, images: int) -> int:
+        """Updates in an epoch; the last one may have fewer passes than the others."""
+        full, _ = self.batch_sizes(images)
+        passes = -(-images // full)
+        return -(-passes // self.accumulate)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, takewhile
-from math import log
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
 from gpunn.training.divergence import Suspects, report_divergence
 from gpunn.training.early_stopping import EarlyStopping
+from gpunn.training.guessing import Guessing
 from gpunn.training.history import EpochRecord, History
 from gpunn.training.interruption import InterruptionGuard
 from gpunn.training.learner import Learner
@@ -35,11 +35,6 @@ from gpunn.training.totals import Totals
 
 #: Seconds between two reports of progress.
 REPORT_SECONDS = 0.2
-#: A loss this near to ln(classes), relatively, after a whole epoch, has learned nothing.
-STUCK_TOLERANCE = 0.005
-#: So many epochs in a row with hits below this multiple of chance have learned nothing, whatever the loss does.
-EPOCHS_AT_CHANCE = 2
-CHANCE_FACTOR = 1.1
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 - an orderly end that was asked for, not an error
@@ -95,7 +90,8 @@ class Trainer:
         self._begun = False
         self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
-        self._epochs_at_chance = 0
+        classifies = self._ranks and len(learner.objectives) == 1
+        self._guessing = Guessing(len(split.train.classes)) if classifies else None
         self._best_state: Mapping[str, np.ndarray[Any, Any]] | None = None
         self._training = Loader(
             split.train,
@@ -109,12 +105,12 @@ class Trainer:
         self._validation = Loader(
             split.validation, preprocessing, batch_size=plan.batch_size, seed=plan.seed, workers=plan.workers
         )
-        self._prepare()
+        learner.prepare(plan.passes(len(split.train)), plan.batch_sizes(len(split.validation)))
 
     @property
     def updates_per_epoch(self) -> int:
         """The last one may have fewer passes than the others."""
-        return -(-self._training.steps_per_epoch // self.plan.accumulate)
+        return self.plan.updates(len(self.split.train))
 
     def fit(self) -> Iterator[EpochRecord]:
         """Train, and yield a record after each epoch; a run that its patience ends goes back to the best weights.
@@ -141,7 +137,8 @@ class Trainer:
                     finished=record.epoch >= self.plan.epochs or self._stopping.should_stop,
                 )
                 self.learner.load_sums(self.progress.totals)
-                self._warn_if_stuck(record)
+                for warning in self._guessing.warnings(record) if self._guessing is not None else ():
+                    self._observer.on_note(warning)
                 if is_best and self._checkpoints is None and self.plan.patience is not None:
                     self._best_state = self.learner.state.export()
                 if history is not None and self.run is not None:
@@ -233,20 +230,6 @@ class Trainer:
             )
         self.run.path.mkdir(parents=True, exist_ok=True)
         self._begun = True
-
-    def _prepare(self) -> None:
-        """Build the programs for every batch size that an epoch meets, before the first step."""
-        full, last = self._sizes(len(self.split.train))
-        position = (self._training.steps_per_epoch - 1) % self.plan.accumulate
-        training = [(full, False), (last, position > 0)]
-        if self.plan.accumulate > 1 and self._training.steps_per_epoch > 1:
-            training.append((full, True))
-        self.learner.prepare(training, self._sizes(len(self.split.validation)))
-
-    def _sizes(self, images: int) -> tuple[int, int]:
-        """Full batch and last batch of an epoch."""
-        full = min(self.plan.batch_size, images)
-        return full, images % full or full
 
     def _epoch(self, guard: InterruptionGuard) -> EpochRecord:
         """The rest of the running epoch, then validation."""
@@ -412,24 +395,3 @@ class Trainer:
                 seconds_left=images_left / speed + validations if speed else float("nan"),
             )
         )
-
-    def _warn_if_stuck(self, record: EpochRecord) -> None:
-        classes = len(self.split.train.classes)
-        if classes < 2 or not self._ranks or len(self.learner.objectives) > 1:
-            return
-        chance = log(classes)
-        # Training alone may sit there in an epoch of few updates: it measures the weights before each of them.
-        losses = (record.train_loss, record.validation_loss)
-        if all(loss is not None and abs(loss - chance) < STUCK_TOLERANCE * chance for loss in losses):
-            self._warn(f"the loss sits at {record.train_loss:.3f} = ln({classes}): the network guesses")
-        self._epochs_at_chance = self._epochs_at_chance + 1 if _guesses(record, classes) else 0
-        if self._epochs_at_chance == EPOCHS_AT_CHANCE:
-            self._warn(f"for {EPOCHS_AT_CHANCE} epochs no more images were recognised than by guessing 1 of {classes}")
-
-    def _warn(self, what: str) -> None:
-        self._observer.on_note(f"{what}. Try a learning rate ten times lower or higher, or a longer warm-up")
-
-
-def _guesses(record: EpochRecord, classes: int) -> bool:
-    rates = (record.train_top1, record.validation_top1)
-    return all(rate is not None and rate <= CHANCE_FACTOR / classes for rate in rates)

@@ -180,7 +180,7 @@ def test_divergence_is_exit_status_6(gpunn: Gpunn, data: Path, tmp_path: Path) -
     assert (result.status, result.error.count("\n")) == (6, 1)
     assert "not a finite number" in result.error
     report = json.loads((run / "diverged.json").read_text())
-    assert set(report) == {"step", "samples", "layers", "weights"}
+    assert set(report) == {"step", "samples", "broken", "layers", "weights"}
 
 
 def shapes(root: Path, counts: tuple[int, ...] = (8, 8, 8)) -> Path:
