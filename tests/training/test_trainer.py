@@ -301,16 +301,6 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyt
         assert len(list(trainer.fit())) == 3
 
 
-def test_settings_that_cannot_be() -> None:
-    with pytest.raises(UsageError, match="batch size"), trainer_of(Setting(plan=Plan(1, 0, ConstantSchedule(0.1)))):
-        pass
-    with (
-        pytest.raises(UsageError, match="patience 0"),
-        trainer_of(Setting(plan=Plan(1, 4, ConstantSchedule(0.1), patience=0))),
-    ):
-        pass
-
-
 def test_a_run_of_a_network_made_in_python_says_how_to_go_on(tmp_path: Path) -> None:
     """It has no name to be rebuilt by."""
     path = tmp_path / "run"
