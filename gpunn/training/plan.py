@@ -23,7 +23,7 @@ class Plan:
         checkpoint_seconds: the longest time between two checkpoints.
 
     Raises:
-        UsageError: when a number is not positive.
+        UsageError: when a number has no meaning.
     """
 
     epochs: int
@@ -36,10 +36,12 @@ class Plan:
     checkpoint_seconds: float = 600.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "patience", "workers", "checkpoint_seconds"):
+        for name in ("epochs", "batch_size", "accumulate", "patience", "workers"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name} is {value}; it must be above 0")
+            if value is not None and not value >= 1:
+                raise UsageError(f"{name} is {value}; it must be 1 or more")
+        if not self.checkpoint_seconds >= 0:
+            raise UsageError(f"checkpoint_seconds is {self.checkpoint_seconds}; it must be 0 (always) or more")
 
     def batch_sizes(self, images: int) -> tuple[int, int]:
         """The images of a full batch, and of the last one of an epoch."""

@@ -14,7 +14,7 @@ from gpunn.training import Plan
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epochs": 0}, {"batch_size": -1}, {"accumulate": 0}, {"patience": 0}, {"workers": 0}, {"checkpoint_seconds": 0}],
+    [{"epochs": 0}, {"batch_size": -1}, {"accumulate": 0}, {"patience": 0}, {"workers": 0}, {"checkpoint_seconds": -1}],
 )
 def test_numbers_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     (name,) = wrong
