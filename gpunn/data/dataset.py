@@ -87,23 +87,29 @@ class Split:
             )
 
 
+def compare_classes(first: Iterable[str], second: Iterable[str], owners: tuple[str, str]) -> str | None:
+    """How two lists of classes differ, in words, or None when they are the same in the same order.
+
+    Args:
+        first: class names.
+        second: class names.
+        owners: what each list is of, such as ("training", "validation").
+    """
+    first, second = tuple(first), tuple(second)
+    if first == second:
+        return None
+    alone = ([name for name in first if name not in set(second)], [name for name in second if name not in set(first)])
+    differences = [
+        f"only in {owner}: {', '.join(map(repr, names))}" for owner, names in zip(owners, alone, strict=True) if names
+    ]
+    return "; ".join(differences) or "their order is not the same"
+
+
 def check_same_classes(train: Iterable[str], validation: Iterable[str], source: str) -> None:
     """Raises DataError with the difference unless both name the same classes in the same order."""
-    train, validation = tuple(train), tuple(validation)
-    if train == validation:
-        return
-    differences = [
-        f"only in {half}: {', '.join(repr(name) for name in names)}"
-        for half, names in (
-            ("training", [name for name in train if name not in set(validation)]),
-            ("validation", [name for name in validation if name not in set(train)]),
-        )
-        if names
-    ]
-    raise DataError(
-        f"{source}: the classes of training and validation differ; "
-        + ("; ".join(differences) or "their order is not the same")
-    )
+    difference = compare_classes(train, validation, ("training", "validation"))
+    if difference is not None:
+        raise DataError(f"{source}: the classes of training and validation differ; {difference}")
 
 
 def content_hash(parts: Iterable[bytes | memoryview]) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpunn.data.dataset import Dataset
+from gpunn.data.dataset import Dataset, compare_classes
 from gpunn.data.folder import read_for_measuring
 from gpunn.data.loader import Loader
 from gpunn.data.sources import open_data
 from gpunn.errors import DataError
 from gpunn.training.experiment import open_split
 from gpunn.training.fitting import adaptation_lines
-from gpunn.training.resumption import compare_classes
 from gpunn.training.totals import Totals
 from gpunn.training.trained_run import TrainedRun, load_run
 
@@ -39,9 +38,9 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto") -> Evaluatio
     trained = load_run(run, device)
     notes = [trained.note] if trained.note is not None else []
     dataset = open_split(trained.configuration).validation if data is None else _other_images(trained, data)
-    difference = compare_classes(trained.classes, dataset.classes)
+    difference = compare_classes(trained.classes, dataset.classes, ("the run", "the data set"))
     if difference is not None:
-        raise DataError(f"these images cannot be measured with the run in '{run}': {difference}")
+        raise DataError(f"these images cannot be measured with the run in '{run}': the classes differ; {difference}")
     notes += adaptation_lines(dataset, trained.preprocessing)
     loader = Loader(dataset, trained.preprocessing, batch_size=trained.configuration.batch_size, seed=0)
     return Evaluation(trained.learner.evaluate(loader.batches(0)), tuple(notes))

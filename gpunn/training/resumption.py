@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpunn.data.dataset import Split
+from gpunn.data.dataset import Split, compare_classes
 from gpunn.errors import CheckpointError
 from gpunn.training.compatibility import compare_tensors
 from gpunn.training.learner import Learner
@@ -32,21 +32,6 @@ def require_same_tensors(learner: Learner, tensors: Mapping[str, np.ndarray[Any,
     table = compare_tensors(learner.state.expected(), found)
     if table is not None:
         raise CheckpointError(f"the checkpoint in '{folder}' does not fit network {learner.network.name!r}:\n{table}")
-
-
-def compare_classes(run: Sequence[str], data: Sequence[str]) -> str | None:
-    """How the classes of a run and of a data set differ, or None when they are the same in the same order."""
-    if list(run) == list(data):
-        return None
-    differences = [
-        f"{where} has {', '.join(map(repr, names))}"
-        for where, names in (
-            ("only the run", [name for name in run if name not in set(data)]),
-            ("only the data set", [name for name in data if name not in set(run)]),
-        )
-        if names
-    ]
-    return f"the classes differ: {'; '.join(differences) or 'they are the same in another order'}"
 
 
 def settings_of(learner: Learner, plan: Plan) -> dict[str, Any]:
@@ -100,9 +85,9 @@ def require_same_run(
         CheckpointError: when the network, the classes or the data set are not those of the checkpoint.
     """
     require_same_tensors(learner, tensors, folder)
-    difference = compare_classes(manifest.classes, split.train.classes)
+    difference = compare_classes(manifest.classes, split.train.classes, ("the run", "the data set"))
     if difference is not None:
-        raise CheckpointError(f"the checkpoint in '{folder}' is not of this data set: {difference}")
+        raise CheckpointError(f"the checkpoint in '{folder}' is not of this data set: the classes differ; {difference}")
     if data_fingerprint is not None and data_fingerprint != manifest.data_fingerprint:
         raise CheckpointError(
             f"the data set ({split.description}) is not the one this run was trained on: images were added, removed "

@@ -35,7 +35,7 @@ def test_evaluation_of_other_data(gpunn: Gpunn, trained: Path, data: Path) -> No
     assert gpunn("evaluate", trained, "--data", data, "--json").out == gpunn("evaluate", trained, "--json").out
     refused = gpunn("evaluate", trained, "--data", "digits")
     assert refused.status == 3
-    assert re.search(r"only the data set has '3', .*'9'", refused.error)
+    assert re.search(r"only in the data set: '3', .*'9'", refused.error)
 
 
 @pytest.fixture
