@@ -34,4 +34,4 @@ def open(name: str, threads: int | None = None) -> Device:
             f"device '{name}': this version trains on the CPU; its CUDA kernels run in the emulator only. "
             "Use --device cpu, or --device emulator to run the kernels without a GPU"
         )
-    raise UsageError(f"device '{name}' is not known; choose one of {', '.join(DEVICES)}")
+    raise UsageError(f"device '{name}' is not known; choose one of auto, {', '.join(DEVICES)}")

@@ -85,7 +85,9 @@ def _run(arguments: Sequence[str]) -> int:
         if message is None:
             raise
         text = message().strip()
-        return _fail(f"{text} Try --help." if text else "this command needs more; try --help.", UsageError.exit_code)
+        return _fail(
+            f"{text.rstrip('.')}. Try --help." if text else "this command needs more; try --help.", UsageError.exit_code
+        )
 
 
 def _warn(

@@ -30,7 +30,7 @@ def evaluate(
     evaluation = evaluate_run(run, data, device)
     result = evaluation.totals
     for note in evaluation.notes:
-        print(note, file=sys.stderr)
+        print(f"note: {note}", file=sys.stderr)
     if as_json:
         print(
             json.dumps(

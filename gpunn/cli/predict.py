@@ -20,6 +20,9 @@ def predict(
 ) -> None:
     """Name the most likely classes of image files.
 
+    Show a network what it was trained on: the digits are white strokes on black, and a transparent background counts
+    as white.
+
     Example:
 
     gpunn predict runs/lenet-digits-20261121-101500 seven.png --top 3

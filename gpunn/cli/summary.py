@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gpunn.cli.options import ClassesOption, InputOption, JsonOption, ModelArgument, parse_shape
+from gpunn.errors import UsageError
 
 
 def summary(
@@ -30,6 +31,8 @@ def summary(
     from gpunn.program.describe import describe_program
     from gpunn.training.budget import training_budget
 
+    if plan and as_json:
+        raise UsageError("--plan prints text; leave out --json")
     chosen = find_model(model)
     shape = parse_shape(image) if image is not None else chosen.image
     network = chosen.build(shape, classes or chosen.classes)

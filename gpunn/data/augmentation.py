@@ -114,5 +114,22 @@ class Augmentation:
         return draws[:, _MIRROR] < self.mirror
 
 
+def describe_augmentation(augmentation: Augmentation | None) -> str:
+    """What is done to training pictures, in words."""
+    if augmentation is None:
+        return "none"
+    low, high = augmentation.scale
+    area = augmentation.crop_area
+    parts = {
+        f"random crops of {area[0]:.0%} to {area[1]:.0%} of the area" if area is not None else "": area is not None,
+        f"shifts up to {augmentation.shift:.0%}": augmentation.shift > 0,
+        f"rotations up to {augmentation.rotation:g} degrees": augmentation.rotation > 0,
+        f"slants up to {augmentation.shear:g} degrees": augmentation.shear > 0,
+        f"scalings from {low:g} to {high:g}": (low, high) != (1.0, 1.0),
+        f"{augmentation.mirror:.0%} mirrored": augmentation.mirror > 0,
+    }
+    return ", ".join(text for text, done in parts.items() if done) or "none"
+
+
 def _within(bounds: tuple[float, float], part: float) -> float:
     return bounds[0] + (bounds[1] - bounds[0]) * float(part)

@@ -74,10 +74,13 @@ def _reason(error: Exception, maximum_pixels: int) -> str:
             return f"not an image of a known format ({', '.join(FORMATS)})"
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             return f"larger than the limit of {maximum_pixels} pixels"
+        case OSError(strerror=str(reason)):
+            return printable(reason)
         case OSError():
-            return printable(error.strerror or str(error))
+            # Decoders give no error number: the file could be read, and its contents are wrong.
+            return f"truncated or damaged ({printable(str(error))}); remove or replace it"
         case _:
-            return f"damaged ({type(error).__name__}: {printable(str(error))})"
+            return f"damaged ({type(error).__name__}: {printable(str(error))}); remove or replace it"
 
 
 def _decode(stream: BinaryIO, keep_gray: bool, maximum_pixels: int) -> npt.NDArray[np.uint8]:

