@@ -16,6 +16,8 @@
 // Grid: x runs over tiles of 64 output pixels, y over tiles of 64 filters of a group, z over groups; 256 threads.
 // Each thread computes 4 pixels x 4 filters, neighbours in both directions.
 // Shared memory: one slice of 16 taps of both matrices, taps first: 16 x 68 + 16 x 64 floats, 8448 bytes.
+//
+// Architectures: sm_75 and later
 
 #include "primitives.cuh"
 
@@ -47,7 +49,7 @@ struct PatchCorner {
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
-    convolution2d_forward_float32(OUTPUT float* __restrict__ y, int y_pitch, const float* __restrict__ x, int x_pitch,
+    convolution2d_forward(OUTPUT float* __restrict__ y, int y_pitch, const float* __restrict__ x, int x_pitch,
                                   const float* __restrict__ w, OPTIONAL const float* __restrict__ bias, int N, int H,
                                   int W, int C, int K, int R, int S, int P, int Q, int groups, int stride_rows,
                                   int stride_columns, int padding_top, int padding_left, int dilation_rows,

@@ -7,39 +7,26 @@
 // slice of the channels of a wider one. A dense array is one row.
 // Grid: one-dimensional, any size; each thread takes every (blocks * threads)-th element. No shared memory.
 // y may be x and gx may be gy: that is why no pointer is __restrict__.
+//
+// Architectures: sm_75 and later
+// STORED: float | bfloat16 | float16
 
+#include "elementwise.cuh"
 #include "primitives.cuh"
 
-namespace {
-
-// Calls f(row, channel) for this thread's share of all elements.
-template <class Function>
-__device__ __forceinline__ void for_each_element(int rows, int channels, Function f) {
-  const long long elements = static_cast<long long>(rows) * channels;
-  const long long step = static_cast<long long>(gridDim.x) * blockDim.x;
-  for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < elements; i += step) {
-    const int row = static_cast<int>(i / channels);
-    f(row, static_cast<int>(i - static_cast<long long>(row) * channels));
-  }
-}
-
-}  // namespace
-
-extern "C" __global__ void relu_forward_float32(OUTPUT float* y, int y_pitch, const float* x, int x_pitch, int rows,
-                                                int channels) {
+extern "C" __global__ void relu_forward(OUTPUT STORED* y, int y_pitch, const STORED* x, int x_pitch, int rows,
+                                        int channels) {
   for_each_element(rows, channels, [=](int row, int channel) {
-    y[static_cast<long long>(row) * y_pitch + channel] = relu(x[static_cast<long long>(row) * x_pitch + channel]);
+    at(y, y_pitch, row, channel) = from_float<STORED>(relu(to_float(at(x, x_pitch, row, channel))));
   });
 }
 
-extern "C" __global__ void relu_backward_float32(float* gx, int gx_pitch, const float* gy, int gy_pitch,
-                                                 const float* y, int y_pitch, int rows, int channels,
-                                                 int accumulate) {
+extern "C" __global__ void relu_backward(STORED* gx, int gx_pitch, const STORED* gy, int gy_pitch, const STORED* y,
+                                         int y_pitch, int rows, int channels, int accumulate) {
   for_each_element(rows, channels, [=](int row, int channel) {
-    const float passed = y[static_cast<long long>(row) * y_pitch + channel] > 0.0f
-                             ? gy[static_cast<long long>(row) * gy_pitch + channel]
-                             : 0.0f;
-    float& target = gx[static_cast<long long>(row) * gx_pitch + channel];
-    target = accumulate ? target + passed : passed;
+    const bool passes = to_float(at(y, y_pitch, row, channel)) > 0.0f;
+    const float passed = passes ? to_float(at(gy, gy_pitch, row, channel)) : 0.0f;
+    STORED& target = at(gx, gx_pitch, row, channel);
+    target = from_float<STORED>(accumulate ? to_float(target) + passed : passed);
   });
 }

@@ -11,6 +11,8 @@
 // because a captured CUDA graph freezes scalar arguments.
 // Grid: one-dimensional, any size. A block of 256 threads takes four entries of the table at a time, 64 threads each.
 // Shared memory: two floats, computed once a block because a^t is slow.
+//
+// Architectures: sm_75 and later
 
 #include "primitives.cuh"
 
@@ -25,7 +27,7 @@ enum MomentumStyle { CLASSIC = 0, EMA = 1, NESTEROV = 2 };
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
-    sgd_float32(float* __restrict__ parameters, OPTIONAL float* __restrict__ velocity,
+    sgd(float* __restrict__ parameters, OPTIONAL float* __restrict__ velocity,
                 const float* __restrict__ gradients, const double* learning_rate, const double* gradient_scale,
                 const long long* step, const int* apply, const int* __restrict__ chunk_number,
                 const float* __restrict__ learning_rate_factor, const float* __restrict__ decay, int chunks,

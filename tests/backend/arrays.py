@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from gpunn.backend.contract import Array, Device, Layout, Memory
 from gpunn.geometry import Shape
 
 Host = np.ndarray[Any, Any]
+
+FLOAT32, FLOAT64, FLOAT16 = (np.dtype(name) for name in ("float32", "float64", "float16"))
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+#: Every number type that some device computes in.
+FLOATS = (FLOAT32, FLOAT64, BFLOAT16, FLOAT16)
 
 
 def integers(seed: int, shape: Shape, dtype: Any) -> Host:
@@ -40,7 +46,7 @@ def upload_slice(device: Device, host: Host, before: int = 3, after: int = 2) ->
 def unwritten(device: Device, shape: Shape, dtype: Any, layout: Layout = "images") -> Array:
     """A new array full of NaN (integers: of their largest value), so that what is never written is noticed."""
     kind = np.dtype(dtype)
-    return upload(device, np.full(shape, np.nan if kind.kind == "f" else np.iinfo(kind).max, kind), layout)
+    return upload(device, np.full(shape, np.nan if kind in FLOATS else np.iinfo(kind).max, kind), layout)
 
 
 def workspace(device: Device, size: int) -> Memory:

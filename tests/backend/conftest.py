@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
+from gpunn import backend
 from gpunn.backend.contract import Device
 from gpunn.backend.cpu.device import open_cpu
+from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
+
+#: The number types that each device computes in.
+COMPUTES = {
+    "cpu": (FLOAT32, FLOAT64),
+    "emulator": (FLOAT32, BFLOAT16, FLOAT16),
+    "emulator:check": (FLOAT32, BFLOAT16, FLOAT16),
+}
 
 
-@pytest.fixture(scope="session", params=["cpu"])
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a device does not compute."""
+    dropped = [item for item in items if not _computes(getattr(item, "callspec", None))]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in set(dropped)]
+
+
+def _computes(callspec: Any) -> bool:
+    parameters = callspec.params if callspec is not None else {}
+    if "device" not in parameters or "dtype" not in parameters:
+        return True
+    return np.dtype(parameters["dtype"]) in COMPUTES[parameters["device"]]
+
+
+@pytest.fixture(scope="session", params=COMPUTES)
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     """An open device; the CPU with two threads, so that the split over threads is tested too."""
+    opened = backend.open(request.param, 2 if request.param == "cpu" else None)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def cpu() -> Iterator[Device]:
+    """The CPU with two threads, for what needs float64 or is the CPU's own."""
     opened = open_cpu(2)
     yield opened
     opened.close()

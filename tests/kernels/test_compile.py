@@ -10,7 +10,12 @@ from gpunn.backend.cuda.compile import KernelResources, compile_kernels, parse_r
 from gpunn.backend.cuda.source import KernelSource, packaged_sources
 from gpunn.errors import DeviceError
 
-ARCHITECTURES = ["75", "80", "86", "89", "90", "90a", "100", "120"]
+VARIANTS = [
+    (variant, architecture)
+    for source in packaged_sources()
+    for variant in source.variants()
+    for architecture in variant.architectures
+]
 #: A multiprocessor has 65,536 registers: at 80 a thread, three blocks of 256 threads still fit.
 LARGEST_REGISTERS = 80
 #: Static shared memory that every architecture grants without asking.
@@ -22,8 +27,9 @@ def _nvrtc() -> None:
     pytest.importorskip("cuda.bindings.nvrtc")
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("source", packaged_sources(), ids=lambda source: source.path.name)
+@pytest.mark.parametrize(
+    ("source", "architecture"), VARIANTS, ids=[f"{source.name}-{architecture}" for source, architecture in VARIANTS]
+)
 def test_kernels_compile_and_fit(source: KernelSource, architecture: str) -> None:
     compiled = compile_kernels(source, architecture)
     assert compiled.cubin.startswith(b"\x7fELF")
@@ -36,7 +42,7 @@ def test_kernels_compile_and_fit(source: KernelSource, architecture: str) -> Non
 
 def test_convolution_uses_the_shared_memory_that_its_comment_says() -> None:
     (source,) = (source for source in packaged_sources() if source.path.name == "convolution2d_forward.cu")
-    needs = compile_kernels(source, "80").resources["convolution2d_forward_float32"]
+    needs = compile_kernels(source, "80").resources["convolution2d_forward"]
     assert needs.static_shared == 8448
     assert "8448 bytes" in source.text
 

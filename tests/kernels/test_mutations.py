@@ -12,8 +12,8 @@ from gpunn.arena import Part, place
 from gpunn.backend.attributes import LINEAR, SgdRule
 from gpunn.backend.cuda import convolution, optimizer
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid, Launcher
-from gpunn.backend.cuda.source import KernelSource, packaged_sources
+from gpunn.backend.cuda.launch import NO_CHOICES, Grid, Launcher
+from gpunn.backend.cuda.source import Choices, KernelSource, packaged_sources
 from gpunn.errors import DeviceError
 from gpunn.geometry import Conv2dGeometry
 from tests.backend.arrays import integers, unwritten, upload, workspace
@@ -32,9 +32,11 @@ class MutatedLauncher(Launcher):
         self._device_launcher = device.launcher
         self._source = source
 
-    def launch(self, file: str, kernel: str, grid: Grid, arguments: dict[str, object]) -> None:
+    def launch(
+        self, file: str, kernel: str, grid: Grid, arguments: dict[str, object], choices: Choices = NO_CHOICES
+    ) -> None:
         assert file == self._source.path.name
-        self._device_launcher.launch_from(self._source, kernel, grid, arguments)
+        self._device_launcher.launch_from(self._source, kernel, grid, arguments, choices)
 
 
 def convolve(device: CudaDevice) -> None:

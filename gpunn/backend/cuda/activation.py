@@ -25,7 +25,7 @@ def activation_forward(device: CudaDevice, y: Array, x: Array, function: Activat
     rows = _common_rows(y, x)
     device.launcher.launch(
         "relu.cu",
-        "relu_forward_float32",
+        "relu_forward",
         striding_grid(y.size),
         {
             "y": y,
@@ -52,7 +52,7 @@ def activation_backward(
     rows = _common_rows(gx, gy, saved)
     device.launcher.launch(
         "relu.cu",
-        "relu_backward_float32",
+        "relu_backward",
         striding_grid(gx.size),
         {
             "gx": gx,

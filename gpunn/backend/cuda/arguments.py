@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any, SupportsIndex
 
+import ml_dtypes
 import numpy as np
 
 from gpunn.backend.contract import Array, DType
-from gpunn.backend.cuda.memory import DeviceMemory
-from gpunn.backend.cuda.source import Parameter, Signature
+from gpunn.backend.cuda.device_memory import DeviceMemory
+from gpunn.backend.cuda.geometry_arguments import STRUCTURES
+from gpunn.backend.cuda.source import Choices, KernelSource, Parameter, Signature
 from gpunn.errors import DeviceError, UsageError
 
 #: The NumPy type of each C type that a kernel may declare.
@@ -23,7 +25,11 @@ C_TYPES: dict[str, DType] = {
     "long long": np.dtype(np.int64),
     "unsigned long long": np.dtype(np.uint64),
     "unsigned char": np.dtype(np.uint8),
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+    "float16": np.dtype(np.float16),
+    **STRUCTURES,
 }
+_C_NAMES = {dtype: name for name, dtype in C_TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,30 @@ class BoundArgument:
     value: Any
 
 
-def bind(signature: Signature, arguments: dict[str, Any], memory: DeviceMemory) -> tuple[BoundArgument, ...]:
-    """The arguments in the order of the signature.
+def infer_choices(source: KernelSource, signature: Signature, arguments: dict[str, Any], given: Choices) -> Choices:
+    """The choices that are given, and for each that is the type of an array, the type that the array has.
+
+    Raises:
+        UsageError: when a choice is neither given nor the type of an array.
+    """
+    chosen = dict(given)
+    for name in source.choices:
+        arrays = [arguments.get(parameter.name) for parameter in signature.parameters if parameter.type == name]
+        dtype = next((array.dtype for array in arrays if array is not None and hasattr(array, "dtype")), None)
+        if name in chosen:
+            continue
+        if dtype is None:
+            raise UsageError(
+                f"kernel {signature.name}: {name} is open; choose one of {', '.join(source.choices[name])}"
+            )
+        chosen[name] = _C_NAMES.get(dtype, str(dtype))
+    return chosen
+
+
+def bind(
+    signature: Signature, arguments: dict[str, Any], memory: DeviceMemory, choices: Choices
+) -> tuple[BoundArgument, ...]:
+    """The arguments in the order of the signature; a parameter whose type is a choice has the type that was chosen.
 
     Raises:
         UsageError: for arguments that are missing, unknown, or of the wrong type, layout or range.
@@ -98,26 +126,30 @@ def bind(signature: Signature, arguments: dict[str, Any], memory: DeviceMemory) 
             f"kernel {signature.name} takes {len(declared)} arguments ({', '.join(declared)}); "
             f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
         )
-    binder = _Binder(signature, arguments, memory)
+    binder = _Binder(signature, arguments, memory, choices)
     return tuple(BoundArgument(parameter, binder.value(parameter)) for parameter in signature.parameters)
 
 
 class _Binder:
-    def __init__(self, signature: Signature, arguments: dict[str, Any], memory: DeviceMemory) -> None:
+    def __init__(self, signature: Signature, arguments: dict[str, Any], memory: DeviceMemory, choices: Choices) -> None:
         self._kernel = signature.name
         self._declared = {parameter.name for parameter in signature.parameters}
         self._arguments = arguments
         self._memory = memory
+        self._choices = choices
 
     def value(self, parameter: Parameter) -> Any:
-        wanted = C_TYPES.get(parameter.type)
+        type_ = self._choices.get(parameter.type, parameter.type)
+        wanted = C_TYPES.get(type_)
         if wanted is None:
             raise DeviceError(
-                f"{self._at(parameter)} has the C type {parameter.type!r}, which the launcher does not know; "
+                f"{self._at(parameter)} has the C type {type_!r}, which the launcher does not know; "
                 f"use one of {', '.join(C_TYPES)}"
             )
         value = self._arguments[parameter.name]
-        return self._array(parameter, value, wanted) if parameter.is_pointer else self._number(parameter, value, wanted)
+        if parameter.is_pointer:
+            return self._array(parameter, value, wanted)
+        return self._number(parameter, value, wanted) if wanted.names is None else self._structure(parameter, value)
 
     def _at(self, parameter: Parameter) -> str:
         return f"kernel {self._kernel}: argument {parameter.name!r}"
@@ -134,7 +166,8 @@ class _Binder:
                 f"it wants an array of {self._memory.array_type}"
             )
         if value.dtype != wanted:
-            raise UsageError(f"{at} is {value.dtype}; the kernel declares {parameter.type}, which wants {wanted}")
+            declared = self._choices.get(parameter.type, parameter.type)
+            raise UsageError(f"{at} is {value.dtype}; the kernel declares {declared}, which wants {wanted}")
         if parameter.is_written and not self._memory.is_writable(value):
             raise UsageError(f"{at} is read-only; the kernel writes it")
         self._require_layout(parameter, value)
@@ -153,6 +186,11 @@ class _Binder:
             raise UsageError(f"{at} has a pitch of {rows.pitch}, but {pitch_name} is {self._arguments[pitch_name]}")
         if self._memory.address(array) % array.dtype.itemsize:
             raise UsageError(f"{at} lies at an address that is no multiple of {array.dtype.itemsize} bytes")
+
+    def _structure(self, parameter: Parameter, value: Any) -> Any:
+        if not isinstance(value, np.void) or value.dtype != STRUCTURES[parameter.type]:
+            raise UsageError(f"{self._at(parameter)} is {value!r}; the kernel wants a {parameter.type}")
+        return value
 
     def _number(self, parameter: Parameter, value: Any, wanted: DType) -> Any:
         at = self._at(parameter)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpunn.arena import ALIGNMENT, SegmentTable
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda import memory as device_memory
+from gpunn.backend.cuda import device_memory
 
 
 @dataclass(frozen=True)

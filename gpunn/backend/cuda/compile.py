@@ -52,7 +52,7 @@ def compile_kernels(source: KernelSource, architecture: str) -> CompiledKernels:
     """
     nvrtc = _nvrtc()
     headers = source.headers
-    name = source.path.name
+    name = source.name
     program = _checked(
         nvrtc.nvrtcCreateProgram(
             source.text.encode(),
@@ -64,7 +64,10 @@ def compile_kernels(source: KernelSource, architecture: str) -> CompiledKernels:
         f"{name}: NVRTC cannot start",
     )
     try:
-        options = [option.encode() for option in (f"--gpu-architecture=sm_{architecture}", *COMPILE_OPTIONS)]
+        options = [
+            option.encode()
+            for option in (f"--gpu-architecture=sm_{architecture}", *COMPILE_OPTIONS, *source.definitions)
+        ]
         (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
         log = _read(nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog, program).rstrip(b"\0").decode()
         if int(status):

@@ -44,7 +44,7 @@ def convolution2d_forward(
     blocks = (-(-pixels // _TILE_PIXELS), -(-(g.K // g.groups) // _TILE_FILTERS), g.groups)
     device.launcher.launch(
         "convolution2d_forward.cu",
-        "convolution2d_forward_float32",
+        "convolution2d_forward",
         Grid(blocks, (_BLOCK_THREADS, 1, 1)),
         {
             "y": y,

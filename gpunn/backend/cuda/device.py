@@ -10,9 +10,12 @@ import numpy as np
 from gpunn.arena import align
 from gpunn.backend.contract import Array, Device, DType, Layout, Memory, Primitives
 from gpunn.backend.cuda.chunk_table import ChunkTables
+from gpunn.backend.cuda.device_memory import ALIGNMENT, DeviceMemory
 from gpunn.backend.cuda.launch import Executor, Launcher
-from gpunn.backend.cuda.memory import ALIGNMENT, DeviceMemory
 from gpunn.geometry import Shape
+
+#: Elements of the scratch that reductions share: 8 MiB of float32.
+LARGEST_PARTIALS = 2**21
 
 
 class CudaDevice:
@@ -34,6 +37,9 @@ class CudaDevice:
         self.memory = memory
         self.launcher = Launcher(memory, executor)
         self.chunk_tables = ChunkTables(memory)
+        self._partials = memory.view(
+            memory.allocate(4 * LARGEST_PARTIALS), 0, (LARGEST_PARTIALS,), np.dtype(np.float32)
+        )
         self._name = name
         self._executor = executor
         self._primitives = primitives
@@ -48,6 +54,18 @@ class CudaDevice:
     def primitives(self) -> Primitives:
         """The functions of the contract."""
         return self._primitives
+
+    def partials(self, count: int) -> Array:
+        """float32 scratch in which the blocks of one launch leave sums for the next launch to add up.
+
+        There is one for all launches: they run one after another.
+
+        Raises:
+            ValueError: for more than LARGEST_PARTIALS elements.
+        """
+        if not 1 <= count <= LARGEST_PARTIALS:
+            raise ValueError(f"{count} partial sums; there is room for 1 to {LARGEST_PARTIALS}")
+        return self._partials[:count]
 
     def allocate(self, size: int) -> Memory:
         """`size` bytes, zero, aligned.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from gpunn.backend.cuda.arguments import BoundArgument, bind
-from gpunn.backend.cuda.memory import DeviceMemory
-from gpunn.backend.cuda.source import KernelSource, Signature, packaged_source
+from gpunn.backend.cuda.arguments import BoundArgument, bind, infer_choices
+from gpunn.backend.cuda.device_memory import DeviceMemory
+from gpunn.backend.cuda.source import Choices, KernelSource, Signature, packaged_source
 from gpunn.errors import DeviceError, UsageError
 
 #: The limits of every GPU since compute capability 3.0 (CUDA C++ Programming Guide, technical specifications).
@@ -38,9 +39,14 @@ def striding_grid(items: int, items_per_block: int = STRIDING_BLOCK) -> Grid:
     return Grid((blocks, 1, 1), (STRIDING_BLOCK, 1, 1))
 
 
+#: For a source that leaves nothing open, or whose choices follow from the arrays.
+NO_CHOICES: Choices = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class CheckedLaunch:
-    """A launch that may run: arguments in the order of the signature, numbers in their C types."""
+    """A launch that may run: a source with nothing left open, arguments in the order of the signature, numbers in their
+    C types."""
 
     source: KernelSource
     signature: Signature
@@ -69,15 +75,19 @@ class Launcher:
         self._memory = memory
         self._executor = executor
         self._sources: dict[str, KernelSource] = {}
+        self._variants: dict[tuple[KernelSource, tuple[tuple[str, str], ...]], KernelSource] = {}
 
-    def launch(self, file: str, kernel: str, grid: Grid, arguments: dict[str, Any]) -> None:
-        """Run a kernel of gpunn.kernels, such as ("relu.cu", "relu_forward_float32").
+    def launch(
+        self, file: str, kernel: str, grid: Grid, arguments: dict[str, Any], choices: Choices = NO_CHOICES
+    ) -> None:
+        """Run a kernel of gpunn.kernels, such as ("relu.cu", "relu_forward").
 
         Args:
             file: the file's name.
             kernel: the kernel's name in it.
             grid: blocks and threads.
             arguments: a value for every parameter, by its name. Python numbers get the C type that is declared.
+            choices: what the file leaves open; a choice that is the type of an array follows from the array.
 
         Raises:
             UsageError: for arguments or a grid that do not fit the kernel.
@@ -85,9 +95,11 @@ class Launcher:
         """
         if file not in self._sources:
             self._sources[file] = packaged_source(file)
-        self.launch_from(self._sources[file], kernel, grid, arguments)
+        self.launch_from(self._sources[file], kernel, grid, arguments, choices)
 
-    def launch_from(self, source: KernelSource, kernel: str, grid: Grid, arguments: dict[str, Any]) -> None:
+    def launch_from(
+        self, source: KernelSource, kernel: str, grid: Grid, arguments: dict[str, Any], choices: Choices = NO_CHOICES
+    ) -> None:
         """The same for a source that is not packaged, such as a kernel of one's own."""
         signature = source.signatures.get(kernel)
         if signature is None:
@@ -95,8 +107,15 @@ class Launcher:
                 f"{source.path.name} has no kernel {kernel!r}; it has {', '.join(source.signatures) or 'none'}"
             )
         _require_grid(kernel, grid)
-        bound = bind(signature, arguments, self._memory)
-        self._executor.execute(CheckedLaunch(source, signature, grid, bound))
+        chosen = infer_choices(source, signature, arguments, choices)
+        bound = bind(signature, arguments, self._memory, chosen)
+        self._executor.execute(CheckedLaunch(self._variant(source, chosen), signature, grid, bound))
+
+    def _variant(self, source: KernelSource, chosen: Choices) -> KernelSource:
+        key = (source, tuple(sorted(chosen.items())))
+        if key not in self._variants:
+            self._variants[key] = source.choose(chosen)
+        return self._variants[key]
 
 
 def _require_grid(kernel: str, grid: Grid) -> None:

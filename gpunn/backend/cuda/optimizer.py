@@ -42,7 +42,7 @@ def sgd(
         return
     device.launcher.launch(
         "sgd.cu",
-        "sgd_float32",
+        "sgd",
         striding_grid(table.chunks, _CHUNKS_PER_BLOCK),
         {
             "parameters": parameters,

@@ -12,10 +12,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from gpunn.backend import cpu
+from gpunn.backend import cpu, cuda
 from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import Device, Primitives
-from gpunn.backend.cuda import activation, convolution, optimizer
 
 Primitive = Callable[..., Any]
 
@@ -34,14 +33,12 @@ def borrowed_primitives(lender: Device) -> Primitives:
         for name, member in inspect.getmembers(Primitives, inspect.isfunction)
         if not name.startswith("_")
     }
-    functions |= {
-        "convolution2d_forward": convolution.convolution2d_forward,
-        "convolution2d_forward_workspace": convolution.convolution2d_forward_workspace,
-        "activation_forward": _by_activation(activation.activation_forward, functions, ("linear", "relu")),
-        "activation_backward": _by_activation(activation.activation_backward, functions, ("relu",)),
-        "sgd": optimizer.sgd,
+    own = {name: getattr(cuda, name) for name in cuda.__all__}
+    own |= {
+        "activation_forward": _by_activation(cuda.activation_forward, functions, ("linear", "relu")),
+        "activation_backward": _by_activation(cuda.activation_backward, functions, ("relu",)),
     }
-    return cast("Primitives", SimpleNamespace(**functions))
+    return cast("Primitives", SimpleNamespace(**functions | own))
 
 
 def _by_activation(kernel: Primitive, borrowed: dict[str, Primitive], names: tuple[str, ...]) -> Primitive:

@@ -112,7 +112,7 @@ def build_kernels(source: KernelSource, check: bool) -> KernelLibrary:
     unit = f'#include "cuda_host.h"\n#include "{source.path.name}"\n{exports}'
     host_headers = tuple((_RUNTIME / name).read_text() for name in ("cuda_host.h", "interface.h"))
     texts = (source.text, *source.headers.values(), *host_headers)
-    flags = (*_KERNEL_FLAGS, *(_CHECK_FLAGS if check else _FAST_FLAGS), "-shared")
+    flags = (*_KERNEL_FLAGS, *(_CHECK_FLAGS if check else _FAST_FLAGS), *source.definitions, "-shared")
     # The sanitizers' own libraries are kept out: the runtime answers the calls that these flags insert.
     link = ("-nodefaultlibs", str(runtime), "-lstdc++", "-lm", "-lgcc_s", "-lc")
     folders = (source.path.parent, kernel_folder(), _RUNTIME)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import cast
 
+from gpunn.backend import cuda
 from gpunn.backend.contract import Primitives
-from gpunn.backend.cuda import activation, convolution, optimizer
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
 from gpunn.backend.emulator.memory import HostMemory
@@ -29,13 +28,6 @@ EVERY_WAY = {
 @contextmanager
 def emulator(settings: EmulatorSettings) -> Iterator[CudaDevice]:
     """An emulator whose primitives are those that have a kernel."""
-    primitives = SimpleNamespace(
-        convolution2d_forward=convolution.convolution2d_forward,
-        convolution2d_forward_workspace=convolution.convolution2d_forward_workspace,
-        activation_forward=activation.activation_forward,
-        activation_backward=activation.activation_backward,
-        sgd=optimizer.sgd,
-    )
-    device = CudaDevice("emulator", HostMemory(), EmulatorExecutor(settings), cast("Primitives", primitives))
+    device = CudaDevice("emulator", HostMemory(), EmulatorExecutor(settings), cast("Primitives", cuda))
     yield device
     device.close()
