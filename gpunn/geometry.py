@@ -197,6 +197,50 @@ class Conv2dGeometry:
 
 
 @dataclass(frozen=True)
+class LinearGeometry:
+    """Every size of one fully connected layer.
+
+    Raises:
+        UsageError: when a size is not positive, or an array would pass 2^31 elements.
+    """
+
+    N: int
+    inputs: int
+    outputs: int
+
+    def __post_init__(self) -> None:
+        _require_positive("fully connected layer", N=self.N, inputs=self.inputs, outputs=self.outputs)
+        for what, shape in (("the input", self.input_shape), ("the output", self.output_shape)):
+            _require_indexable(what, shape)
+        _require_indexable("the weight", self.weight_shape)
+
+    @property
+    def input_shape(self) -> Shape:
+        """(N, inputs)."""
+        return (self.N, self.inputs)
+
+    @property
+    def output_shape(self) -> Shape:
+        """(N, outputs)."""
+        return (self.N, self.outputs)
+
+    @property
+    def weight_shape(self) -> Shape:
+        """(inputs, outputs)."""
+        return (self.inputs, self.outputs)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the forward pass over the whole batch, two per multiply-add."""
+        return 2 * self.N * self.inputs * self.outputs
+
+    @property
+    def as_convolution(self) -> Conv2dGeometry:
+        """The same products as a convolution of images of one pixel with filters of one tap."""
+        return Conv2dGeometry(self.N, 1, 1, self.inputs, self.outputs, 1, 1)
+
+
+@dataclass(frozen=True)
 class Pool2dGeometry:
     """Every size of one pooling over windows of R rows and S columns.
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from gpunn.errors import UsageError
 from gpunn.geometry import is_whole
+from gpunn.precision import Multiplied
 
 ActivationName = Literal[
     "linear", "step", "sigmoid", "tanh", "relu", "leaky_relu", "generalized_relu", "elu", "softplus", "swish"
@@ -16,6 +17,10 @@ ActivationName = Literal[
 
 DropoutMode = Literal["inverted", "classic"]
 MomentumStyle = Literal["classic", "ema", "nesterov"]
+
+#: unscale_gradients doubles the loss multiplier after so many steps without an overflow, up to the largest.
+LOSS_SCALE_PATIENCE = 2000
+LARGEST_LOSS_SCALE = 2.0**24
 
 
 def _require(holds: bool, what: str, value: object, range_: str) -> None:
@@ -68,6 +73,24 @@ class Activation:
         """Which side of the function its derivative is computed from; "y" lets x be overwritten."""
         from_input = self.name in ("step", "swish") or (self.name in ("generalized_relu", "elu") and self.a < 0)
         return "x" if from_input else "y"
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How the products of a convolution or a fully connected layer are computed; sums are float32 or wider.
+
+    Attributes:
+        multiplied: the number type of the factors: the arrays' own, or tf32, to which float32 factors are rounded
+            (10 bits of mantissa).
+
+    Raises:
+        UsageError: for a type that is not known.
+    """
+
+    multiplied: Multiplied
+
+    def __post_init__(self) -> None:
+        _require_one_of(get_args(Multiplied), "arithmetic: multiplied", self.multiplied)
 
 
 LINEAR = Activation("linear")

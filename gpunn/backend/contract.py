@@ -9,8 +9,11 @@ A backend is a module of functions with these names and signatures. Rules that h
   memory has a companion `<name>_workspace` that says how many bytes; `workspace` is at least that long.
 - `accumulate` adds to a gradient instead of overwriting it.
 - Filters are R, S, C/G, K; linear weights are inputs, outputs. Labels are int32. Losses are one number an image.
-- What changes from step to step lies in arrays of one element: `learning_rate`, `loss_scale`, `gradient_scale`
-  (float64), `step`, `first_image`, `latched_step` (int64) and `apply` (int32: 0 says that this step is void).
+- In mixed precision, activations, their gradients and the weights of products have the stored type; logits, losses,
+  biases, statistics, parameters and all parameter gradients the wider type in which sums are kept.
+- What changes from step to step lies in arrays of one element: `learning_rate`, `loss_scale`, `loss_share`,
+  `loss_multiplier`, `gradient_scale` (float64), `step`, `first_image`, `latched_step`, `finite_steps` (int64) and
+  `apply` (int32: 0 says that this step is void).
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from gpunn.backend.attributes import (
     Activation,
     AdaGradRule,
     AdamRule,
+    Arithmetic,
     Dropout,
     LocalResponse,
     Normalization,
@@ -32,7 +36,7 @@ from gpunn.backend.attributes import (
     RmsPropRule,
     SgdRule,
 )
-from gpunn.geometry import Conv2dGeometry, Pool2dGeometry, Shape
+from gpunn.geometry import Conv2dGeometry, LinearGeometry, Pool2dGeometry, Shape
 
 #: An array of the device: numpy.ndarray on the CPU and in the emulator, cupy.ndarray on CUDA.
 Array = Any
@@ -98,7 +102,7 @@ class Primitives(Protocol):
         """
 
     def copy(self, device: Any, y: Array, x: Array, accumulate: bool) -> None:
-        """y = x, or y += x."""
+        """y = x, or y += x; the number types may differ."""
 
     def fill(self, device: Any, y: Array, value: float) -> None:
         """y = value."""
@@ -117,20 +121,41 @@ class Primitives(Protocol):
         bias: Array | None,
         geometry: Conv2dGeometry,
         activation: Activation,
+        arithmetic: Arithmetic,
         workspace: Memory,
     ) -> None:
-        """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k])."""
+        """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k]).
 
-    def convolution2d_forward_workspace(self, device: Any, geometry: Conv2dGeometry, dtype: DType) -> int:
-        """Bytes of scratch."""
+        y may have a wider type than x.
+        """
+
+    def convolution2d_forward_workspace(
+        self, device: Any, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+    ) -> int:
+        """Bytes of scratch; `dtype` is that of x."""
 
     def convolution2d_backward_data(
-        self, device: Any, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Memory
+        self,
+        device: Any,
+        gx: Array,
+        gy: Array,
+        w: Array,
+        saved: Array | None,
+        geometry: Conv2dGeometry,
+        activation: Activation,
+        accumulate: bool,
+        arithmetic: Arithmetic,
+        workspace: Memory,
     ) -> None:
-        """gx = the transpose of the convolution applied to gy."""
+        """gx = the transpose of the convolution applied to gy, times the derivative f' of the activation before it.
 
-    def convolution2d_backward_data_workspace(self, device: Any, geometry: Conv2dGeometry, dtype: DType) -> int:
-        """Bytes of scratch."""
+        `saved` is what activation_backward reads, None when f is linear; `accumulate` goes with a linear f only.
+        """
+
+    def convolution2d_backward_data_workspace(
+        self, device: Any, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+    ) -> int:
+        """Bytes of scratch; `dtype` is that of gy."""
 
     def convolution2d_backward_filter(
         self,
@@ -141,12 +166,15 @@ class Primitives(Protocol):
         gy: Array,
         geometry: Conv2dGeometry,
         accumulate: bool,
+        arithmetic: Arithmetic,
         workspace: Memory,
     ) -> None:
         """gw[r,s,c,k] = sum over n,p,q of x[n, p*stride + r*dilation - top, ..., c] * gy[n,p,q,k]; gbias = sum gy."""
 
-    def convolution2d_backward_filter_workspace(self, device: Any, geometry: Conv2dGeometry, dtype: DType) -> int:
-        """Bytes of scratch."""
+    def convolution2d_backward_filter_workspace(
+        self, device: Any, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+    ) -> int:
+        """Bytes of scratch; `dtype` is that of x and gy."""
 
     # Locally connected: a convolution whose filters differ from place to place
 
@@ -175,17 +203,62 @@ class Primitives(Protocol):
     # Linear
 
     def linear_forward(
-        self, device: Any, y: Array, x: Array, w: Array, bias: Array | None, activation: Activation
+        self,
+        device: Any,
+        y: Array,
+        x: Array,
+        w: Array,
+        bias: Array | None,
+        geometry: LinearGeometry,
+        activation: Activation,
+        arithmetic: Arithmetic,
+        workspace: Memory,
     ) -> None:
-        """y = f(x w + bias): x (N, inputs), w (inputs, outputs)."""
+        """y = f(x w + bias): x (N, inputs), w (inputs, outputs). y may have a wider type than x."""
 
-    def linear_backward_data(self, device: Any, gx: Array, gy: Array, w: Array, accumulate: bool) -> None:
-        """gx = gy w^T."""
+    def linear_forward_workspace(
+        self, device: Any, geometry: LinearGeometry, dtype: DType, arithmetic: Arithmetic
+    ) -> int:
+        """Bytes of scratch; `dtype` is that of x."""
+
+    def linear_backward_data(
+        self,
+        device: Any,
+        gx: Array,
+        gy: Array,
+        w: Array,
+        saved: Array | None,
+        geometry: LinearGeometry,
+        activation: Activation,
+        accumulate: bool,
+        arithmetic: Arithmetic,
+        workspace: Memory,
+    ) -> None:
+        """gx = gy w^T, times the derivative of the activation before it, as in convolution2d_backward_data."""
+
+    def linear_backward_data_workspace(
+        self, device: Any, geometry: LinearGeometry, dtype: DType, arithmetic: Arithmetic
+    ) -> int:
+        """Bytes of scratch; `dtype` is that of gy."""
 
     def linear_backward_weight(
-        self, device: Any, gw: Array, gbias: Array | None, x: Array, gy: Array, accumulate: bool
+        self,
+        device: Any,
+        gw: Array,
+        gbias: Array | None,
+        x: Array,
+        gy: Array,
+        geometry: LinearGeometry,
+        accumulate: bool,
+        arithmetic: Arithmetic,
+        workspace: Memory,
     ) -> None:
         """gw = x^T gy; gbias = the column sums of gy."""
+
+    def linear_backward_weight_workspace(
+        self, device: Any, geometry: LinearGeometry, dtype: DType, arithmetic: Arithmetic
+    ) -> int:
+        """Bytes of scratch; `dtype` is that of x and gy."""
 
     # Pooling
 
@@ -198,9 +271,20 @@ class Primitives(Protocol):
         """
 
     def maximum_pool2d_backward(
-        self, device: Any, gx: Array, gy: Array, argmax: Array, geometry: Pool2dGeometry, accumulate: bool
+        self,
+        device: Any,
+        gx: Array,
+        gy: Array,
+        argmax: Array,
+        saved: Array | None,
+        geometry: Pool2dGeometry,
+        activation: Activation,
+        accumulate: bool,
     ) -> None:
-        """gy goes to the place that won."""
+        """gy goes to the place that won, times the derivative of the activation before it.
+
+        `saved` and `activation` are as in convolution2d_backward_data.
+        """
 
     def mean_pool2d_forward(self, device: Any, y: Array, x: Array, geometry: Pool2dGeometry) -> None:
         """The mean over the pixels of each window that lie in the image."""
@@ -402,7 +486,8 @@ class Primitives(Protocol):
     def softmax_backward(self, device: Any, gx: Array, gy: Array, y: Array, accumulate: bool) -> None:
         """gx = y (gy - sum of gy y over the row)."""
 
-    # Losses: `loss` is one number an image; `gradient` (None: not wanted) is multiplied by weight * loss_scale[0]
+    # Losses: `loss` is one number an image; `gradient` (None: not wanted) is multiplied by weight * loss_scale[0], and
+    # may have a narrower type than the logits
 
     def softmax_cross_entropy(
         self,
@@ -478,7 +563,23 @@ class Primitives(Protocol):
     ) -> None:
         """gradients += strength * |w|^(p-1) * sign(w) over the segments with decay."""
 
-    # The update: flat arrays, and one call for all weights
+    # Loss scaling, for types with a narrow range (Micikevicius et al., "Mixed precision training", 2018, section 3.2)
+
+    def set_loss_scale(self, device: Any, loss_scale: Array, loss_share: Array, loss_multiplier: Array) -> None:
+        """loss_scale = loss_share * loss_multiplier."""
+
+    def unscale_gradients(
+        self, device: Any, gradients: Array, loss_multiplier: Array, finite_steps: Array, apply: Array
+    ) -> None:
+        """gradients /= loss_multiplier; nothing when apply[0] is 0.
+
+        When a gradient is not finite, apply = 0, the multiplier is halved (not below 1) and finite_steps = 0; else
+        finite_steps += 1, and after LOSS_SCALE_PATIENCE steps in a row the multiplier is doubled, up to
+        LARGEST_LOSS_SCALE.
+        """
+
+    # The update: flat arrays, and one call for all weights. The optimisers do nothing when apply[0] is 0, and count
+    # t = step + 1; `rounded` (None: not wanted) gets a copy of the new parameters in the stored type
 
     def finite_check(self, device: Any, apply: Array, latched_step: Array, values: Array, step: Array) -> None:
         """Clear `apply` when a value is not finite, and keep the first such step in `latched_step` (-1: none)."""
@@ -495,6 +596,7 @@ class Primitives(Protocol):
         self,
         device: Any,
         parameters: Array,
+        rounded: Array | None,
         velocity: Array | None,
         gradients: Array,
         learning_rate: Array,
@@ -506,13 +608,14 @@ class Primitives(Protocol):
     ) -> None:
         """One step over the runs of `segments`: g = gradient_scale * gradient + decay * w; see SgdRule.
 
-        `velocity` is None without momentum. The optimisers do nothing when apply[0] is 0, and count t = step + 1.
+        `velocity` is None without momentum.
         """
 
     def adam(
         self,
         device: Any,
         parameters: Array,
+        rounded: Array | None,
         first_moment: Array,
         second_moment: Array,
         gradients: Array,
@@ -529,6 +632,7 @@ class Primitives(Protocol):
         self,
         device: Any,
         parameters: Array,
+        rounded: Array | None,
         mean_square: Array,
         gradients: Array,
         learning_rate: Array,
@@ -544,6 +648,7 @@ class Primitives(Protocol):
         self,
         device: Any,
         parameters: Array,
+        rounded: Array | None,
         sum_of_squares: Array,
         gradients: Array,
         learning_rate: Array,
@@ -558,5 +663,5 @@ class Primitives(Protocol):
     def commit_statistics(self, device: Any, statistics: Array, pending: Array, apply: Array) -> None:
         """Keep the running statistics that a step proposed (statistics = pending), or undo them (the reverse)."""
 
-    def advance(self, device: Any, step: Array, apply: Array) -> None:
-        """step += 1 unless the step is void."""
+    def advance(self, device: Any, step: Array, latched_step: Array) -> None:
+        """step += 1 as long as latched_step is -1: a step that finite_check has voided is not counted."""

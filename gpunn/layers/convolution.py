@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from gpunn.backend.attributes import LINEAR
@@ -19,11 +19,9 @@ class _Windowed(Layer):
 
     Attributes:
         primitive: the stem of its primitives' names.
-        epilogue: settings of the forward primitive besides the geometry.
     """
 
     primitive: ClassVar[str]
-    epilogue: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
@@ -81,12 +79,13 @@ class _Windowed(Layer):
             writes={"y": emit.output},
             reads={
                 "x": emit.input(),
-                "w": emit.parameter("weight"),
+                "w": emit.factor("weight"),
                 "bias": emit.parameter("bias") if self.bias else None,
                 **self._scratch(emit, primitive, geometry),
             },
             geometry=geometry,
-            **self.epilogue,
+            **self._arithmetic(emit),
+            **self._activation(),
         )
 
     def backward(self, emit: Emitter) -> None:
@@ -101,6 +100,7 @@ class _Windowed(Layer):
                 reads={"x": emit.input(), "gy": emit.output_gradient(), **self._scratch(emit, primitive, geometry)},
                 geometry=geometry,
                 accumulate=weight.accumulate,
+                **self._arithmetic(emit),
             )
         image = emit.input_gradient()
         if image is not None:
@@ -110,12 +110,27 @@ class _Windowed(Layer):
                 writes={"gx": image.buffer},
                 reads={
                     "gy": emit.output_gradient(),
-                    "w": emit.parameter("weight"),
+                    "w": emit.factor("weight"),
+                    **self._saved(),
                     **self._scratch(emit, primitive, geometry),
                 },
                 geometry=geometry,
                 accumulate=image.accumulate,
+                **self._arithmetic(emit),
+                **self._activation(),
             )
+
+    def _activation(self) -> dict[str, Any]:
+        """The function that the primitives can apply besides, as a setting."""
+        return {}
+
+    def _saved(self) -> dict[str, Any]:
+        """What that function's derivative is computed from, by its argument name."""
+        return {}
+
+    def _arithmetic(self, emit: Emitter) -> dict[str, Any]:
+        """How products are computed, as a setting."""
+        return {}
 
     def _scratch(self, emit: Emitter, primitive: str, geometry: Conv2dGeometry) -> dict[str, Any]:
         """The scratch memory of one primitive, by its argument name."""
@@ -139,8 +154,8 @@ class Conv2d(_Windowed):
     """
 
     kind = "conv"
+    widens = True
     primitive = "convolution2d"
-    epilogue: ClassVar[Mapping[str, Any]] = {"activation": LINEAR}
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:
         geometry = self.geometry(1, inputs[0])
@@ -150,7 +165,16 @@ class Conv2d(_Windowed):
         return (weight, Parameter("bias", (K,), self.bias_value, fan_in, decays=False)) if self.bias else (weight,)
 
     def _scratch(self, emit: Emitter, primitive: str, geometry: Conv2dGeometry) -> dict[str, Any]:
-        return {"workspace": emit.workspace(primitive, geometry)}
+        return {"workspace": emit.workspace(primitive, geometry, **self._arithmetic(emit))}
+
+    def _activation(self) -> dict[str, Any]:
+        return {"activation": LINEAR}
+
+    def _saved(self) -> dict[str, Any]:
+        return {"saved": None}
+
+    def _arithmetic(self, emit: Emitter) -> dict[str, Any]:
+        return {"arithmetic": emit.arithmetic}
 
 
 class LocallyConnected2d(_Windowed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from gpunn.backend.attributes import Arithmetic
 from gpunn.backend.contract import DType, Layout
 from gpunn.geometry import Shape
 
@@ -32,6 +33,14 @@ class Emitter(Protocol):
         """The seed of the run."""
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """How products are computed."""
+
+    @property
+    def accumulated(self) -> DType:
+        """The number type of sums and statistics."""
+
+    @property
     def index(self) -> int:
         """The place of this node in its network."""
 
@@ -56,6 +65,9 @@ class Emitter(Protocol):
     def parameter(self, name: str) -> Any:
         """A parameter of the layer."""
 
+    def factor(self, name: str) -> Any:
+        """A parameter in the number type that products take: rounded, where that is narrower than its own."""
+
     def statistic(self, name: str) -> Any:
         """A running statistic: while training the proposed one, else the committed one."""
 
@@ -65,8 +77,8 @@ class Emitter(Protocol):
     def saved(self, name: str, shape: Shape, dtype: DType | None = None, layout: Layout = "plain") -> Any:
         """An array of this node's own, kept from forward to backward; the default type is the stored one."""
 
-    def workspace(self, primitive: str, geometry: object) -> Any:
-        """The scratch memory that a primitive asks for."""
+    def workspace(self, primitive: str, geometry: object, **settings: object) -> Any:
+        """The scratch memory that a primitive asks for, whose companion takes the geometry and these settings."""
 
     def output_gradient(self) -> Any:
         """The gradient of the output."""

@@ -45,12 +45,14 @@ class Layer(ABC):
     Attributes:
         kind: the stem of automatic names and the type that a summary prints.
         transparent: whether errors about what follows name the node before this one.
+        widens: whether its forward primitive can write a wider number type than it reads.
         learning_rate_factor: multiplies the learning rate of this layer's parameters.
         trainable: False freezes this layer's parameters.
     """
 
     kind: str
     transparent: ClassVar[bool] = False
+    widens: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gpunn.backend.attributes import LINEAR
 from gpunn.errors import ShapeError, UsageError
-from gpunn.geometry import Shape, is_whole
+from gpunn.geometry import LinearGeometry, Shape, is_whole
 from gpunn.graph import Node, describe_shape, image_size_that_fits
 from gpunn.initializers import HeNormal, Initializer, Zeros
 from gpunn.layers.emitter import Emitter
@@ -30,6 +31,7 @@ class Linear(Layer):
     """
 
     kind = "linear"
+    widens = True
 
     def __init__(
         self,
@@ -76,12 +78,13 @@ class Linear(Layer):
         return 2 * inputs[0][0] * self.outputs
 
     def forward(self, emit: Emitter) -> None:
-        emit.call(
+        self._call(
+            emit,
             "linear_forward",
             writes={"y": emit.output},
             reads={
                 "x": emit.input(),
-                "w": emit.parameter("weight"),
+                "w": emit.factor("weight"),
                 "bias": emit.parameter("bias") if self.bias else None,
             },
             activation=LINEAR,
@@ -91,7 +94,8 @@ class Linear(Layer):
         weight = emit.parameter_gradient("weight")
         if weight is not None:
             bias = emit.parameter_gradient("bias") if self.bias else None
-            emit.call(
+            self._call(
+                emit,
                 "linear_backward_weight",
                 writes={"gw": weight.buffer, "gbias": bias.buffer if bias else None},
                 reads={"x": emit.input(), "gy": emit.output_gradient()},
@@ -99,9 +103,26 @@ class Linear(Layer):
             )
         source = emit.input_gradient()
         if source is not None:
-            emit.call(
+            self._call(
+                emit,
                 "linear_backward_data",
                 writes={"gx": source.buffer},
-                reads={"gy": emit.output_gradient(), "w": emit.parameter("weight")},
+                reads={"gy": emit.output_gradient(), "w": emit.factor("weight"), "saved": None},
+                activation=LINEAR,
                 accumulate=source.accumulate,
             )
+
+    def _call(
+        self, emit: Emitter, primitive: str, writes: dict[str, Any], reads: dict[str, Any], **settings: object
+    ) -> None:
+        """What all three primitives take besides."""
+        geometry = LinearGeometry(emit.batch, emit.input().shape[1], self.outputs)
+        scratch = emit.workspace(primitive, geometry, arithmetic=emit.arithmetic)
+        emit.call(
+            primitive,
+            writes,
+            {**reads, "workspace": scratch},
+            geometry=geometry,
+            arithmetic=emit.arithmetic,
+            **settings,
+        )

@@ -64,8 +64,8 @@ class BatchNorm(Layer):
             "batch_norm_forward",
             writes={
                 "y": emit.output,
-                "mean": emit.saved("mean", channels),
-                "inverse_deviation": emit.saved("inverse_deviation", channels),
+                "mean": emit.saved("mean", channels, emit.accumulated),
+                "inverse_deviation": emit.saved("inverse_deviation", channels, emit.accumulated),
                 **running,
             },
             reads={"x": emit.input(), **scale},
@@ -87,8 +87,8 @@ class BatchNorm(Layer):
             reads={
                 "gy": emit.output_gradient(),
                 "x": emit.input(),
-                "mean": emit.saved("mean", channels),
-                "inverse_deviation": emit.saved("inverse_deviation", channels),
+                "mean": emit.saved("mean", channels, emit.accumulated),
+                "inverse_deviation": emit.saved("inverse_deviation", channels, emit.accumulated),
                 "gamma": emit.parameter("weight"),
             },
             accumulate=target.accumulate if target else False,
@@ -145,8 +145,8 @@ class GroupNorm(Layer):
             "group_norm_forward",
             writes={
                 "y": emit.output,
-                "mean": emit.saved("mean", per_group),
-                "inverse_deviation": emit.saved("inverse_deviation", per_group),
+                "mean": emit.saved("mean", per_group, emit.accumulated),
+                "inverse_deviation": emit.saved("inverse_deviation", per_group, emit.accumulated),
             },
             reads={"x": emit.input(), "gamma": emit.parameter("weight"), "beta": emit.parameter("bias")},
             groups=self.groups,
@@ -163,8 +163,8 @@ class GroupNorm(Layer):
             reads={
                 "gy": emit.output_gradient(),
                 "x": emit.input(),
-                "mean": emit.saved("mean", per_group),
-                "inverse_deviation": emit.saved("inverse_deviation", per_group),
+                "mean": emit.saved("mean", per_group, emit.accumulated),
+                "inverse_deviation": emit.saved("inverse_deviation", per_group, emit.accumulated),
                 "gamma": emit.parameter("weight"),
             },
             groups=self.groups,

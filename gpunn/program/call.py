@@ -12,7 +12,17 @@ from gpunn.geometry import Shape
 #: "planned" lives between its first and last call; "kept" from its first call to the end of the program and beyond;
 #: "input" is written by the host; the others belong to the state that all programs of a network share.
 BufferKind = Literal[
-    "planned", "kept", "input", "parameter", "gradient", "statistic", "pending", "control", "flat", "workspace"
+    "planned",
+    "kept",
+    "input",
+    "parameter",
+    "rounded",
+    "gradient",
+    "statistic",
+    "pending",
+    "control",
+    "flat",
+    "workspace",
 ]
 
 

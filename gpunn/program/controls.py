@@ -17,11 +17,14 @@ INT64 = np.dtype(np.int64)
 CONTROLS: Mapping[str, DType] = {
     "learning_rate": FLOAT64,
     "loss_scale": FLOAT64,
+    "loss_share": FLOAT64,
+    "loss_multiplier": FLOAT64,
     "gradient_scale": FLOAT64,
     "gradient_norm": FLOAT64,
     "step": INT64,
     "first_image": INT64,
     "latched_step": INT64,
+    "finite_steps": INT64,
     "apply": INT32,
 }
 

@@ -43,6 +43,6 @@ def _names(argument: Argument) -> str:
 
 
 def _name(buffer: Buffer) -> str:
-    """The gradient of a parameter, and a statistic that a step proposes, are known by the names of what they change."""
-    prefix = {"gradient": "grad ", "pending": "pending "}.get(buffer.kind, "")
+    """What belongs to a parameter or a statistic is known by its name."""
+    prefix = {"gradient": "grad ", "pending": "pending ", "rounded": "rounded "}.get(buffer.kind, "")
     return prefix + buffer.name

@@ -52,6 +52,9 @@ class Emission:
         for node in self.network.nodes:
             self._forward(node)
         self._keep_outputs()
+        if self.trains and self.specification.precision.scales_loss:
+            scales = {"loss_share": control("loss_share"), "loss_multiplier": control("loss_multiplier")}
+            self.add("set_loss_scale", "loss", "loss", {"loss_scale": control("loss_scale")}, scales)
         for position, objective in enumerate(self.specification.objectives):
             self._objective(position, objective)
         if self.trains:
@@ -116,9 +119,16 @@ class Emission:
         root = self.root(node)
         if root not in self.outputs:
             shape = (self.specification.batch, *root.shape)
-            stored = self.specification.precision.stored
-            self.outputs[root] = Buffer(self.network.labels[root], shape, stored, "images", "planned")
+            precision = self.specification.precision
+            dtype = precision.accumulated if self._ends_wide(root) else precision.stored
+            self.outputs[root] = Buffer(self.network.labels[root], shape, dtype, "images", "planned")
         return self.outputs[root]
+
+    def _ends_wide(self, node: Node) -> bool:
+        """Whether the node gives scores that nothing but losses and the host reads: they are not rounded then."""
+        scores = (*self.network.outputs, *(objective.output for objective in self.specification.objectives))
+        read = any(node in other.inputs for other in self.network.nodes)
+        return node in scores and node.layer.widens and not read
 
     def gradient(self, node: Node) -> Target:
         """Where the gradient of a node's output goes; the second one to ask adds to the first."""
@@ -132,7 +142,8 @@ class Emission:
         root = self.root(node)
         kept = root in {self.root(other) for other in self.specification.gradients_of}
         output = self.output(root)
-        return Buffer(f"grad {output.name}", output.shape, output.dtype, output.layout, "kept" if kept else "planned")
+        stored = self.specification.precision.stored
+        return Buffer(f"grad {output.name}", output.shape, stored, output.layout, "kept" if kept else "planned")
 
     def add(
         self,
@@ -180,6 +191,15 @@ class Emission:
                 self.outputs[self.root(node)] = kept
                 self.calls = [call.replaced(planned, kept) for call in self.calls]
 
+    def _scores(self, node: Node, label: str) -> Buffer:
+        """The output of a node in the number type that losses take."""
+        output, accumulated = self.output(node), self.specification.precision.accumulated
+        if output.dtype == accumulated:
+            return output
+        scores = Buffer(f"{label}:scores", output.shape, accumulated, "plain", "planned")
+        self.add("copy", label, "loss", {"y": scores}, {"x": output}, accumulate=False)
+        return scores
+
     def _objective(self, position: int, objective: Objective) -> None:
         batch = self.specification.batch
         precision = self.specification.precision
@@ -206,7 +226,7 @@ class Emission:
                 **({"ranks": ranks} if objective.loss.ranks else {}),
             },
             {
-                objective.loss.output_argument: self.output(objective.output),
+                objective.loss.output_argument: self._scores(objective.output, label),
                 objective.loss.target_argument: target,
                 "loss_scale": control("loss_scale"),
             },

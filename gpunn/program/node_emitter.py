@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gpunn.backend.attributes import Arithmetic
 from gpunn.backend.contract import DType, Layout
 from gpunn.geometry import Shape
 from gpunn.graph import Node
@@ -28,6 +30,8 @@ class NodeEmitter:
         self.batch = emission.specification.batch
         self.training = emission.specification.mode == "train"
         self.seed = emission.specification.seed
+        self.arithmetic = Arithmetic(emission.specification.precision.multiplied)
+        self.accumulated = emission.specification.precision.accumulated
         self.index = emission.network.nodes.index(node)
         self.differentiated = emission.trains and emission.wanted(node)
 
@@ -48,6 +52,12 @@ class NodeEmitter:
     def parameter(self, name: str) -> Buffer:
         return self._of_layer(name, "parameter")
 
+    def factor(self, name: str) -> Buffer:
+        precision = self._emission.specification.precision
+        if precision.stored == precision.master:
+            return self.parameter(name)
+        return replace(self._of_layer(name, "rounded"), dtype=precision.stored)
+
     def statistic(self, name: str) -> Buffer:
         node = self._emission.network.first_use(self._node.layer)
         found = next(s for s in self._node.layer.statistics(node.input_shapes) if s.name == name)
@@ -63,9 +73,9 @@ class NodeEmitter:
         stored = self._emission.specification.precision.stored
         return Buffer(f"{label}:{name}", shape, dtype or stored, layout, "planned")
 
-    def workspace(self, primitive: str, geometry: object) -> Buffer:
+    def workspace(self, primitive: str, geometry: object, **settings: object) -> Buffer:
         companion = getattr(self._emission.device.primitives, f"{primitive}_workspace")
-        size = companion(self._emission.device, geometry, self._emission.specification.precision.stored)
+        size = companion(self._emission.device, geometry, self._emission.specification.precision.stored, **settings)
         return Buffer("workspace", (size,), np.dtype(np.uint8), "plain", "workspace")
 
     def output_gradient(self) -> Buffer:
@@ -91,7 +101,7 @@ class NodeEmitter:
         label = self._emission.network.labels[self._node]
         self._emission.add(primitive, label, self._phase, writes, reads, **settings)
 
-    def _of_layer(self, name: str, kind: Literal["parameter", "gradient"]) -> Buffer:
+    def _of_layer(self, name: str, kind: Literal["parameter", "rounded", "gradient"]) -> Buffer:
         node = self._emission.network.first_use(self._node.layer)
         found = next(p for p in self._node.layer.parameters(node.input_shapes) if p.name == name)
         dtype = self._emission.specification.precision.master

@@ -119,6 +119,8 @@ def bind(
         match buffer.kind:
             case "parameter":
                 return state.parameters.part(buffer.name)
+            case "rounded":
+                return _require(state.rounded).part(buffer.name)
             case "gradient":
                 return _require(state.gradients).part(buffer.name)
             case "statistic":

@@ -17,6 +17,9 @@ Rule = Callable[[Sequence[Call]], list[Call] | None]
 #: Primitives whose epilogue can apply an activation to what they write.
 FUSES_ACTIVATION = ("convolution2d_forward", "linear_forward", "batch_norm_forward", "batch_norm_inference")
 
+#: Primitives that can multiply the gradient they write by the derivative of the activation before them.
+FUSES_DERIVATIVE = ("convolution2d_backward_data", "linear_backward_data", "maximum_pool2d_backward")
+
 #: Primitives that may write over an input: (output, input) by argument name.
 IN_PLACE = {
     "activation_forward": ("y", "x"),
@@ -30,7 +33,7 @@ IN_PLACE = {
 def optimise(calls: Sequence[Call]) -> list[Call]:
     """Apply every rule until none finds anything."""
     current = list(calls)
-    for rule in (fuse_activation, work_in_place):
+    for rule in (fuse_activation, fuse_derivative, work_in_place):
         while (changed := rule(current)) is not None:
             current = changed
     return current
@@ -63,6 +66,27 @@ def fuse_activation(calls: Sequence[Call]) -> list[Call] | None:
     return None
 
 
+def fuse_derivative(calls: Sequence[Call]) -> list[Call] | None:
+    """An activation's backward whose gradient comes from one call, and goes nowhere else, becomes part of that call."""
+    mentions = _mentions(calls)
+    for index, call in enumerate(calls):
+        if call.primitive != "activation_backward" or call.settings["accumulate"]:
+            continue
+        between, result, saved = call.reads["gy"], call.writes["gx"], call.reads["saved"]
+        if not (isinstance(between, Buffer) and isinstance(result, Buffer) and between.kind == "planned"):
+            continue
+        first, *others = mentions[between]
+        producer = calls[first]
+        fuses = producer.primitive in FUSES_DERIVATIVE and not producer.settings["accumulate"]
+        if others != [index] or not fuses or producer.reads["saved"] is not None:
+            continue
+        settings = {**producer.settings, "activation": call.settings["function"]}
+        reads = {**producer.reads, "saved": saved}
+        fused = replace(replace(producer, reads=reads).replaced(between, result), settings=settings)
+        return [*calls[:first], fused, *calls[first + 1 : index], *calls[index + 1 :]]
+    return None
+
+
 def work_in_place(calls: Sequence[Call]) -> list[Call] | None:
     """A call that may write over its input does so when nothing later needs the input; a copy then vanishes."""
     mentions = _mentions(calls)
@@ -72,6 +96,8 @@ def work_in_place(calls: Sequence[Call]) -> list[Call] | None:
         output_name, input_name = IN_PLACE[call.primitive]
         source, result = call.reads[input_name], call.writes[output_name]
         if not (isinstance(source, Buffer) and isinstance(result, Buffer)) or source == result:
+            continue
+        if source.dtype != result.dtype:
             continue
         overwritable = source.kind == "planned" and result.kind == "planned" and mentions[source][-1] == index
         if not overwritable or mentions[result][0] != index:

@@ -18,6 +18,12 @@ from gpunn.random import Stream, generator
 
 HostArray = np.ndarray[Any, Any]
 
+#: Where the search for the largest loss multiplier that does not overflow begins.
+FIRST_LOSS_MULTIPLIER = 2.0**16
+#: The controls that a checkpoint of a run with loss scaling keeps, and the name of the array that holds them.
+LOSS_SCALING = ("loss_multiplier", "finite_steps")
+LOSS_SCALE = "optimizer/loss_scale"
+
 
 class FlatArray:
     """One flat array on a device, and its named parts."""
@@ -50,8 +56,11 @@ def state_bytes(network: Network, device: Device, precision: Precision, optimize
     """What NetworkState will allocate for a network in training, controls left out."""
     tables = tables_of(network)
     arenas = 2 + len(optimizer.state)
-    return arenas * device.size_of((tables.weights.size,), precision.master, "plain") + 2 * device.size_of(
-        (tables.statistics.size,), precision.accumulated, "plain"
+    narrow = precision.stored != precision.master
+    return (
+        arenas * device.size_of((tables.weights.size,), precision.master, "plain")
+        + narrow * device.size_of((tables.weights.size,), precision.stored, "plain")
+        + 2 * device.size_of((tables.statistics.size,), precision.accumulated, "plain")
     )
 
 
@@ -80,7 +89,10 @@ class NetworkState:
         self.tables = tables_of(network, optimizer.weight_decay if optimizer else 0.0)
         weights, measured = self.tables.weights, self.tables.statistics
         self.parameters = FlatArray(device, weights, precision.master)
+        narrow = precision.stored != precision.master
+        self.rounded = FlatArray(device, weights, precision.stored) if narrow else None
         trains = optimizer is not None
+        self._scales_loss = trains and precision.scales_loss
         self.gradients = FlatArray(device, weights, precision.master) if trains else None
         self.optimizer = {
             name: FlatArray(device, weights, precision.master) for name in (optimizer.state if optimizer else ())
@@ -97,6 +109,7 @@ class NetworkState:
         self._constants: dict[str, Array] = {}
         self.set_control("gradient_scale", 1.0)
         self.set_control("loss_scale", 1.0)
+        self.set_control("loss_multiplier", FIRST_LOSS_MULTIPLIER if precision.scales_loss else 1.0)
         self.set_control("latched_step", -1)
         self.set_control("apply", 1)
 
@@ -107,11 +120,17 @@ class NetworkState:
                 parameter.shape, parameter.fan_in, generator(seed, Stream.INITIALIZATION, index)
             )
             self.device.upload(self.parameters.part(name), drawn.astype(self.precision.master))
+        self.round_parameters()
         start = {
             name: np.full(statistic.shape, statistic.initial, self.precision.accumulated)
             for name, statistic in self.network.statistics()
         }
         self.load_statistics(start)
+
+    def round_parameters(self) -> None:
+        """Bring the copy of the weights that products take up to date; an update does so itself."""
+        if self.rounded is not None:
+            self.device.primitives.copy(self.device, self.rounded.whole, self.parameters.whole, False)
 
     def load_statistics(self, values: Mapping[str, HostArray]) -> None:
         """Set the running statistics, committed and proposed."""
@@ -124,6 +143,8 @@ class NetworkState:
         match name.split("/"):
             case ["parameters"]:
                 return self.parameters.whole
+            case ["rounded"] if self.rounded is not None:
+                return self.rounded.whole
             case ["gradients"] if self.gradients is not None:
                 return self.gradients.whole
             case ["statistics"]:
@@ -168,6 +189,9 @@ class NetworkState:
         named = {**self.parameters.export(), **self.statistics.export()}
         for kind, arena in self.optimizer.items():
             named.update({f"optimizer/{kind}/{name}": values for name, values in arena.export().items()})
+        if self._scales_loss:
+            scaling = [self.read_control(name) for name in LOSS_SCALING]
+            named[LOSS_SCALE] = np.array(scaling, self.precision.master)
         return named
 
     def expected(self) -> dict[str, tuple[int, ...]]:
@@ -175,11 +199,17 @@ class NetworkState:
         shapes = {s.name: s.shape for arena in (self.parameters, self.statistics) for s in arena.table}
         for kind, arena in self.optimizer.items():
             shapes.update({f"optimizer/{kind}/{s.name}": s.shape for s in arena.table})
+        if self._scales_loss:
+            shapes[LOSS_SCALE] = (len(LOSS_SCALING),)
         return shapes
 
     def load(self, values: Mapping[str, HostArray]) -> None:
         """Set every array from those of a checkpoint, whose names and shapes were compared before."""
         self.parameters.load(values)
+        self.round_parameters()
         self.load_statistics(values)
         for kind, arena in self.optimizer.items():
             arena.load({segment.name: values[f"optimizer/{kind}/{segment.name}"] for segment in arena.table})
+        if self._scales_loss:
+            for name, value in zip(LOSS_SCALING, values[LOSS_SCALE].tolist(), strict=True):
+                self.set_control(name, value)

@@ -49,8 +49,26 @@ def plan_update(tables: Tables, precision: Precision, specification: UpdateSpeci
         return Buffer(name, (tables.statistics.size,), precision.accumulated, "plain", "flat")
 
     parameters, gradients = flat_weights("parameters"), flat_weights("gradients")
+    narrow = precision.stored != precision.master
+    rounded = Buffer("rounded", (tables.weights.size,), precision.stored, "plain", "flat") if narrow else None
     scale, apply, step = control("gradient_scale"), control("apply"), control("step")
-    calls = [
+    unscale = [
+        Call(
+            "unscale_gradients",
+            "update",
+            "update",
+            {
+                "gradients": gradients,
+                "loss_multiplier": control("loss_multiplier"),
+                "finite_steps": control("finite_steps"),
+                "apply": apply,
+            },
+            {},
+            {},
+        )
+    ]
+    calls = unscale if precision.scales_loss else []
+    calls += [
         Call(
             "penalty_gradient",
             "update",
@@ -71,17 +89,12 @@ def plan_update(tables: Tables, precision: Precision, specification: UpdateSpeci
                 {"norm": norm, "gradient_scale": scale},
                 {"gradients": gradients},
                 {"segments": tables.weights, "maximum": specification.clip_norm},
-            ),
-            # One infinite gradient makes the scale 0, and 0 times infinity is NaN.
-            Call(
-                "finite_check",
-                "update",
-                "update",
-                {"apply": apply, "latched_step": control("latched_step")},
-                {"values": norm, "step": step},
-                {},
-            ),
+            )
         ]
+        if not precision.scales_loss:
+            # One infinite gradient makes the scale 0, and 0 times infinity is NaN.
+            voids = {"apply": apply, "latched_step": control("latched_step")}
+            calls.append(Call("finite_check", "update", "update", voids, {"values": norm, "step": step}, {}))
     optimizer = specification.optimizer
     histories = {
         argument: flat_weights(f"optimizer/{name}")
@@ -92,7 +105,7 @@ def plan_update(tables: Tables, precision: Precision, specification: UpdateSpeci
             optimizer.primitive,
             "update",
             "update",
-            {"parameters": parameters, **histories},
+            {"parameters": parameters, "rounded": rounded, **histories},
             {
                 "gradients": gradients,
                 "learning_rate": control("learning_rate"),
@@ -115,7 +128,7 @@ def plan_update(tables: Tables, precision: Precision, specification: UpdateSpeci
                 {},
             )
         )
-    calls.append(Call("advance", "update", "update", {"step": step}, {"apply": apply}, {}))
+    calls.append(Call("advance", "update", "update", {"step": step}, {"latched_step": control("latched_step")}, {}))
     return tuple(calls)
 
 

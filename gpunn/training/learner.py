@@ -111,7 +111,7 @@ class Learner:
         """
         if first == 0:
             scale = 1.0 / images if self.rule is not None and self.rule.reduction == "mean" else 1.0
-            self.state.set_control("loss_scale", scale)
+            self.state.set_control("loss_share" if self._precision.scales_loss else "loss_scale", scale)
             self.state.set_control("apply", 1)
         self.state.set_control("first_image", first)
         self._run("train", batch, accumulate=first > 0)

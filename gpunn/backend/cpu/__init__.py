@@ -18,7 +18,14 @@ from gpunn.backend.cpu.convolution import (
 )
 from gpunn.backend.cpu.dropout import dropout_backward, dropout_forward
 from gpunn.backend.cpu.image import normalize_images
-from gpunn.backend.cpu.linear import linear_backward_data, linear_backward_weight, linear_forward
+from gpunn.backend.cpu.linear import (
+    linear_backward_data,
+    linear_backward_data_workspace,
+    linear_backward_weight,
+    linear_backward_weight_workspace,
+    linear_forward,
+    linear_forward_workspace,
+)
 from gpunn.backend.cpu.local_response_norm import local_response_norm_backward, local_response_norm_forward
 from gpunn.backend.cpu.locally_connected import (
     locally_connected2d_backward_data,
@@ -32,6 +39,7 @@ from gpunn.backend.cpu.loss import (
     softmax_cross_entropy_soft,
     squared_error,
 )
+from gpunn.backend.cpu.loss_scale import set_loss_scale, unscale_gradients
 from gpunn.backend.cpu.median_pooling import (
     median_pool2d_backward,
     median_pool2d_backward_workspace,
@@ -101,8 +109,11 @@ __all__ = [
     "group_norm_backward",
     "group_norm_forward",
     "linear_backward_data",
+    "linear_backward_data_workspace",
     "linear_backward_weight",
+    "linear_backward_weight_workspace",
     "linear_forward",
+    "linear_forward_workspace",
     "local_response_norm_backward",
     "local_response_norm_forward",
     "locally_connected2d_backward_data",
@@ -124,10 +135,12 @@ __all__ = [
     "record_losses",
     "rmsprop",
     "scale",
+    "set_loss_scale",
     "sgd",
     "softmax_backward",
     "softmax_cross_entropy",
     "softmax_cross_entropy_soft",
     "softmax_forward",
     "squared_error",
+    "unscale_gradients",
 ]

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.attributes import Activation
+from gpunn.backend.attributes import Activation, Arithmetic
 from gpunn.backend.contract import DType
+from gpunn.backend.cpu.activation import activation_backward
 from gpunn.backend.cpu.convolution_algorithms import direct, tapwise
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry
@@ -27,28 +28,44 @@ def convolution2d_forward(
     bias: Array | None,
     geometry: Conv2dGeometry,
     activation: Activation,
+    arithmetic: Arithmetic,
     workspace: Array,
 ) -> None:
     """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k])."""
     direct.forward(device, y, x, w, bias, geometry, activation, workspace)
 
 
-def convolution2d_forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+def convolution2d_forward_workspace(
+    device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
     """Bytes of scratch."""
     return direct.forward_workspace(device, geometry, dtype)
 
 
 def convolution2d_backward_data(
-    device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Array
+    device: CpuDevice,
+    gx: Array,
+    gy: Array,
+    w: Array,
+    saved: Array | None,
+    geometry: Conv2dGeometry,
+    activation: Activation,
+    accumulate: bool,
+    arithmetic: Arithmetic,
+    workspace: Array,
 ) -> None:
-    """gx = the transpose of the convolution applied to gy."""
+    """gx = the transpose of the convolution applied to gy, times the derivative of the activation before it."""
     if tapwise.suits(geometry):
         tapwise.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
     else:
         direct.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
+    if saved is not None:
+        activation_backward(device, gx, gx, saved, activation, False)
 
 
-def convolution2d_backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+def convolution2d_backward_data_workspace(
+    device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
     """Bytes of scratch."""
     if tapwise.suits(geometry):
         return tapwise.backward_data_workspace(device, geometry, dtype)
@@ -63,12 +80,15 @@ def convolution2d_backward_filter(
     gy: Array,
     geometry: Conv2dGeometry,
     accumulate: bool,
+    arithmetic: Arithmetic,
     workspace: Array,
 ) -> None:
     """gw[r,s,c,k] = sum over n,p,q of x[n, p*stride + r*dilation - top, ..., c] * gy[n,p,q,k]; gbias = sum gy."""
     direct.backward_filter(device, gw, gbias, x, gy, geometry, accumulate, workspace)
 
 
-def convolution2d_backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+def convolution2d_backward_filter_workspace(
+    device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
     """Bytes of scratch."""
     return direct.backward_filter_workspace(device, geometry, dtype)

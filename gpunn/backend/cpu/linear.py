@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.attributes import Activation
+from gpunn.backend.attributes import Activation, Arithmetic
+from gpunn.backend.contract import DType
+from gpunn.backend.cpu.activation import activation_backward
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.backend.cpu.shared.epilogue import finish
 from gpunn.backend.cpu.shared.pieces import split
+from gpunn.geometry import LinearGeometry
 
 Array = np.ndarray[Any, Any]
 
@@ -22,7 +25,17 @@ STAGED = 1 << 20
 _PRODUCT, _BIAS = 300, 301
 
 
-def linear_forward(device: CpuDevice, y: Array, x: Array, w: Array, bias: Array | None, activation: Activation) -> None:
+def linear_forward(
+    device: CpuDevice,
+    y: Array,
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    geometry: LinearGeometry,
+    activation: Activation,
+    arithmetic: Arithmetic,
+    workspace: Array,
+) -> None:
     """y = f(x w + bias): x (N, inputs), w (inputs, outputs)."""
 
     def end(part: Array, columns: slice) -> None:
@@ -31,13 +44,46 @@ def linear_forward(device: CpuDevice, y: Array, x: Array, w: Array, bias: Array 
     _multiply(device, y, x, w, accumulate=False, end=end)
 
 
-def linear_backward_data(device: CpuDevice, gx: Array, gy: Array, w: Array, accumulate: bool) -> None:
-    """gx = gy w^T."""
+def linear_forward_workspace(device: CpuDevice, geometry: LinearGeometry, dtype: DType, arithmetic: Arithmetic) -> int:
+    """None."""
+    return 0
+
+
+def linear_backward_data(
+    device: CpuDevice,
+    gx: Array,
+    gy: Array,
+    w: Array,
+    saved: Array | None,
+    geometry: LinearGeometry,
+    activation: Activation,
+    accumulate: bool,
+    arithmetic: Arithmetic,
+    workspace: Array,
+) -> None:
+    """gx = gy w^T, times the derivative of the activation before it."""
     _multiply(device, gx, gy, w.T, accumulate)
+    if saved is not None:
+        activation_backward(device, gx, gx, saved, activation, False)
+
+
+def linear_backward_data_workspace(
+    device: CpuDevice, geometry: LinearGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
+    """None."""
+    return 0
 
 
 def linear_backward_weight(
-    device: CpuDevice, gw: Array, gbias: Array | None, x: Array, gy: Array, accumulate: bool
+    device: CpuDevice,
+    gw: Array,
+    gbias: Array | None,
+    x: Array,
+    gy: Array,
+    geometry: LinearGeometry,
+    accumulate: bool,
+    arithmetic: Arithmetic,
+    workspace: Array,
 ) -> None:
     """gw = x^T gy; gbias = the column sums of gy."""
     _multiply(device, gw, x.T, gy, accumulate)
@@ -48,6 +94,13 @@ def linear_backward_weight(
         np.add.reduce(gy, axis=0, out=sums)
         if accumulate:
             np.add(gbias, sums, out=gbias)
+
+
+def linear_backward_weight_workspace(
+    device: CpuDevice, geometry: LinearGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
+    """None."""
+    return 0
 
 
 def _multiply(

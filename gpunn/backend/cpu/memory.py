@@ -12,13 +12,13 @@ from gpunn.backend.cpu.shared.pieces import for_each_piece
 
 
 def copy(device: CpuDevice, y: Array, x: Array, accumulate: bool) -> None:
-    """y = x, or y += x, for arrays of one shape."""
+    """y = x, or y += x, for arrays of one shape, whose number types may differ."""
 
     def work(y: Array, x: Array) -> None:
         if accumulate:
-            np.add(y, x, out=y)
+            np.add(y, x, out=y, casting="unsafe")
         else:
-            np.copyto(y, x)
+            np.copyto(y, x, casting="unsafe")
 
     for_each_piece(device, work, y, x)
 

@@ -30,6 +30,7 @@ class _Step:
 
     device: CpuDevice
     parameters: Host
+    rounded: Host | None
     gradients: Host
     learning_rate: Host
     gradient_scale: Host
@@ -70,6 +71,7 @@ class _Piece:
 def sgd(
     device: CpuDevice,
     parameters: Host,
+    rounded: Host | None,
     velocity: Host | None,
     gradients: Host,
     learning_rate: Host,
@@ -105,12 +107,13 @@ def sgd(
             else:
                 np.multiply(v, factor, out=change)
 
-    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
 def adam(
     device: CpuDevice,
     parameters: Host,
+    rounded: Host | None,
     first_moment: Host,
     second_moment: Host,
     gradients: Host,
@@ -140,12 +143,13 @@ def adam(
         if rule.decoupled and piece.decay != 0:
             np.multiply(piece.w, 1 - piece.rate * piece.decay, out=piece.w)
 
-    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
 def rmsprop(
     device: CpuDevice,
     parameters: Host,
+    rounded: Host | None,
     mean_square: Host,
     gradients: Host,
     learning_rate: Host,
@@ -163,12 +167,13 @@ def rmsprop(
         _average(r, change, rule.rho, change)
         _divide_by_root(change, g, r, rule.eps, piece.rate)
 
-    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
 def adagrad(
     device: CpuDevice,
     parameters: Host,
+    rounded: Host | None,
     sum_of_squares: Host,
     gradients: Host,
     learning_rate: Host,
@@ -186,7 +191,7 @@ def adagrad(
         np.add(r, change, out=r)
         _divide_by_root(change, g, r, rule.delta, piece.rate)
 
-    _descend(_Step(device, parameters, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
 
 
 def _descend(step: _Step, find_change: Callable[[_Piece], None]) -> None:
@@ -204,6 +209,8 @@ def _descend(step: _Step, find_change: Callable[[_Piece], None]) -> None:
                 lr = rate * part.run.learning_rate_factor
                 find_change(_Piece(step.device, part.span, w, gradient, change, scale, lr, part.run.decay))
                 np.subtract(w, change, out=w)
+                if step.rounded is not None:
+                    np.copyto(step.rounded[part.span], w, casting="unsafe")
 
     step.device.parallel(work, range(len(shares)))
 

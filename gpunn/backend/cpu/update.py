@@ -67,7 +67,7 @@ def commit_statistics(device: CpuDevice, statistics: Host, pending: Host, apply:
         np.copyto(pending, statistics)
 
 
-def advance(device: CpuDevice, step: Host, apply: Host) -> None:
-    """step += 1 unless the step is void."""
-    if apply[0]:
+def advance(device: CpuDevice, step: Host, latched_step: Host) -> None:
+    """step += 1 as long as latched_step is -1."""
+    if latched_step[0] < 0:
         step[0] += 1

@@ -93,13 +93,38 @@ def parse_resources(log: str) -> dict[str, KernelResources]:
     return found
 
 
+def compiler_version() -> tuple[int, int]:
+    """NVRTC's version, such as (13, 0).
+
+    Raises:
+        DeviceError: when it is not installed.
+    """
+    status, major, minor = _nvrtc().nvrtcVersion()
+    return _checked((status, (major, minor)), "NVRTC has no version")
+
+
+def compiler_architectures() -> list[int]:
+    """The compute capabilities that NVRTC compiles for, such as 75 and 90.
+
+    Raises:
+        DeviceError: when it is not installed.
+    """
+    nvrtc = _nvrtc()
+    count = _checked(nvrtc.nvrtcGetNumSupportedArchs(), "NVRTC knows no architectures")
+    status, found = nvrtc.nvrtcGetSupportedArchs()
+    return [int(architecture) for architecture in _checked((status, found), "NVRTC knows no architectures")[:count]]
+
+
 def _nvrtc() -> Any:
     try:
         from cuda.bindings import nvrtc
 
         nvrtc.nvrtcVersion()
     except (ImportError, RuntimeError) as error:
-        raise DeviceError(f'NVRTC is not installed ({error}); pip install "gpunn[kernels]"') from None
+        raise DeviceError(
+            f'the compiler NVRTC is not installed ({error}); pip install "gpunn[cuda13]", or "gpunn[kernels]" '
+            "where there is no GPU"
+        ) from None
     return nvrtc
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpunn.backend.attributes import Activation
+from gpunn.backend.attributes import Activation, Arithmetic
 from gpunn.backend.contract import Array, DType, Memory
 from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
@@ -24,6 +24,7 @@ def convolution2d_forward(
     bias: Array | None,
     geometry: Conv2dGeometry,
     activation: Activation,
+    arithmetic: Arithmetic,
     workspace: Memory,
 ) -> None:
     """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k]).
@@ -76,6 +77,8 @@ def convolution2d_forward(
         device.primitives.activation_forward(device, y, y, activation)
 
 
-def convolution2d_forward_workspace(device: CudaDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
+def convolution2d_forward_workspace(
+    device: CudaDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
     """None: the matrix of patches is never stored."""
     return 0

@@ -17,6 +17,7 @@ _STYLES = {"classic": 0, "ema": 1, "nesterov": 2}
 def sgd(
     device: CudaDevice,
     parameters: Array,
+    rounded: Array | None,
     velocity: Array | None,
     gradients: Array,
     learning_rate: Array,

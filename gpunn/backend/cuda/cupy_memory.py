@@ -1,0 +1,141 @@
+"""The memory of a GPU through CuPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.contract import Array, DType, Memory
+from gpunn.backend.cuda.arguments import channel_pitch
+from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.staging import Staging
+from gpunn.backend.sizes import describe_bytes
+from gpunn.errors import MemoryExhaustedError, UsageError
+from gpunn.geometry import Shape
+
+#: cudaErrorMemoryAllocation.
+_OUT_OF_MEMORY = 2
+
+
+class CupyMemory:
+    """Arrays are cupy.ndarray; all copies go through the GPU's stream, in order with its kernels."""
+
+    array_type = "cupy.ndarray"
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._gpu = gpu
+        self._staging = Staging(gpu)
+
+    def allocate(self, size: int) -> Memory:
+        """`size` bytes, zero. They are the program's own, not of CuPy's pool: what is free is then known.
+
+        Raises:
+            MemoryExhaustedError: with the bytes that are free.
+        """
+        cupy, cuda = self._gpu.cupy, self._gpu.cupy.cuda
+        with self._gpu.at_work("allocating memory"):
+            try:
+                start = cuda.MemoryPointer(cuda.Memory(size), 0)
+            except cuda.runtime.CUDARuntimeError as error:
+                if error.status != _OUT_OF_MEMORY:
+                    raise
+                free, total = cuda.runtime.memGetInfo()
+                raise MemoryExhaustedError(
+                    f"{self._gpu.name} cannot give {describe_bytes(size)}: {describe_bytes(free)} of "
+                    f"{describe_bytes(total)} are free; use a smaller batch"
+                ) from None
+            if size:
+                start.memset_async(0, size, self._gpu.stream)
+            return cupy.ndarray((size,), np.uint8, start)
+
+    def view(self, memory: Memory, offset: int, shape: Shape, dtype: DType) -> Array:
+        """An array of that shape, row by row, `offset` bytes into the memory."""
+        return self._gpu.cupy.ndarray(shape, dtype, memory.data + offset)
+
+    def owns(self, value: Any) -> bool:
+        """Whether it is an array on this GPU."""
+        return isinstance(value, self._gpu.cupy.ndarray) and value.data.device_id == self._gpu.number
+
+    def is_writable(self, array: Array) -> bool:
+        """Always: CuPy has no arrays that are read-only."""
+        return True
+
+    def address(self, array: Array) -> int:
+        """Where its first element lies."""
+        return int(array.data.ptr)
+
+    def free_bytes(self) -> int:
+        """What the GPU can still give."""
+        with self._gpu.at_work("asking for its memory"):
+            free, _ = self._gpu.cupy.cuda.runtime.memGetInfo()
+            return int(free)
+
+    def copy(self, y: Array, x: Array) -> None:
+        """y = x.
+
+        Raises:
+            UsageError: when shapes or types differ.
+        """
+        if (y.shape, y.dtype) != (x.shape, x.dtype):
+            raise UsageError(f"copy: y is {y.dtype} of shape {y.shape}, x is {x.dtype} of shape {x.shape}")
+        self._transfer(_Side.on_gpu(y), _Side.on_gpu(x), self._gpu.cupy.cuda.runtime.memcpyDeviceToDevice)
+
+    def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
+        """Copy values in; the host array may change as soon as this returns."""
+        ordered = self._staged(array)
+        np.copyto(ordered, host)
+        self._transfer(_Side.on_gpu(array), _Side.on_host(ordered), self._gpu.cupy.cuda.runtime.memcpyHostToDevice)
+
+    def download(self, array: Array) -> np.ndarray[Any, Any]:
+        """A contiguous copy on the host; this waits for the GPU."""
+        host = np.empty(array.shape, array.dtype)
+        self._transfer(_Side.on_host(host), _Side.on_gpu(array), self._gpu.cupy.cuda.runtime.memcpyDeviceToHost)
+        self.synchronize()
+        return host
+
+    def synchronize(self) -> None:
+        """Wait until everything on the stream has ended."""
+        with self._gpu.at_work("waiting for it"):
+            self._gpu.stream.synchronize()
+
+    def _staged(self, array: Array) -> np.ndarray[Any, Any]:
+        """A host array of that shape and type, page-locked when it is not too large."""
+        with self._gpu.at_work("preparing a copy"):
+            staged = self._staging.place(array.size * array.dtype.itemsize)
+        if staged is None:
+            return np.empty(array.shape, array.dtype)
+        return staged.view(array.dtype).reshape(array.shape)
+
+    def _transfer(self, target: _Side, source: _Side, kind: int) -> None:
+        runtime, stream = self._gpu.cupy.cuda.runtime, self._gpu.stream.ptr
+        if source.size == 0:
+            return
+        with self._gpu.at_work("copying"):
+            if target.is_dense and source.is_dense:
+                runtime.memcpyAsync(target.address, source.address, source.size, kind, stream)
+                return
+            runtime.memcpy2DAsync(
+                target.address, target.pitch, source.address, source.pitch, source.width, source.height, kind, stream
+            )
+
+
+class _Side:
+    """One end of a copy: `height` rows of `width` bytes, one every `pitch` bytes."""
+
+    def __init__(self, address: int, array: Array) -> None:
+        itemsize = array.dtype.itemsize
+        self.address = address
+        self.size = array.size * itemsize
+        self.is_dense = bool(array.flags.c_contiguous)
+        self.width = array.shape[-1] * itemsize if array.ndim else itemsize
+        self.pitch = channel_pitch(array) * itemsize if array.ndim else itemsize
+        self.height = self.size // max(1, self.width)
+
+    @classmethod
+    def on_gpu(cls, array: Array) -> _Side:
+        return cls(int(array.data.ptr), array)
+
+    @classmethod
+    def on_host(cls, array: np.ndarray[Any, Any]) -> _Side:
+        return cls(array.ctypes.data, array)

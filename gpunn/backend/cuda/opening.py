@@ -1,0 +1,56 @@
+"""How the parts of the CUDA backend become a device on a real GPU."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+import gpunn
+from gpunn.backend.cache import CacheFiles, cache_folder
+from gpunn.backend.contract import Primitives
+from gpunn.backend.cuda.compile import compile_kernels
+from gpunn.backend.cuda.compile_cache import CompileCache, Compiler
+from gpunn.backend.cuda.cupy_executor import CupyExecutor
+from gpunn.backend.cuda.cupy_memory import CupyMemory
+from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.graph import StreamRecorder
+from gpunn.backend.cuda.installation import Installation
+from gpunn.backend.cuda.traits import Traits
+from gpunn.backend.cuda.tune import Tuner, TuningFile, event_stopwatch
+
+
+def open_cuda(number: int = 0, installation: Installation | None = None) -> CudaDevice:
+    """A handle of a GPU.
+
+    Args:
+        number: of the GPU, as CUDA counts them.
+        installation: what is installed; tests give their own.
+
+    Raises:
+        DeviceError: when CuPy, the driver, the compiler or the GPU is missing, or one does not go with another.
+    """
+    from gpunn.backend import cuda
+
+    installed = installation or Installation()
+    device = f"device 'cuda:{number}'"
+    cupy = installed.cupy(device)
+    installed.require_gpu(device, number, cupy)
+    gpu = Gpu(cupy, number)
+    with gpu.at_work("asking for its properties"):
+        compute = installed.compute(device, int(cupy.cuda.Device(number).compute_capability))
+        model = cupy.cuda.runtime.getDeviceProperties(number)["name"]
+    compiler = Compiler("NVRTC {}.{}".format(*installed.compiler()), compile_kernels)
+    cache = CompileCache(CacheFiles(cache_folder("cubins")), compiler)
+    executor = CupyExecutor(gpu, compute.capability, compute.architecture, cache)
+    architecture = f"sm_{compute.architecture}"
+    tuner = Tuner(architecture, event_stopwatch(gpu), _tuning_file(model, architecture))
+    traits = Traits(compute.capability, StreamRecorder(gpu), tuner)
+    return CudaDevice(gpu.name, CupyMemory(gpu), executor, cast("Primitives", cuda), traits=traits)
+
+
+def _tuning_file(model: Any, architecture: str) -> TuningFile:
+    """One file for each model of GPU and version of the kernels."""
+    text = model.decode() if isinstance(model, bytes) else str(model)
+    name = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+    return TuningFile(CacheFiles(cache_folder("tuning")), f"{name}-{architecture}-gpunn-{gpunn.__version__}.json")
