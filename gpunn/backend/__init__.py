@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from gpunn.backend.contract import Device
-from gpunn.errors import DeviceError, UsageError
+from gpunn.errors import UsageError
 
 #: What `open` takes.
-DEVICES = ("cpu", "emulator", "cuda", "cuda:N")
+DEVICES = ("cpu", "emulator", "emulator:check", "cuda", "cuda:N")
 
 
 def open(name: str, threads: int | None = None) -> Device:
     """A handle for the device of that name.
 
     Args:
-        name: "cpu"; "emulator", which runs the CUDA kernels on the CPU; "cuda" or "cuda:1" for a GPU.
+        name: "cpu"; "emulator", which runs the CUDA kernels on the CPU, or "emulator:check", which also finds what is
+            wrong with them; "cuda" or "cuda:1" for a GPU.
         threads: for the CPU, how many; None takes GPUNN_THREADS or every core this process may use.
 
     Raises:
-        DeviceError: when the device is not there, or cannot train yet.
+        DeviceError: when the device is not there, or cannot be used.
         UsageError: for any other name.
     """
     kind, _, number = name.partition(":")
@@ -29,9 +30,8 @@ def open(name: str, threads: int | None = None) -> Device:
         from gpunn.backend.emulator import open_emulator
 
         return open_emulator(check=number == "check")
-    if kind == "cuda" and (not number or number.isdigit()):
-        raise DeviceError(
-            f"device '{name}': this version trains on the CPU; its CUDA kernels run in the emulator only. "
-            "Use --device cpu, or --device emulator to run the kernels without a GPU"
-        )
+    if kind == "cuda" and (not number or number.isdecimal()):
+        from gpunn.backend.cuda.opening import open_cuda
+
+        return open_cuda(int(number or "0"))
     raise UsageError(f"device '{name}' is not known; choose one of auto, {', '.join(DEVICES)}")

@@ -18,7 +18,7 @@ A backend is a module of functions with these names and signatures. Rules that h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -55,6 +55,10 @@ class Device(Protocol):
         """What a person calls it, such as "cpu" or "cuda:0"."""
 
     @property
+    def precisions(self) -> tuple[str, ...]:
+        """The names of gpunn.precision that it computes."""
+
+    @property
     def primitives(self) -> Primitives:
         """The functions of this contract for this device."""
 
@@ -80,8 +84,21 @@ class Device(Protocol):
     def synchronize(self) -> None:
         """Wait until everything that was started has ended."""
 
-    def thread_plan(self) -> dict[str, int]:
+    def free_memory(self) -> int | None:
+        """Bytes that `allocate` can still give; None when nobody knows."""
+
+    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+        """A function that does at every call what `run` does.
+
+        The device may write down at one call what `run` tells it, and repeat that at later calls without `run`: so
+        `run` is the same every time, and all that changes lies in the device's memory.
+        """
+
+    def thread_plan(self) -> dict[str, int | str]:
         """What the bits of a result depend on besides the seed: kept in checkpoints, compared on resume."""
+
+    def adopt_plan(self, plan: Mapping[str, object]) -> None:
+        """Compute as the plan of a checkpoint says, as far as it speaks of this device; before programs are built."""
 
     def close(self) -> None:
         """Give back threads and memory."""

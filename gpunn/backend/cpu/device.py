@@ -7,7 +7,7 @@ then has runs of N * C neighbouring numbers, long enough for one NumPy call to w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from threading import local
@@ -39,6 +39,7 @@ class CpuDevice:
     """
 
     name = "cpu"
+    precisions: tuple[str, ...] = ("float32", "float64")
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -132,9 +133,19 @@ class CpuDevice:
     def synchronize(self) -> None:
         """Nothing to wait for: primitives return when they are done."""
 
-    def thread_plan(self) -> dict[str, int]:
+    def free_memory(self) -> None:
+        """The system gives memory that it has not, and takes it back from others: nobody knows."""
+
+    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+        """`run` itself."""
+        return run
+
+    def thread_plan(self) -> dict[str, int | str]:
         """Sums are split over the threads, so their number is part of a result."""
         return {"cpu_threads": self.threads}
+
+    def adopt_plan(self, plan: Mapping[str, object]) -> None:
+        """Nothing: a device has the threads that it was opened with."""
 
     def close(self) -> None:
         """Stop the threads and give the BLAS its own back."""

@@ -100,7 +100,8 @@ def compiler_version() -> tuple[int, int]:
         DeviceError: when it is not installed.
     """
     status, major, minor = _nvrtc().nvrtcVersion()
-    return _checked((status, (major, minor)), "NVRTC has no version")
+    _checked((status, None), "NVRTC has no version")
+    return int(major), int(minor)
 
 
 def compiler_architectures() -> list[int]:

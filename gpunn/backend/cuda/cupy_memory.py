@@ -104,8 +104,9 @@ class CupyMemory:
         with self._gpu.at_work("preparing a copy"):
             staged = self._staging.place(array.size * array.dtype.itemsize)
         if staged is None:
-            return np.empty(array.shape, array.dtype)
-        return staged.view(array.dtype).reshape(array.shape)
+            staged = np.empty(array.size * array.dtype.itemsize, np.uint8)
+        ordered: np.ndarray[Any, Any] = staged.view(array.dtype).reshape(array.shape)
+        return ordered
 
     def _transfer(self, target: _Side, source: _Side, kind: int) -> None:
         runtime, stream = self._gpu.cupy.cuda.runtime, self._gpu.stream.ptr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
@@ -11,7 +12,9 @@ from gpunn.arena import align
 from gpunn.backend.contract import Array, Device, DType, Layout, Memory, Primitives
 from gpunn.backend.cuda.chunk_table import ChunkTables
 from gpunn.backend.cuda.device_memory import ALIGNMENT, DeviceMemory
+from gpunn.backend.cuda.graph import RecordedExecutor, RecordedMemory, RecordedRun
 from gpunn.backend.cuda.launch import Executor, Launcher
+from gpunn.backend.cuda.traits import Traits
 from gpunn.geometry import Shape
 
 #: Elements of the scratch that reductions share: 8 MiB of float32.
@@ -27,20 +30,34 @@ class CudaDevice:
         memory: where arrays live.
         launcher: the door to kernels.
         chunk_tables: the optimiser's settings that were uploaded.
+        recorder: writes steps down.
+        tuner: chooses among the kernels for a shape.
+        capability: compute capability, such as 90.
     """
 
     # The lender computes the primitives that CUDA has no kernel for; it is the device's own and closed with it.
 
     def __init__(
-        self, name: str, memory: DeviceMemory, executor: Executor, primitives: Primitives, lender: Device | None = None
+        self,
+        name: str,
+        memory: DeviceMemory,
+        executor: Executor,
+        primitives: Primitives,
+        lender: Device | None = None,
+        traits: Traits | None = None,
     ) -> None:
-        self.memory = memory
-        self.launcher = Launcher(memory, executor)
-        self.chunk_tables = ChunkTables(memory)
+        traits = traits or Traits()
+        self.recorder = traits.recorder
+        self.tuner = traits.tuner
+        self.capability = traits.capability
+        self.memory: DeviceMemory = RecordedMemory(memory, self.recorder)
+        self.launcher = Launcher(self.memory, RecordedExecutor(executor, self.recorder))
+        self.chunk_tables = ChunkTables(self.memory)
         self._partials = memory.view(
             memory.allocate(4 * LARGEST_PARTIALS), 0, (LARGEST_PARTIALS,), np.dtype(np.float32)
         )
         self._name = name
+        self._precisions = traits.precisions
         self._executor = executor
         self._primitives = primitives
         self._lender = lender
@@ -54,6 +71,11 @@ class CudaDevice:
     def primitives(self) -> Primitives:
         """The functions of the contract."""
         return self._primitives
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The names of gpunn.precision that it computes."""
+        return self._precisions
 
     def partials(self, count: int) -> Array:
         """float32 scratch in which the blocks of one launch leave sums for the next launch to add up.
@@ -95,9 +117,25 @@ class CudaDevice:
         """Wait until every launch has ended."""
         self.memory.synchronize()
 
-    def thread_plan(self) -> dict[str, int]:
-        """What results depend on besides the seed: the kernels themselves on nothing."""
-        return self._lender.thread_plan() if self._lender else {}
+    def free_memory(self) -> int | None:
+        """Bytes that `allocate` can still give; None when nobody knows."""
+        return self.memory.free_bytes()
+
+    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+        """`run` as it is at first; from its third call on, its launches repeated without it.
+
+        Raises:
+            DeviceError: at that call, when it copies from or to the host, allocates, or waits for the device.
+        """
+        return RecordedRun(run, self.recorder)
+
+    def thread_plan(self) -> dict[str, int | str]:
+        """What results depend on besides the seed: which kernels were chosen, and the threads of the lender."""
+        return {**(self._lender.thread_plan() if self._lender else {}), **self.tuner.plan()}
+
+    def adopt_plan(self, plan: Mapping[str, object]) -> None:
+        """Use the kernels that a checkpoint was computed with."""
+        self.tuner.adopt(plan)
 
     def close(self) -> None:
         """Give back what the executor holds, and close the lender."""

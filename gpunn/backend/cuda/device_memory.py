@@ -39,6 +39,9 @@ class DeviceMemory(Protocol):
     def address(self, array: Array) -> int:
         """Where its first element lies."""
 
+    def free_bytes(self) -> int | None:
+        """What `allocate` can still give; None when nobody knows."""
+
     def copy(self, y: Array, x: Array) -> None:
         """y = x, both on the device."""
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpunn.backend.contract import Array, Memory
+from gpunn.backend.cuda.device_memory import DeviceMemory
 from gpunn.backend.cuda.gpu import Gpu
 from gpunn.backend.cuda.launch import CheckedLaunch, Executor
-from gpunn.backend.cuda.device_memory import DeviceMemory
 from gpunn.errors import DeviceError
 
 #: Runs before the one that is written down: they compile and load kernels, allocate scratch and choose variants.
@@ -58,7 +58,8 @@ class ListRecorder:
 
     def record(self, run: Action) -> Action:
         """The actions of `run` as one function."""
-        self._actions = actions = []
+        actions: list[Action] = []
+        self._actions = actions
         try:
             run()
         finally:

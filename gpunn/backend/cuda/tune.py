@@ -71,9 +71,7 @@ class Tuner:
         file: where measured choices are kept; None keeps none.
     """
 
-    def __init__(
-        self, architecture: str, stopwatch: Stopwatch | None = None, file: TuningFile | None = None
-    ) -> None:
+    def __init__(self, architecture: str, stopwatch: Stopwatch | None = None, file: TuningFile | None = None) -> None:
         self._prefix = f"{PLAN_PREFIX}{architecture}/"
         self._stopwatch = stopwatch
         self._file = file

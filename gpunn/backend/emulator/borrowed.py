@@ -66,7 +66,9 @@ def _borrowed(function: Primitive, lender: Device) -> Primitive:
         images.copy_back()
         return result
 
-    return primitive
+    if function.__name__.endswith("_workspace"):
+        return primitive
+    return lambda device, *arguments, **named: device.recorder.do(lambda: primitive(device, *arguments, **named))
 
 
 class _Images:

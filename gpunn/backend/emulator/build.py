@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from gpunn.backend.cache import cache_folder
 from gpunn.backend.cuda.source import KernelSource, kernel_folder
 from gpunn.errors import DeviceError
 
@@ -65,14 +66,6 @@ class _Job:
     link: tuple[str, ...] = ()
 
 
-def cache_folder() -> Path:
-    """GPUNN_CACHE, or gpunn in the user's cache folder."""
-    chosen = os.environ.get("GPUNN_CACHE")
-    if chosen:
-        return Path(chosen) / "emulator"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpunn" / "emulator"
-
-
 def compiler() -> str:
     """The path of g++.
 
@@ -123,7 +116,7 @@ def _build(job: _Job) -> Path:
     gxx = compiler()
     # Folders do not count: what they hold does, and it is all in the texts.
     key = _key(job.unit, *job.texts, *job.flags, *job.link, _compiler_version(gxx), _processor())
-    folder = cache_folder()
+    folder = cache_folder("emulator")
     library = folder / f"{job.name}-{key}.so"
     if library.exists():
         return library

@@ -35,12 +35,14 @@ class EmulatorSettings:
         schedule: the order in which the threads of a block run between two barriers; right kernels do not mind.
         seed: of the random schedule.
         workers: OS threads that share the blocks of a grid; every core of the process by default.
+        memory_bytes: what its memory gives at most; None has the limits of the machine.
     """
 
     check: bool = False
     schedule: ScheduleName = "forward"
     seed: int = 0
     workers: int | None = None
+    memory_bytes: int | None = None
 
 
 class _Buffer(ctypes.Structure):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from math import prod
 from typing import Any
 
@@ -9,25 +10,53 @@ import numpy as np
 
 from gpunn.backend.contract import Array, DType, Memory
 from gpunn.backend.cuda.device_memory import ALIGNMENT
+from gpunn.backend.sizes import describe_bytes
 from gpunn.errors import MemoryExhaustedError
 from gpunn.geometry import Shape
 
 
 class HostMemory:
-    """Memory that the emulated kernels reach directly."""
+    """Memory that the emulated kernels reach directly.
+
+    Args:
+        limit: bytes that it gives at most, as a GPU would; None has the limits of the machine.
+    """
 
     array_type = "numpy.ndarray"
 
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._given = 0
+
     def allocate(self, size: int) -> Memory:
-        """`size` bytes, zero, aligned as a GPU's memory would be."""
+        """`size` bytes, zero, aligned as a GPU's memory would be.
+
+        Raises:
+            MemoryExhaustedError: when they would pass the limit, or the machine has not that much.
+        """
+        free = self.free_bytes()
+        if free is not None and size > free:
+            raise MemoryExhaustedError(
+                f"the emulator cannot give {describe_bytes(size)}: {describe_bytes(free)} of "
+                f"{describe_bytes(self._limit or 0)} are free; use a smaller batch"
+            )
         try:
             memory = np.zeros(size + ALIGNMENT, np.uint8)
         except MemoryError:
             raise MemoryExhaustedError(
-                f"the emulator has no {size / 2**30:.1f} GiB left for this program; use a smaller batch"
+                f"the emulator cannot give {describe_bytes(size)}, which this machine has not free; use a smaller batch"
             ) from None
+        self._given += size
+        weakref.finalize(memory, self._take_back, size)
         start = -memory.ctypes.data % ALIGNMENT
         return memory[start : start + size]
+
+    def free_bytes(self) -> int | None:
+        """What is left of the limit; None when there is no limit."""
+        return None if self._limit is None else self._limit - self._given
+
+    def _take_back(self, size: int) -> None:
+        self._given -= size
 
     def view(self, memory: Memory, offset: int, shape: Shape, dtype: DType) -> Array:
         """An array of that shape, row by row, `offset` bytes into the memory."""

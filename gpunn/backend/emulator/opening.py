@@ -19,4 +19,4 @@ def open_with(settings: EmulatorSettings) -> CudaDevice:
     compiler()
     lender = open_cpu()
     executor = EmulatorExecutor(settings)
-    return CudaDevice("emulator", HostMemory(), executor, borrowed_primitives(lender), lender)
+    return CudaDevice("emulator", HostMemory(settings.memory_bytes), executor, borrowed_primitives(lender), lender)

@@ -34,17 +34,6 @@ def test_on_other_machines(monkeypatch: pytest.MonkeyPatch, machine: str, system
         build.compiler()
 
 
-def test_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPUNN_CACHE", "/somewhere")
-    assert build.cache_folder() == Path("/somewhere/emulator")
-    monkeypatch.delenv("GPUNN_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert build.cache_folder() == Path("/cache/gpunn/emulator")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/user")
-    assert build.cache_folder() == Path("/home/user/.cache/gpunn/emulator")
-
-
 def test_library_is_built_once_for_each_text_and_kind(own_cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "fill.cu"
     path.write_text('extern "C" __global__ void fill(float* y) { y[threadIdx.x] = 1.0f; }\n')
