@@ -13,6 +13,7 @@ from gpunn.backend.attributes import LINEAR, SgdRule
 from gpunn.backend.cuda import convolution, optimizer
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launch import NO_CHOICES, Grid, Launcher
+from gpunn.backend.cuda.self_test import primitive_failures
 from gpunn.backend.cuda.source import Choices, KernelSource, packaged_sources
 from gpunn.errors import DeviceError
 from gpunn.geometry import Conv2dGeometry
@@ -56,7 +57,7 @@ def update(device: CudaDevice) -> None:
     optimizer.sgd(device, w, None, gradients, one, one, step, apply, table, SgdRule())
 
 
-CALLS = {"convolution2d_forward.cu": convolve, "sgd.cu": update}
+CALLS = {"convolution2d_forward.cu": convolve, "primitives_test.cu": primitive_failures, "sgd.cu": update}
 
 
 def without_barrier(source: KernelSource, number: int, folder: Path) -> KernelSource:

@@ -20,8 +20,10 @@ from gpunn.cores import available_cores
 from gpunn.errors import DeviceError
 
 ScheduleName = Literal["forward", "reverse", "random"]
+CopyTiming = Literal["early", "late"]
 
 _SCHEDULES: dict[ScheduleName, int] = {"forward": 0, "reverse": 1, "random": 2}
+_COPY_TIMINGS: dict[CopyTiming, int] = {"early": 0, "late": 1}
 _REPORT_BYTES = 1 << 16
 _CODE_ADDRESS = re.compile(r"<\+(0x[0-9a-f]+)>")
 
@@ -34,6 +36,8 @@ class EmulatorSettings:
         check: use the check build, which finds races, wild accesses and the like, some 20 times slower.
         schedule: the order in which the threads of a block run between two barriers; right kernels do not mind.
         seed: of the random schedule.
+        copies: when an asynchronous copy is carried out: at once, or at the wait that covers it. A GPU may do either;
+            right kernels do not mind.
         workers: OS threads that share the blocks of a grid; every core of the process by default.
         memory_bytes: what its memory gives at most; None has the limits of the machine.
     """
@@ -41,6 +45,7 @@ class EmulatorSettings:
     check: bool = False
     schedule: ScheduleName = "forward"
     seed: int = 0
+    copies: CopyTiming = "early"
     workers: int | None = None
     memory_bytes: int | None = None
 
@@ -72,6 +77,7 @@ class _LaunchRequest(ctypes.Structure):
         ("dynamic_shared_bytes", ctypes.c_uint64),
         ("seed", ctypes.c_uint64),
         ("schedule", ctypes.c_uint32),
+        ("copies", ctypes.c_uint32),
         ("check", ctypes.c_uint32),
         ("buffer_count", ctypes.c_uint64),
         ("buffers", ctypes.POINTER(_Buffer)),
@@ -135,6 +141,7 @@ class EmulatorExecutor:
             dynamic_shared_bytes=launch.grid.dynamic_shared_bytes,
             seed=self._settings.seed,
             schedule=_SCHEDULES[self._settings.schedule],
+            copies=_COPY_TIMINGS[self._settings.copies],
             check=self._settings.check,
             buffer_count=len(buffers),
             buffers=(_Buffer * len(buffers))(*buffers),

@@ -18,10 +18,10 @@ EVERY_WAY = {
     "fast": FAST,
     "fast, one worker": EmulatorSettings(workers=1),
     "fast, reverse": EmulatorSettings(schedule="reverse"),
-    "fast, random": EmulatorSettings(schedule="random", seed=5),
+    "fast, random": EmulatorSettings(schedule="random", seed=5, copies="late"),
     "check": CHECK,
     "check, reverse": EmulatorSettings(check=True, schedule="reverse"),
-    "check, random": EmulatorSettings(check=True, schedule="random", seed=7),
+    "check, random": EmulatorSettings(check=True, schedule="random", seed=7, copies="late"),
 }
 
 

@@ -30,6 +30,7 @@ Block::Block(const Launch& launch, StackPool& stacks)
       shared_memory_(library_, launch.request.dynamic_shared_bytes, launch.request.check != 0),
       stacks_(stacks),
       threads_(thread_count(launch.request)),
+      copies_(threads_.size()),
       warps_((threads_.size() + WARP_LANES - 1) / WARP_LANES),
       order_(threads_.size()) {
   std::iota(order_.begin(), order_.end(), 0);
@@ -44,6 +45,7 @@ void Block::begin(uint64_t number) {
                        static_cast<unsigned>(number / grid.x / grid.y)};
   for (unsigned i = 0; i < threads_.size(); ++i) {
     const uint3 thread = {i % block.x, i / block.x % block.y, i / block.x / block.y};
+    copies_[i].clear();
     threads_[i] = {{thread, place, block, grid}, State::not_started, nullptr, nullptr, {}, nullptr};
   }
   for (size_t i = 0; i < warps_.size(); ++i) {
@@ -109,6 +111,7 @@ void Block::thread_main() {
 
 void Block::finish_thread() {
   Thread& thread = threads_[current_];
+  if (checks()) report_copies_under_way();
   thread.state = State::finished;
   --unfinished_;
   warps_[current_ / WARP_LANES].finished |= 1u << current_ % WARP_LANES;
@@ -173,11 +176,15 @@ void Block::report_deadlock() const {
   std::map<std::string, int> waiting;
   Location first{};
   std::string kind;
+  bool waits_at_barrier = false;
   for (const Thread& thread : threads_) {
     if (thread.state == State::finished) continue;
     const bool at_barrier = thread.state == State::at_block_barrier;
     const char* operation = at_barrier ? "__syncthreads" : name_of(thread.warp_request->operation);
-    if (kind.empty()) {
+    // A warp operation that some lanes passed by says more than the barrier at which those lanes wait.
+    const bool says_more = waits_at_barrier && !at_barrier;
+    if (kind.empty() || says_more) {
+      waits_at_barrier = at_barrier;
       first = thread.waits_at;
       kind = format("not all %s reach %s", at_barrier ? "threads" : "lanes", operation);
     }

@@ -5,6 +5,7 @@
 #include <random>
 #include <vector>
 
+#include "asynchronous_copies.h"
 #include "fiber.h"
 #include "findings.h"
 #include "global_memory.h"
@@ -55,6 +56,9 @@ class Block {
   // Called from inside the kernel's threads.
   int barrier(Vote vote, int predicate, Location where);
   void warp_operation(const WarpRequest& request);
+  void copy_async(const Copy& copy);
+  void commit_copies();
+  void wait_for_copies(uint32_t groups_left);
   void check_access(uintptr_t address, size_t bytes, bool write, uintptr_t code_address);
   void check_atomic(uintptr_t address, size_t bytes, Location where);
   unsigned char* dynamic_shared_memory() const { return shared_memory_.dynamic(); }
@@ -77,12 +81,23 @@ class Block {
   void check(const Access& access);
   bool on_any_stack(uintptr_t address) const;
   void perform(unsigned lanes, int first_thread);
+  void vote(unsigned lanes, int first_thread);
+  void shuffle(unsigned lanes, int first_thread);
+  void require_whole_warp(unsigned lanes, const WarpRequest& request);
+  void load_matrices(int first_thread);
+  void check_matrix_row(const WarpRequest& request, int row, int first_thread);
+  void multiply_matrices(int first_thread);
+  const WarpRequest& request_of(int thread) const { return *threads_[thread].warp_request; }
+  void check_copy(const Copy& copy);
+  void report_copies_under_way();
+  Phase phase_of(int thread) const { return {phase_, warps_[thread / WARP_LANES].phase}; }
 
   Launch launch_;
   Library library_;
   SharedMemory shared_memory_;
   StackPool& stacks_;
   std::vector<Thread> threads_;
+  std::vector<AsynchronousCopies> copies_;  // of each thread
   std::vector<Warp> warps_;
   std::vector<int> order_;
   std::mt19937_64 random_;

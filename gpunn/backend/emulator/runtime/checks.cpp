@@ -19,7 +19,7 @@ void Block::check_atomic(uintptr_t address, size_t bytes, Location where) {
 void Block::check(const Access& access) {
   bool allowed = true;
   if (shared_memory_.contains(access.address)) {
-    allowed = shared_memory_.check(access, {phase_, warps_[current_ / WARP_LANES].phase}, findings());
+    allowed = shared_memory_.check(access, phase_of(access.thread), findings());
   } else if (launch_.global_memory.contains(access.address)) {
     allowed = launch_.global_memory.check(access, findings());
   } else if (on_any_stack(access.address)) {

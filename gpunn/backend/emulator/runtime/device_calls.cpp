@@ -1,4 +1,5 @@
 // The functions behind cuda_host.h that need the running block: barriers, warp operations, atomics.
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
@@ -9,12 +10,15 @@ namespace {
 template <class Word>
 Word apply(emulator::AtomicOperation operation, Word old, Word value, Word compare) {
   using Floating = std::conditional_t<sizeof(Word) == 4, float, double>;
+  using Signed = std::make_signed_t<Word>;
   switch (operation) {
     case emulator::AtomicOperation::add: return old + value;
-    case emulator::AtomicOperation::maximum_signed: {
-      using Signed = std::make_signed_t<Word>;
-      return static_cast<Signed>(old) > static_cast<Signed>(value) ? old : value;
-    }
+    case emulator::AtomicOperation::bitwise_and: return old & value;
+    case emulator::AtomicOperation::bitwise_or: return old | value;
+    case emulator::AtomicOperation::minimum_signed: return std::min<Signed>(old, value);
+    case emulator::AtomicOperation::minimum_unsigned: return std::min(old, value);
+    case emulator::AtomicOperation::maximum_signed: return std::max<Signed>(old, value);
+    case emulator::AtomicOperation::maximum_unsigned: return std::max(old, value);
     case emulator::AtomicOperation::exchange: return value;
     case emulator::AtomicOperation::compare_exchange: return old == compare ? value : old;
     case emulator::AtomicOperation::add_floating: {
@@ -67,6 +71,14 @@ uint64_t emulator_atomic_64(emulator::AtomicOperation operation, void* target, u
                             emulator::Location where) {
   return atomically<uint64_t>(operation, target, value, compare, where);
 }
+
+void emulator_copy_async(void* shared, const void* global, size_t bytes, bool exists, emulator::Location where) {
+  emulator::Block::running()->copy_async({shared, global, bytes, exists, 0, where});
+}
+
+void emulator_copy_async_commit() { emulator::Block::running()->commit_copies(); }
+
+void emulator_copy_async_wait(unsigned groups_left) { emulator::Block::running()->wait_for_copies(groups_left); }
 
 void emulator_assertion_failed(const char* condition, emulator::Location where) {
   emulator::Block* block = emulator::Block::running();

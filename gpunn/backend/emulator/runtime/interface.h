@@ -34,9 +34,21 @@ struct Location {
 // What __syncthreads and its variants make of the predicates of all threads.
 enum class Vote : int { none, any, all, count };
 
-// What the lanes of a warp do together. A new one, such as a tensor-core product, is a value here and a branch in
-// Block::perform, and finds the operands of all lanes through their requests.
-enum class WarpOperation : int { synchronize, shuffle, shuffle_up, shuffle_down, shuffle_xor, ballot };
+// What the lanes of a warp do together. A new one is a value here and a branch in Block::perform, and finds the operands
+// of all lanes through their requests.
+enum class WarpOperation : int {
+  synchronize,
+  shuffle,
+  shuffle_up,
+  shuffle_down,
+  shuffle_xor,
+  ballot,
+  load_matrix,
+  load_matrix_transposed,
+  multiply_bfloat16,
+  multiply_float16,
+  multiply_tf32,
+};
 
 // One lane's part in a warp operation; the memory behind the pointers lives on that lane's stack while it waits.
 struct WarpRequest {
@@ -44,13 +56,30 @@ struct WarpRequest {
   unsigned mask;
   const void* input;
   void* output;
-  size_t bytes;   // of input and of output
+  size_t bytes;   // of output, and of what a shuffle takes in
   int parameter;  // shuffles: the source lane, or the distance to it
   int width;      // shuffles: lanes of a segment
   Location where;
 };
 
-enum class AtomicOperation : int { add, add_floating, maximum_signed, exchange, compare_exchange };
+// One lane's part of a tensor-core product: kernels/primitives_tensor.cuh says which elements it holds.
+struct MatrixOperands {
+  uint32_t a[4], b[2];
+  float d[4];
+};
+
+enum class AtomicOperation : int {
+  add,
+  add_floating,
+  bitwise_and,
+  bitwise_or,
+  minimum_signed,
+  minimum_unsigned,
+  maximum_signed,
+  maximum_unsigned,
+  exchange,
+  compare_exchange,
+};
 
 // One array argument of a launch. Rows of `row_bytes` start every `pitch_bytes`: a slice of the channels of a wider
 // array has gaps, which do not belong to it. Mirrored in launcher.py.
@@ -67,6 +96,9 @@ struct Buffer {
 
 enum class Schedule : uint32_t { forward, reverse, random };
 
+// When an asynchronous copy is carried out: at once, or at the wait that covers it. The hardware may do either.
+enum class CopyTiming : uint32_t { early, late };
+
 // Everything about one launch. Mirrored in launcher.py.
 struct LaunchRequest {
   void (*kernel)(void** arguments);
@@ -77,6 +109,7 @@ struct LaunchRequest {
   uint64_t dynamic_shared_bytes;
   uint64_t seed;
   Schedule schedule;
+  CopyTiming copies;
   uint32_t check;
   uint64_t buffer_count;
   const Buffer* buffers;
@@ -103,5 +136,8 @@ uint32_t emulator_atomic_32(emulator::AtomicOperation operation, void* target, u
                             emulator::Location where);
 uint64_t emulator_atomic_64(emulator::AtomicOperation operation, void* target, uint64_t value, uint64_t compare,
                             emulator::Location where);
+void emulator_copy_async(void* shared, const void* global, size_t bytes, bool exists, emulator::Location where);
+void emulator_copy_async_commit();
+void emulator_copy_async_wait(unsigned groups_left);
 void emulator_assertion_failed(const char* condition, emulator::Location where);
 }

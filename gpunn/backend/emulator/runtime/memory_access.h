@@ -24,6 +24,7 @@ struct Access {
   uint64_t block;          // number in the grid
   uintptr_t code_address;  // of the instruction, counted from the library's base; 0 when the line is known
   Location where;
+  bool asynchronous = false;  // a copy that another thread's read, or an early one of its own, may overtake
 
   const char* verb() const { return write ? "write" : "read"; }
   Origin origin() const { return {static_cast<uint32_t>(code_address), where.line}; }

@@ -77,12 +77,30 @@ SharedMemory::Conflict SharedMemory::record_write(ByteRecord& record, const Acce
   record.write_origin = access.origin();
   record.written = true;
   record.written_atomically = access.atomic;
+  record.copy_pending = access.asynchronous;
   return conflict;
 }
 
+void SharedMemory::report_pending(const ByteRecord& record, const Access& access, Findings& findings) {
+  findings.add(format("%s of a copy that was not waited for", access.write ? "overwriting" : "read"), access.place(),
+               format("thread %d started it at %s, thread %d is here, with no copy_async_wait between", record.writer,
+                      record.write_origin.text().c_str(), access.thread));
+}
+
+void SharedMemory::finish_copy(const Access& copy, const Phase& phase) {
+  Region& region = region_of(copy.address);
+  ByteRecord* record = &region.records[copy.address - reinterpret_cast<uintptr_t>(region.start)];
+  for (ByteRecord* end = record + copy.bytes; record < end; ++record) {
+    // It may have landed at any time until now, so that only a barrier from now on orders it.
+    record->write_phase = phase.block;
+    record->write_warp_phase = phase.warp;
+    record->copy_pending = false;
+  }
+}
+
 bool SharedMemory::check(const Access& access, const Phase& phase, Findings& findings) {
-  const bool is_dynamic = lies_in(dynamic_, access.address);
-  Region& region = is_dynamic ? dynamic_ : variables_;
+  Region& region = region_of(access.address);
+  const bool is_dynamic = &region == &dynamic_;
   const size_t offset = access.address - reinterpret_cast<uintptr_t>(region.start);
   if (offset + access.bytes > region.bytes) {
     findings.add(format("%s beyond the end of %s shared memory", access.verb(), is_dynamic ? "dynamic" : "static"),
@@ -102,6 +120,10 @@ bool SharedMemory::check(const Access& access, const Phase& phase, Findings& fin
     if (!access.write && !record.written) {
       findings.add("read of shared memory that nobody wrote", access.place(),
                    format("offset %zu, thread %d", offset + i, access.thread));
+      return true;
+    }
+    if (record.copy_pending) {
+      report_pending(record, access, findings);
       return true;
     }
     const Conflict conflict =

@@ -29,6 +29,8 @@ class SharedMemory {
 
   // False when the access must not be carried out.
   bool check(const Access& access, const Phase& phase, Findings& findings);
+  // The thread of an asynchronous write has waited for it.
+  void finish_copy(const Access& copy, const Phase& phase);
 
  private:
   // What happened to one byte. Of many readers between two barriers the last one is kept, and whether there were
@@ -38,7 +40,7 @@ class SharedMemory {
     uint32_t read_phase, read_warp_phase;
     Origin write_origin, read_origin;
     uint16_t writer, reader;
-    bool written, written_atomically, read_by_other_lanes, read_by_other_warps;
+    bool written, written_atomically, copy_pending, read_by_other_lanes, read_by_other_warps;
   };
   struct Region {
     unsigned char* start;
@@ -52,6 +54,8 @@ class SharedMemory {
   };
 
   static bool lies_in(const Region& region, uintptr_t address);
+  Region& region_of(uintptr_t address) { return lies_in(dynamic_, address) ? dynamic_ : variables_; }
+  static void report_pending(const ByteRecord& record, const Access& access, Findings& findings);
   static Conflict record_read(ByteRecord& record, const Access& access, const Phase& phase);
   static Conflict record_write(ByteRecord& record, const Access& access, const Phase& phase);
   static bool unordered_write(const ByteRecord& record, const Access& access, const Phase& phase);

@@ -13,6 +13,11 @@ const char* name_of(WarpOperation operation) {
     case WarpOperation::shuffle_down: return "__shfl_down_sync";
     case WarpOperation::shuffle_xor: return "__shfl_xor_sync";
     case WarpOperation::ballot: return "__ballot_sync";
+    case WarpOperation::load_matrix: return "load_matrix";
+    case WarpOperation::load_matrix_transposed: return "load_matrix_transposed";
+    case WarpOperation::multiply_bfloat16: return "TensorCore<bfloat16>::multiply";
+    case WarpOperation::multiply_float16: return "TensorCore<float16>::multiply";
+    case WarpOperation::multiply_tf32: return "TensorCore<float>::multiply";
   }
   return "warp operation";
 }
@@ -74,31 +79,48 @@ void Block::warp_operation(const WarpRequest& request) {
 }
 
 void Block::perform(unsigned lanes, int first_thread) {
-  auto request_of = [&](int lane) -> const WarpRequest& { return *threads_[first_thread + lane].warp_request; };
   Warp& warp = warps_[first_thread / WARP_LANES];
-  const WarpOperation operation = request_of(__builtin_ctz(lanes)).operation;
-  if (operation == WarpOperation::synchronize) {
-    // A __syncwarp of some lanes is not counted as ordering anything: a finding about it asks for a wider mask.
-    if (lanes == warp.present) ++warp.phase;
-  } else if (operation == WarpOperation::ballot) {
-    unsigned votes = 0;
-    for_each_lane(lanes, [&](int lane) {
-      if (*static_cast<const int*>(request_of(lane).input)) votes |= 1u << lane;
-    });
-    for_each_lane(lanes, [&](int lane) { *static_cast<unsigned*>(request_of(lane).output) = votes; });
-  } else {
-    for_each_lane(lanes, [&](int lane) {
-      const WarpRequest& request = request_of(lane);
-      const int source = source_lane(request, lane);
-      if (lanes >> source & 1) {
-        std::memcpy(request.output, request_of(source).input, request.bytes);
-        return;
-      }
-      findings().add(format("%s reads a lane that takes no part", name_of(operation)), Place(request.where),
-                     format("lane %d reads lane %d, mask %08x", lane, source, request.mask));
-      std::memset(request.output, 0xff, request.bytes);
-    });
+  const WarpRequest& first_request = request_of(first_thread + __builtin_ctz(lanes));
+  switch (first_request.operation) {
+    case WarpOperation::synchronize:
+      // A __syncwarp of some lanes is not counted as ordering anything: a finding about it asks for a wider mask.
+      if (lanes == warp.present) ++warp.phase;
+      return;
+    case WarpOperation::ballot: return vote(lanes, first_thread);
+    case WarpOperation::load_matrix:
+    case WarpOperation::load_matrix_transposed:
+      require_whole_warp(lanes, first_request);
+      return load_matrices(first_thread);
+    case WarpOperation::multiply_bfloat16:
+    case WarpOperation::multiply_float16:
+    case WarpOperation::multiply_tf32:
+      require_whole_warp(lanes, first_request);
+      return multiply_matrices(first_thread);
+    default: return shuffle(lanes, first_thread);
   }
+}
+
+void Block::vote(unsigned lanes, int first_thread) {
+  unsigned votes = 0;
+  for_each_lane(lanes, [&](int lane) {
+    if (*static_cast<const int*>(request_of(first_thread + lane).input)) votes |= 1u << lane;
+  });
+  for_each_lane(lanes,
+                [&](int lane) { *static_cast<unsigned*>(request_of(first_thread + lane).output) = votes; });
+}
+
+void Block::shuffle(unsigned lanes, int first_thread) {
+  for_each_lane(lanes, [&](int lane) {
+    const WarpRequest& request = request_of(first_thread + lane);
+    const int source = source_lane(request, lane);
+    if (lanes >> source & 1) {
+      std::memcpy(request.output, request_of(first_thread + source).input, request.bytes);
+      return;
+    }
+    findings().add(format("%s reads a lane that takes no part", name_of(request.operation)), Place(request.where),
+                   format("lane %d reads lane %d, mask %08x", lane, source, request.mask));
+    std::memset(request.output, 0xff, request.bytes);
+  });
 }
 
 }  // namespace emulator
