@@ -8,7 +8,8 @@ import pytest
 from gpunn import backend
 from gpunn.backend.contract import Device
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launch import NO_CHOICES, Grid
+from gpunn.backend.cuda.source import Choices
 from gpunn.data.loader import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.models import model
@@ -65,7 +66,7 @@ def test_lenet_step_on_the_emulator_equals_the_cpu(name: str, on_cpu: dict[str, 
     assert found.keys() == on_cpu.keys()
     for key, expected in on_cpu.items():
         np.testing.assert_allclose(found[key], expected, rtol=0, atol=TOLERANCE * np.abs(expected).max(), err_msg=key)
-    assert {file for file, _ in launched} == {"convolution2d_forward.cu", "relu.cu", "sgd.cu"}
+    assert {"convolution2d_forward.cu", "sgd.cu"} <= {file for file, _ in launched}
 
 
 def watch_launches(device: Device) -> set[tuple[str, str]]:
@@ -74,9 +75,9 @@ def watch_launches(device: Device) -> set[tuple[str, str]]:
     seen: set[tuple[str, str]] = set()
     original = device.launcher.launch
 
-    def launch(file: str, kernel: str, grid: Grid, arguments: dict[str, object]) -> None:
+    def launch(file: str, kernel: str, grid: Grid, arguments: dict[str, object], choices: Choices = NO_CHOICES) -> None:
         seen.add((file, kernel))
-        original(file, kernel, grid, arguments)
+        original(file, kernel, grid, arguments, choices)
 
     device.launcher.launch = launch  # type: ignore[method-assign]
     return seen

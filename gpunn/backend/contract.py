@@ -680,5 +680,5 @@ class Primitives(Protocol):
     def commit_statistics(self, device: Any, statistics: Array, pending: Array, apply: Array) -> None:
         """Keep the running statistics that a step proposed (statistics = pending), or undo them (the reverse)."""
 
-    def advance(self, device: Any, step: Array, latched_step: Array) -> None:
-        """step += 1 as long as latched_step is -1: a step that finite_check has voided is not counted."""
+    def advance(self, device: Any, step: Array, apply: Array, latched_step: Array) -> None:
+        """step += 1 and apply = 1, as long as latched_step is -1: after a step that finite_check has voided, all are."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from gpunn.backend.attributes import Penalty
+from gpunn.backend.contract import DType
 from gpunn.errors import UsageError
 from gpunn.optimizers.optimizer import Optimizer
 from gpunn.precision import Precision
-from gpunn.program.call import Buffer, Call
+from gpunn.program.call import Argument, Buffer, Call
 from gpunn.program.controls import control
 from gpunn.program.program import bind
 from gpunn.program.state import NetworkState
@@ -41,95 +42,103 @@ class UpdateSpecification:
 
 def plan_update(tables: Tables, precision: Precision, specification: UpdateSpecification) -> tuple[Call, ...]:
     """The calls of one update, over the flat arrays of these tables."""
+    return tuple(_Planner(tables, precision, specification).calls())
 
-    def flat_weights(name: str) -> Buffer:
-        return Buffer(name, (tables.weights.size,), precision.master, "plain", "flat")
 
-    def flat_statistics(name: str) -> Buffer:
-        return Buffer(name, (tables.statistics.size,), precision.accumulated, "plain", "flat")
+class _Planner:
+    """Knows the flat arrays; each method gives the calls of one part of the update."""
 
-    parameters, gradients = flat_weights("parameters"), flat_weights("gradients")
-    narrow = precision.stored != precision.master
-    rounded = Buffer("rounded", (tables.weights.size,), precision.stored, "plain", "flat") if narrow else None
-    scale, apply, step = control("gradient_scale"), control("apply"), control("step")
-    unscale = [
-        Call(
-            "unscale_gradients",
-            "update",
-            "update",
-            {
-                "gradients": gradients,
-                "loss_multiplier": control("loss_multiplier"),
-                "finite_steps": control("finite_steps"),
-                "apply": apply,
-            },
-            {},
-            {},
+    def __init__(self, tables: Tables, precision: Precision, specification: UpdateSpecification) -> None:
+        self._tables = tables
+        self._precision = precision
+        self._specification = specification
+        self._parameters = self._weights("parameters")
+        self._gradients = self._weights("gradients")
+
+    def calls(self) -> Iterator[Call]:
+        """All of them, in order."""
+        if self._precision.scales_loss:
+            yield self._unscale()
+        yield from self._penalties()
+        if self._specification.clip_norm is not None:
+            yield from self._clip(self._specification.clip_norm)
+        yield self._descend(self._specification.optimizer)
+        if self._tables.statistics.size:
+            yield self._commit()
+        yield _call(
+            "advance", {"step": control("step"), "apply": control("apply")}, {"latched_step": control("latched_step")}
         )
-    ]
-    calls = unscale if precision.scales_loss else []
-    calls += [
-        Call(
-            "penalty_gradient",
-            "update",
-            "update",
-            {"gradients": gradients},
-            {"parameters": parameters},
-            {"segments": tables.penalised, "penalty": penalty},
-        )
-        for penalty in specification.penalties
-    ]
-    if specification.clip_norm is not None:
-        norm = control("gradient_norm")
-        calls += [
-            Call(
-                "clip_global_norm",
-                "update",
-                "update",
-                {"norm": norm, "gradient_scale": scale},
-                {"gradients": gradients},
-                {"segments": tables.weights, "maximum": specification.clip_norm},
+
+    def _weights(self, name: str, dtype: DType | None = None) -> Buffer:
+        return Buffer(name, (self._tables.weights.size,), dtype or self._precision.master, "plain", "flat")
+
+    def _statistics(self, name: str) -> Buffer:
+        return Buffer(name, (self._tables.statistics.size,), self._precision.accumulated, "plain", "flat")
+
+    def _unscale(self) -> Call:
+        controls = {name: control(name) for name in ("loss_multiplier", "finite_steps", "apply")}
+        return _call("unscale_gradients", {"gradients": self._gradients, **controls}, {})
+
+    def _penalties(self) -> Iterator[Call]:
+        for penalty in self._specification.penalties:
+            yield _call(
+                "penalty_gradient",
+                {"gradients": self._gradients},
+                {"parameters": self._parameters},
+                segments=self._tables.penalised,
+                penalty=penalty,
             )
-        ]
-        if not precision.scales_loss:
-            # One infinite gradient makes the scale 0, and 0 times infinity is NaN.
-            voids = {"apply": apply, "latched_step": control("latched_step")}
-            calls.append(Call("finite_check", "update", "update", voids, {"values": norm, "step": step}, {}))
-    optimizer = specification.optimizer
-    histories = {
-        argument: flat_weights(f"optimizer/{name}")
-        for argument, name in zip(optimizer.state_arguments, optimizer.state, strict=True)
-    }
-    calls.append(
-        Call(
+
+    def _clip(self, maximum: float) -> Iterator[Call]:
+        norm = control("gradient_norm")
+        yield _call(
+            "clip_global_norm",
+            {"norm": norm, "gradient_scale": control("gradient_scale")},
+            {"gradients": self._gradients},
+            segments=self._tables.weights,
+            maximum=maximum,
+        )
+        # One infinite gradient makes the scale 0, and 0 times infinity is NaN. With loss scaling, that is found before.
+        if not self._precision.scales_loss:
+            yield _call(
+                "finite_check",
+                {"apply": control("apply"), "latched_step": control("latched_step")},
+                {"values": norm, "step": control("step")},
+            )
+
+    def _descend(self, optimizer: Optimizer) -> Call:
+        histories = {
+            argument: self._weights(f"optimizer/{name}")
+            for argument, name in zip(optimizer.state_arguments, optimizer.state, strict=True)
+        }
+        narrow = self._precision.stored != self._precision.master
+        controls = {name: control(name) for name in ("learning_rate", "gradient_scale", "step", "apply")}
+        return _call(
             optimizer.primitive,
-            "update",
-            "update",
-            {"parameters": parameters, "rounded": rounded, **histories},
             {
-                "gradients": gradients,
-                "learning_rate": control("learning_rate"),
-                "gradient_scale": scale,
-                "step": step,
-                "apply": apply,
+                "parameters": self._parameters,
+                "rounded": self._weights("rounded", self._precision.stored) if narrow else None,
+                **histories,
+            },
+            {
+                "gradients": self._gradients,
+                **controls,
                 **({"velocity": None} if optimizer.primitive == "sgd" and not histories else {}),
             },
-            {"segments": tables.weights, "rule": optimizer.rule},
+            segments=self._tables.weights,
+            rule=optimizer.rule,
         )
-    )
-    if tables.statistics.size:
-        calls.append(
-            Call(
-                "commit_statistics",
-                "update",
-                "update",
-                {"statistics": flat_statistics("statistics"), "pending": flat_statistics("pending")},
-                {"apply": apply},
-                {},
-            )
+
+    def _commit(self) -> Call:
+        return _call(
+            "commit_statistics",
+            {"statistics": self._statistics("statistics"), "pending": self._statistics("pending")},
+            {"apply": control("apply")},
         )
-    calls.append(Call("advance", "update", "update", {"step": step}, {"latched_step": control("latched_step")}, {}))
-    return tuple(calls)
+
+
+def _call(primitive: str, writes: Mapping[str, Argument], reads: Mapping[str, Argument], **settings: object) -> Call:
+    return Call(primitive, "update", "update", writes, reads, settings)
 
 
 class Update:

@@ -11,8 +11,7 @@ import numpy as np
 from gpunn.backend.contract import Device
 from gpunn.data.loader import Batch
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.errors import DivergedError
-from gpunn.graph import Node
+from gpunn.errors import DivergedError, UsageError
 from gpunn.layers import Softmax
 from gpunn.network import Network
 from gpunn.precision import Precision
@@ -112,14 +111,17 @@ class Learner:
         if first == 0:
             scale = 1.0 / images if self.rule is not None and self.rule.reduction == "mean" else 1.0
             self.state.set_control("loss_share" if self._precision.scales_loss else "loss_scale", scale)
-            self.state.set_control("apply", 1)
         self.state.set_control("first_image", first)
         self._run("train", batch, accumulate=first > 0)
 
     def update(self, learning_rate: float) -> None:
-        """Change the weights by the gradients that `learn` has left."""
+        """Change the weights by the gradients that `learn` has left.
+
+        Raises:
+            UsageError: when the learner has no rule.
+        """
         if self._update is None:
-            raise ValueError("this learner has no rule: it evaluates and predicts only")
+            raise UsageError("a learner without a rule evaluates and predicts only; give it rule=Rule(optimizer)")
         self.state.set_control("learning_rate", learning_rate)
         self._update.run()
 
@@ -226,12 +228,7 @@ class Learner:
             self.state.set_control("first_image", first)
             feed(program, batch)
             program.run()
-        held = {placement.buffer.name for placement in program.plan.memory.placements}
-        outputs: dict[Node, HostArray] = {}
-        for node in self.network.nodes:
-            passes_through = self.network.labels[node] not in held
-            outputs[node] = outputs[node.inputs[0]] if passes_through else program.read_output(node)
-        return [(self.network.labels[node], values) for node, values in outputs.items()]
+        return [(self.network.labels[node], program.read_output(node)) for node in self.network.nodes]
 
     def _run(self, mode: str, batch: Batch, *, accumulate: bool) -> Program:
         key = (mode, len(batch), accumulate)

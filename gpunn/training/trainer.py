@@ -33,8 +33,9 @@ from gpunn.training.resumption import fingerprint, require_same_run, require_sam
 from gpunn.training.run_folder import RunFolder
 from gpunn.training.totals import Totals
 
-#: Seconds between two reports of progress.
+#: Seconds between two reports of progress, and between two looks at whether the loss is still finite.
 REPORT_SECONDS = 0.2
+POLL_SECONDS = 1.0
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 - an orderly end that was asked for, not an error
@@ -88,7 +89,7 @@ class Trainer:
         self._ranks = any(objective.loss.ranks for objective in learner.objectives)
         self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
         self._begun = False
-        self._saved_at = time.monotonic()
+        self._saved_at = self._polled_at = time.monotonic()
         self._validation_seconds = 0.0
         classifies = self._ranks and len(learner.objectives) == 1
         self._guessing = Guessing(len(split.train.classes)) if classifies else None
@@ -121,7 +122,8 @@ class Trainer:
             UsageError: when the run folder holds another run.
         """
         self._claim_folder()
-        self.learner.state.set_control("step", self.progress.step)
+        for name, value in (("step", self.progress.step), ("latched_step", -1), ("apply", 1)):
+            self.learner.state.set_control(name, value)
         self.learner.load_sums(self.progress.totals)
         history = self._history()
         with InterruptionGuard(self._announce) as guard:
@@ -251,6 +253,7 @@ class Trainer:
                     self._report()
         finally:
             batches.close()
+        self._stop_if_diverged()
         self._report()
         trained = time.monotonic()
         training_seconds = trained - begun
@@ -294,11 +297,16 @@ class Trainer:
         progress.batch += 1
         if progress.batch % self.plan.accumulate == 0 or progress.batch == self._training.steps_per_epoch:
             self.learner.update(self._learning_rate(progress.step))
-            self._stop_if_diverged()
             progress.step += 1
 
     def _after_update(self, guard: InterruptionGuard) -> None:
-        """A snapshot when it is time for one, or when a signal asks for the end."""
+        """A snapshot when it is time for one, or when a signal asks for the end.
+
+        Asking the device whether the loss is still finite waits for it, so that is done once in POLL_SECONDS; updates
+        that follow one which broke are void too.
+        """
+        if time.monotonic() - self._polled_at > POLL_SECONDS:
+            self._stop_if_diverged()
         self._leave_if_asked(guard)
         if time.monotonic() - self._saved_at > self.plan.checkpoint_seconds:
             self._save_within_epoch()
@@ -310,6 +318,7 @@ class Trainer:
             raise TrainingInterrupted(exit_code)
 
     def _save_within_epoch(self) -> None:
+        self._stop_if_diverged()
         self.progress.totals = self.learner.sums()
         self._save(is_best=False)
 
@@ -349,11 +358,21 @@ class Trainer:
         return History(self.run.metrics_lines, self.run.metrics_table, epochs_done=self.progress.epoch)
 
     def _stop_if_diverged(self) -> None:
-        if self.learner.state.read_control("latched_step") < 0:
+        self._polled_at = time.monotonic()
+        latched = int(self.learner.state.read_control("latched_step"))
+        if latched < 0:
             return
+        self._go_back_to(latched)
         clips = self.learner.rule is not None and self.learner.rule.clip_norm is not None
         broken = f"the loss{' or the gradient' if clips else ''} of step {self.progress.step + 1}"
         raise self._diverged(f"{broken} is not a finite number; that update was not applied")
+
+    def _go_back_to(self, step: int) -> None:
+        """Forget the void updates of this epoch that were made after the one that broke."""
+        progress, passes = self.progress, self.plan.accumulate
+        first = progress.step - -(-progress.batch // passes)
+        progress.batch = min((step - first + 1) * passes, self._training.steps_per_epoch)
+        progress.step = step
 
     def _diverged(self, what: str, measured: Iterable[Batch] | None = None) -> DivergedError:
         """The error to raise, after the report was written; `measured` are shown where no update broke."""

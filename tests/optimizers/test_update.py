@@ -169,6 +169,7 @@ def test_a_void_step_changes_nothing(cpu: Device, optimizer: Optimizer) -> None:
     bench.step(1.0)
     before = bench.state.export()
     bench.state.set_control("apply", 0)
+    bench.state.set_control("latched_step", 1)
     bench.step(float("nan"))
     after = bench.state.export()
     assert all(after[name].tobytes() == before[name].tobytes() for name in before)

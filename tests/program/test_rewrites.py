@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gpunn.backend.contract import Device
-from gpunn.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU, Swish, image_input
+from gpunn.graph import Node
+from gpunn.layers import Add, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Swish, image_input
 from gpunn.program.specification import Mode
 from tests.networks import NETWORKS, Trained, branches, labelled, plain
 from tests.programs import plan, plan_without_rewrites, run, specify
@@ -73,12 +74,44 @@ def test_an_activation_of_a_kept_output_stays(cpu: Device) -> None:
     assert "activation_forward" in [call.primitive for call in calls]
 
 
+def behind_dropout() -> Trained:
+    """Dropout's backward cannot take the derivative of the activation before it."""
+    image = image_input((4, 4, 1))
+    return labelled(Linear(None, 3)(Flatten()(Dropout(0.5)(ReLU()(Conv2d(2, 3)(image))))))
+
+
 def test_gradients_of_activations_are_written_over_those_that_came(cpu: Device) -> None:
-    trained = plain()
+    trained = behind_dropout()
     calls = plan(trained, cpu, specify(trained, 3)).calls
     backward = [call for call in calls if call.primitive == "activation_backward"]
     assert backward
     assert all(call.writes["gx"] == call.reads["gy"] for call in backward)
+
+
+@pytest.mark.parametrize(
+    ("behind", "primitive"),
+    [
+        (lambda node: Linear(None, 3)(Flatten()(Conv2d(2, 1)(node))), "convolution2d_backward_data"),
+        (lambda node: Linear(None, 3)(Flatten()(MaxPool2d(2)(node))), "maximum_pool2d_backward"),
+    ],
+)
+def test_a_derivative_joins_the_backward_pass_behind_it(
+    cpu: Device, behind: Callable[[Node], Node], primitive: str
+) -> None:
+    trained = labelled(behind(ReLU()(Conv2d(2, 3)(image_input((6, 6, 1))))))
+    calls = plan(trained, cpu, specify(trained, 3)).calls
+    assert "activation_backward" not in [call.primitive for call in calls]
+    (fused,) = (call for call in calls if call.primitive == primitive)
+    assert fused.settings["activation"].name == "relu"
+    assert fused.reads["saved"] == calls[0].writes["y"]
+
+
+def test_a_derivative_whose_gradient_is_added_to_another_stays(cpu: Device) -> None:
+    activated = ReLU()(Conv2d(2, 3)(image_input((6, 6, 1))))
+    summed = Add()(Conv2d(2, 1)(activated), Conv2d(2, 1)(activated))
+    trained = labelled(Linear(None, 3)(Flatten()(summed)))
+    calls = plan(trained, cpu, specify(trained, 3)).calls
+    assert "activation_backward" in [call.primitive for call in calls]
 
 
 def test_a_copy_whose_source_nobody_needs_vanishes(cpu: Device) -> None:

@@ -189,7 +189,7 @@ def test_predictions_are_softmax_of_the_scores(device: Device) -> None:
 
 def test_a_learner_without_a_rule_only_evaluates(device: Device) -> None:
     learner = Learner(linear(), device, precision("float32"), PREPROCESSING)
-    with pytest.raises(ValueError, match="no rule"):
+    with pytest.raises(UsageError, match="without a rule"):
         learner.update(0.1)
 
 

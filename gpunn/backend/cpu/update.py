@@ -67,7 +67,8 @@ def commit_statistics(device: CpuDevice, statistics: Host, pending: Host, apply:
         np.copyto(pending, statistics)
 
 
-def advance(device: CpuDevice, step: Host, latched_step: Host) -> None:
-    """step += 1 as long as latched_step is -1."""
+def advance(device: CpuDevice, step: Host, apply: Host, latched_step: Host) -> None:
+    """step += 1 and apply = 1, as long as latched_step is -1."""
     if latched_step[0] < 0:
         step[0] += 1
+        apply[0] = 1
