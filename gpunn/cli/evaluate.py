@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gpunn.cli.options import DeviceOption, JsonOption, RunArgument
+from gpunn.cli.options import CheckOption, DeviceOption, JsonOption, RunArgument
 
 
 def evaluate(
@@ -17,6 +17,7 @@ def evaluate(
         str | None, typer.Option(help="Other images than the run's validation half: a folder, an .npz file, or digits.")
     ] = None,
     device: DeviceOption = "auto",
+    check: CheckOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the best checkpoint of a run on its validation images, or on others.
@@ -25,9 +26,10 @@ def evaluate(
 
     gpunn evaluate runs/lenet-digits-20261121-101500 --json
     """
+    from gpunn.training.devices import with_check
     from gpunn.training.evaluation import evaluate_run
 
-    evaluation = evaluate_run(run, data, device)
+    evaluation = evaluate_run(run, data, with_check(device, check))
     result = evaluation.totals
     for note in evaluation.notes:
         print(f"note: {note}", file=sys.stderr)

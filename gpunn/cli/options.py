@@ -13,7 +13,10 @@ from gpunn.geometry import Shape
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that gpunn train printed.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A name from gpunn models.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or emulator.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or emulator.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="With --device emulator: look for races and wild accesses in kernels.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 InputOption = Annotated[str | None, typer.Option("--input", help="Rows x columns x channels, such as 224x224x3.")]
 ClassesOption = Annotated[int | None, typer.Option(min=1, help="Classes instead of the model's own number.")]

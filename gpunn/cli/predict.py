@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gpunn.cli.options import DeviceOption, JsonOption, RunArgument
+from gpunn.cli.options import CheckOption, DeviceOption, JsonOption, RunArgument
 
 
 def predict(
@@ -16,6 +16,7 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
     device: DeviceOption = "auto",
+    check: CheckOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Name the most likely classes of image files.
@@ -27,9 +28,10 @@ def predict(
 
     gpunn predict runs/lenet-digits-20261121-101500 seven.png --top 3
     """
+    from gpunn.training.devices import with_check
     from gpunn.training.prediction import predict_images
 
-    found = predict_images(run, images, top, device)
+    found = predict_images(run, images, top, with_check(device, check))
     if as_json:
         print(
             json.dumps(

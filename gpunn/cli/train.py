@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gpunn.cli.options import DeviceOption
+from gpunn.cli.options import CheckOption, DeviceOption
 
 
 def train(
@@ -15,7 +15,10 @@ def train(
     data: Annotated[str, typer.Option(help="digits, a folder of class folders, or an .npz file.")] = "digits",
     model: Annotated[str, typer.Option(help="A name from gpunn models.")] = "lenet",
     device: DeviceOption = "auto",
-    precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    check: CheckOption = False,
+    precision: Annotated[
+        str, typer.Option(help="float32; float64 on the CPU; tf32, bfloat16 or float16 on CUDA and the emulator.")
+    ] = "float32",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in one pass through the network.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Passes whose gradients make one update.")] = None,
@@ -43,11 +46,12 @@ def train(
     gpunn train --data flowers/ --model vgg11-bn-cifar --epochs 30 --lr 0.05 --set label_smoothing=0.1
     """
     from gpunn.cli.training_session import start
+    from gpunn.training.devices import with_check
 
     options: dict[str, Any] = {
         "data": data,
         "model": model,
-        "device": device,
+        "device": with_check(device, check),
         "precision": precision,
         "epochs": epochs,
         "batch_size": batch_size,

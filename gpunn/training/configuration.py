@@ -20,8 +20,8 @@ class Configuration(BaseModel):
     Attributes:
         data: "digits", a folder of class folders, or an .npz file.
         model: a name from `gpunn models`.
-        device: "auto", "cpu", "cuda" or "emulator".
-        precision: the number type.
+        device: "auto", "cpu", "cuda", "cuda:1", "emulator" or "emulator:check".
+        precision: "float32"; "float64" on the CPU; "tf32", "bfloat16" or "float16" on CUDA and the emulator.
         epochs: how often every training image is seen.
         batch_size: images in one pass through the network.
         accumulate: passes whose gradients are added up to one update.

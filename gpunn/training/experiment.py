@@ -149,6 +149,7 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
         network, preprocessing = fitting.network, fitting.preprocessing
     opened, line = open_device(device or configuration.device, planned_threads(manifest))
     observer.on_note(line)
+    opened.adopt_plan(manifest.thread_plan)
     learner = Learner(
         network, opened, check_precision(configuration.precision, opened), preprocessing, rule_of(configuration)
     )

@@ -22,6 +22,7 @@ from gpunn.program.state import NetworkState
 from gpunn.program.update import Update
 from gpunn.training.agreement import require_same_image, require_target_names
 from gpunn.training.feeding import feed
+from gpunn.training.fitting_memory import allocate_programs
 from gpunn.training.objectives import measured_objectives, trained_objectives
 from gpunn.training.rule import Rule
 from gpunn.training.totals import Totals
@@ -75,11 +76,13 @@ class Learner:
         Args:
             training: batch sizes, and whether the pass adds to the gradients of the one before.
             evaluation: batch sizes.
+
+        Raises:
+            MemoryExhaustedError: when they do not fit; the text names the largest batch that does.
         """
         keys = [("train", batch, more) for batch, more in dict.fromkeys(training)]
         keys += [("evaluate", batch, False) for batch in dict.fromkeys(evaluation)]
-        plans = [self.plan(*key) for key in keys]
-        self._programs.update(zip(keys, share_memory(plans, self.state), strict=True))
+        self._programs.update(zip(keys, allocate_programs(keys, self.plan, self.state), strict=True))
 
     def plan(self, mode: str, batch: int, accumulate: bool) -> ProgramPlan:
         """The plan of one program: "train", "evaluate", or "predict", which measures no loss."""
@@ -233,7 +236,7 @@ class Learner:
     def _run(self, mode: str, batch: Batch, *, accumulate: bool) -> Program:
         key = (mode, len(batch), accumulate)
         if key not in self._programs:
-            self._programs[key] = share_memory([self.plan(*key)], self.state)[0]
+            self._programs[key] = allocate_programs([key], self.plan, self.state)[0]
         program = self._programs[key]
         feed(program, batch)
         program.run()

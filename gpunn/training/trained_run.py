@@ -15,7 +15,7 @@ from gpunn.network import Network
 from gpunn.training.checkpoint_file import UnreadableCheckpointError, read_checkpoint
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.configuration import Configuration, configure
-from gpunn.training.devices import check_precision, open_device
+from gpunn.training.devices import open_device, precision_to_measure
 from gpunn.training.learner import Learner
 from gpunn.training.manifest import Manifest
 from gpunn.training.resumption import require_same_tensors
@@ -32,7 +32,7 @@ class TrainedRun:
         classes: names, in the order of the outputs.
         configuration: what it was trained with.
         manifest: of the checkpoint.
-        note: what a person should know about the checkpoint, if anything.
+        note: what a person should know about the checkpoint and how it is computed, if anything.
     """
 
     learner: Learner
@@ -58,12 +58,15 @@ def load_run(path: Path, device: str = "auto") -> TrainedRun:
     configuration = configure({**manifest.configuration} if "plan" not in manifest.configuration else {})
     network = network_of(manifest)
     opened, _ = open_device(device, planned_threads(manifest))
+    opened.adopt_plan(manifest.thread_plan)
     preprocessing = Preprocessing.from_manifest(manifest.preprocessing)
-    learner = Learner(network, opened, check_precision(configuration.precision, opened), preprocessing)
+    precision, other_precision = precision_to_measure(configuration.precision, opened)
+    learner = Learner(network, opened, precision, preprocessing)
     weights = {name: values for name, values in tensors.items() if not name.startswith("optimizer/")}
     require_same_tensors(learner, weights, path)
     learner.state.load(weights)
-    return TrainedRun(learner, preprocessing, tuple(manifest.classes), configuration, manifest, note)
+    notes = "; ".join(text for text in (note, other_precision) if text is not None)
+    return TrainedRun(learner, preprocessing, tuple(manifest.classes), configuration, manifest, notes or None)
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Manifest, str | None]:

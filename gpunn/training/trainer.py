@@ -174,8 +174,11 @@ class Trainer:
         require_same_run(self.learner, self.split, data, tensors, manifest, self._checkpoints.folder)
         if "plan" in manifest.configuration:
             require_same_settings(settings_of(self.learner, self.plan), manifest)
+        self.learner.device.adopt_plan(manifest.thread_plan)
         if dict(self.learner.device.thread_plan()) != manifest.thread_plan:
-            self._observer.on_note("the checkpoint was written with other threads: sums will be rounded differently")
+            self._observer.on_note(
+                "the checkpoint was written on another device or with other threads: sums will be rounded differently"
+            )
         self.restore(tensors, Progress.from_manifest(manifest.progress))
 
     def restore(self, tensors: Mapping[str, Any], progress: Progress) -> None:

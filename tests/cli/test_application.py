@@ -31,7 +31,9 @@ def test_every_command_shows_an_example(gpunn: Gpunn, command: str, option: str)
 
 def test_help_names_every_option_of_training(gpunn: Gpunn) -> None:
     text = gpunn("train", "--help").out
-    options = "data model device precision epochs batch-size accumulate optimizer lr schedule seed patience out resume"
+    options = (
+        "data model device check precision epochs batch-size accumulate optimizer lr schedule seed patience out resume"
+    )
     for option in (*options.split(), "config", "set"):
         assert f"--{option} " in text
 
@@ -68,9 +70,16 @@ WRONG: list[tuple[str, int, str]] = [
     ("train --data DATA --model lennet", 2, "did you mean 'lenet'"),
     ("train --data DATA --model lenet", 2, "conv2"),
     ("train --data DATA --model mlp --device gpu", 2, "'gpu'"),
-    ("train --data DATA --model mlp --device cuda", 4, "'cuda'"),
+    (
+        "train --data DATA --model mlp --device cuda",
+        4,
+        "'cuda:0': CuPy, which runs kernels on a GPU, is not installed; pip install",
+    ),
     ("train --data DATA --model mlp --device cuda:1", 4, "'cuda:1'"),
-    ("train --data DATA --model mlp --precision bfloat16", 4, "bfloat16"),
+    ("train --data DATA --model mlp --precision bfloat16", 4, "bfloat16 is not computed on cpu"),
+    ("train --data DATA --model mlp --device emulator --precision float64", 4, "float64 is not computed on emulator"),
+    ("train --data DATA --model mlp --check", 2, "--check goes with --device emulator"),
+    ("train --data DATA --model mlp --check --device cuda", 2, "not 'cuda'"),
     ("train --data DATA --model mlp --precision half", 2, "'half'"),
     ("train --data nowhere", 3, "nowhere"),
     ("train --data RUN/config.toml", 3, "config.toml"),
@@ -96,12 +105,14 @@ WRONG: list[tuple[str, int, str]] = [
     ("evaluate RUN --data nowhere", 3, "nowhere"),
     ("evaluate RUN --data EMPTY", 3, "EMPTY"),
     ("evaluate RUN --device cuda", 4, "cuda"),
+    ("evaluate RUN --check", 2, "--device emulator"),
     ("evaluate RUN more", 2, "more"),
     ("predict RUN", 2, "IMAGE"),
     ("predict nowhere a.png", 2, "nowhere"),
     ("predict RUN nowhere.png", 3, "nowhere.png"),
     ("predict RUN DATA", 3, "stripes.npz"),
     ("predict RUN EMPTY", 3, "EMPTY"),
+    ("predict RUN DATA --device cpu --check", 2, "--device emulator"),
     ("predict RUN DATA --top 0", 2, "--top"),
     ("summary", 2, "MODEL"),
     ("summary vgg99", 2, "vgg"),

@@ -274,7 +274,9 @@ def test_other_threads_are_told(tmp_path: Path) -> None:
     observer = Recorder()
     with trainer_of(SETTING, tmp_path, observer, threads=2) as trainer:
         trainer.resume()
-    assert observer.notes == ["the checkpoint was written with other threads: sums will be rounded differently"]
+    assert observer.notes == [
+        "the checkpoint was written on another device or with other threads: sums will be rounded differently"
+    ]
 
 
 def other_network() -> Network:
