@@ -61,12 +61,11 @@ class Program:
         self._device = state.device
         self._arrays = _place(plan.memory, state.device, memory)
         scratch = state.device.view(memory, plan.memory.size, (plan.memory.workspace,), np.dtype(np.uint8), "plain")
-        self._steps = bind(plan.calls, state, self._arrays, scratch)
+        self._run = state.device.record(in_order(bind(plan.calls, state, self._arrays, scratch)))
 
     def run(self) -> None:
         """Execute every call in order."""
-        for step in self._steps:
-            step()
+        self._run()
 
     def write(self, name: str, values: HostArray) -> None:
         """Copy a batch into the input buffer of that name: "images", "placement", "labels", or the image node's."""
@@ -147,6 +146,16 @@ def bind(
         return partial(function, state.device, **named, **call.settings)
 
     return tuple(step(call) for call in calls)
+
+
+def in_order(steps: Sequence[Callable[[], None]]) -> Callable[[], None]:
+    """All steps as one function."""
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run
 
 
 def _require(arena: Any) -> Any:
