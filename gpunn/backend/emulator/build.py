@@ -16,6 +16,9 @@ from gpunn.backend.cache import cache_folder
 from gpunn.backend.cuda.source import KernelSource, kernel_folder
 from gpunn.errors import DeviceError
 
+#: What kernels are compiled behind: cuda_host.h and all that it includes.
+HOST_HEADERS = ("cuda_host.h", "cuda_atomics.h", "cuda_maths.h", "cuda_vectors.h", "cuda_warp.h", "interface.h")
+
 _RUNTIME = Path(__file__).parent / "runtime"
 _RUNTIME_SOURCES = (
     "fiber.cpp",
@@ -31,8 +34,6 @@ _RUNTIME_SOURCES = (
     "device_calls.cpp",
     "launch.cpp",
 )
-#: What kernels are compiled behind: cuda_host.h and all that it includes.
-_HOST_HEADERS = ("cuda_host.h", "cuda_atomics.h", "cuda_maths.h", "cuda_vectors.h", "cuda_warp.h", "interface.h")
 _COMMON_FLAGS = ("-std=c++17", "-fPIC", "-march=native")
 # Kernels see one type's memory through another (float4 over floats), as CUDA allows; and a * b + c is contracted only
 # where a kernel writes fmaf, as on the GPU: see gpunn.backend.cuda.compile.
@@ -107,7 +108,7 @@ def build_kernels(source: KernelSource, check: bool) -> KernelLibrary:
     runtime = build_runtime()
     exports = "".join(f"EMULATOR_EXPORT({name})\n" for name in source.signatures)
     unit = f'#include "cuda_host.h"\n#include "{source.path.name}"\n{exports}'
-    host_headers = tuple((_RUNTIME / name).read_text() for name in _HOST_HEADERS)
+    host_headers = tuple((_RUNTIME / name).read_text() for name in HOST_HEADERS)
     texts = (source.text, *source.headers.values(), *host_headers)
     flags = (*_KERNEL_FLAGS, *(_CHECK_FLAGS if check else _FAST_FLAGS), *source.definitions, "-shared")
     # The sanitizers' own libraries are kept out: the runtime answers the calls that these flags insert.

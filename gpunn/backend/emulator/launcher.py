@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -15,7 +16,7 @@ import numpy as np
 from gpunn.backend.cuda.arguments import BoundArgument, rows_of
 from gpunn.backend.cuda.launch import CheckedLaunch
 from gpunn.backend.cuda.source import KernelSource
-from gpunn.backend.emulator.build import KernelLibrary, build_kernels
+from gpunn.backend.emulator.build import HOST_HEADERS, KernelLibrary, build_kernels
 from gpunn.cores import available_cores
 from gpunn.errors import DeviceError
 
@@ -163,16 +164,30 @@ class _LoadedLibrary:
 
     def with_lines(self, report: str) -> str:
         """The report with file and line for every code address."""
-        addresses = sorted(set(_CODE_ADDRESS.findall(report)))
+        addresses = set(_CODE_ADDRESS.findall(report))
         if not addresses:
             return report
+        places = self.places([int(address, 16) for address in addresses])
+        return _CODE_ADDRESS.sub(lambda match: places.get(int(match[1], 16), match[0]), report)
+
+    def places(self, addresses: Sequence[int]) -> dict[int, str]:
+        """File and line of code addresses, such as "relu.cu:21"; of those that addr2line can tell.
+
+        An access inside a function of the host headers, such as __ldg, is the kernel's line that calls it.
+        """
+        command = ["addr2line", "--addresses", "--inlines", "-s", "-e", str(self._path), *map(hex, addresses)]
         try:
-            command = ["addr2line", "-s", "-e", str(self._path), *addresses]
-            lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError):
-            return report
-        places = {address: line.split(" ")[0] for address, line in zip(addresses, lines, strict=True)}
-        return _CODE_ADDRESS.sub(lambda match: places[match[1]], report)
+            return {}
+        found: dict[int, str] = {}
+        address = 0
+        for line in output.splitlines():
+            if line.startswith("0x"):
+                address = int(line, 16)
+            elif address not in found and line.partition(":")[0] not in HOST_HEADERS:
+                found[address] = line.split(" ")[0]
+        return found
 
 
 def _c_value(argument: BoundArgument) -> Any:

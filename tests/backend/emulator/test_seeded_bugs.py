@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,59 +12,74 @@ import pytest
 
 from gpunn.backend.cuda.launch import Grid, Launcher
 from gpunn.backend.cuda.source import KernelSource
-from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings, ScheduleName
+from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
 from gpunn.backend.emulator.memory import HostMemory
 from gpunn.errors import DeviceError
 
-SOURCE = KernelSource(Path(__file__).parent / "seeded_bugs.cu")
+FOLDER = Path(__file__).parent
+SOURCES = [KernelSource(FOLDER / "seeded_bugs.cu"), KernelSource(FOLDER / "seeded_tensor_bugs.cu")]
 GRID = Grid((2, 1, 1), (64, 1, 1), dynamic_shared_bytes=256)
 
 
-def expected_findings() -> dict[str, tuple[int, str] | None]:
-    """For each kernel the line and the text of its bug; None for kernels that are right."""
-    found: dict[str, tuple[int, str] | None] = {}
+@dataclass(frozen=True)
+class Bug:
+    """What the check build must say, and where."""
+
+    line: int
+    text: str
+
+
+def expected_findings(source: KernelSource) -> dict[str, Bug | None]:
+    """The bug of each kernel; None for kernels that are right."""
+    found: dict[str, Bug | None] = {}
     kernel = ""
-    for number, line in enumerate(SOURCE.text.splitlines(), 1):
+    for number, line in enumerate(source.text.splitlines(), 1):
         if match := re.match(r'extern "C" __global__ void (\w+)', line):
             kernel = match[1]
             found[kernel] = None
         if kernel and (mark := re.search(r"// FINDS: (.*)", line)):
-            found[kernel] = (number, mark[1])
+            found[kernel] = Bug(number, mark[1])
     return found
 
 
-BUGS = {kernel: bug for kernel, bug in expected_findings().items() if bug is not None}
-RIGHT = [kernel for kernel, bug in expected_findings().items() if bug is None]
+KERNELS = [(source, kernel, bug) for source in SOURCES for kernel, bug in expected_findings(source).items()]
+WRONG = [pytest.param(source, kernel, bug, id=kernel) for source, kernel, bug in KERNELS if bug]
+RIGHT = [pytest.param(source, kernel, id=kernel) for source, kernel, bug in KERNELS if not bug]
+SETTINGS = {
+    f"{schedule}, {copies}": EmulatorSettings(check=True, schedule=schedule, seed=3, copies=copies, workers=1)
+    for schedule, copies in (("forward", "early"), ("forward", "late"), ("reverse", "early"), ("random", "late"))
+}
 
 
-@pytest.fixture(scope="module", params=["forward", "reverse", "random"])
+@pytest.fixture(scope="module", params=SETTINGS.values(), ids=SETTINGS.keys())
 def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
-    schedule: ScheduleName = request.param
-    executor = EmulatorExecutor(EmulatorSettings(check=True, schedule=schedule, seed=3, workers=1))
+    executor = EmulatorExecutor(request.param)
     yield Launcher(HostMemory(), executor)
     executor.close()
 
 
-def run(launcher: Launcher, kernel: str) -> None:
+def run(launcher: Launcher, source: KernelSource, kernel: str) -> None:
     x, y = np.ones(128, np.float32), np.zeros(128, np.float32)
-    launcher.launch_from(SOURCE, kernel, GRID, {"x": x, "y": y})
+    launcher.launch_from(source, kernel, GRID, {"x": x, "y": y})
 
 
-@pytest.mark.parametrize("kernel", BUGS)
-def test_bug_is_found_at_its_line(launcher: Launcher, kernel: str) -> None:
-    line, text = BUGS[kernel]
+@pytest.mark.parametrize(("source", "kernel", "bug"), WRONG)
+def test_bug_is_found_at_its_line(launcher: Launcher, source: KernelSource, kernel: str, bug: Bug) -> None:
     with pytest.raises(DeviceError) as error:
-        run(launcher, kernel)
-    assert f"kernel {kernel}" in str(error.value)
-    assert re.search(rf"seeded_bugs\.cu:{line}\b", str(error.value)), str(error.value)
-    assert text in str(error.value)
+        run(launcher, source, kernel)
+    report = str(error.value)
+    assert f"kernel {kernel}" in report
+    assert re.search(rf"({re.escape(source.path.name)}:|thread \d+ at line ){bug.line}\b", report), report
+    assert bug.text in report
 
 
-@pytest.mark.parametrize("kernel", RIGHT)
-def test_nothing_is_found_in_right_kernels(launcher: Launcher, kernel: str) -> None:
-    run(launcher, kernel)
+@pytest.mark.parametrize(("source", "kernel"), RIGHT)
+def test_nothing_is_found_in_right_kernels(launcher: Launcher, source: KernelSource, kernel: str) -> None:
+    run(launcher, source, kernel)
 
 
 def test_every_signature_was_read() -> None:
-    assert len(BUGS) >= 24
-    assert set(SOURCE.signatures) == {*BUGS, *RIGHT}
+    assert len(WRONG) >= 46
+    assert len(RIGHT) >= 7
+    for source in SOURCES:
+        assert set(source.signatures) == set(expected_findings(source))
