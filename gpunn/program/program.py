@@ -53,6 +53,9 @@ class Program:
         plan: what to run.
         state: the arrays that outlive a step.
         memory: at least plan.memory.total bytes; programs that never run at the same time may share it.
+
+    Attributes:
+        binding: from its buffers to arrays.
     """
 
     def __init__(self, plan: ProgramPlan, state: NetworkState, memory: Memory) -> None:
@@ -61,7 +64,8 @@ class Program:
         self._device = state.device
         self._arrays = _place(plan.memory, state.device, memory)
         scratch = state.device.view(memory, plan.memory.size, (plan.memory.workspace,), np.dtype(np.uint8), "plain")
-        self._run = state.device.record(in_order(bind(plan.calls, state, self._arrays, scratch)))
+        self.binding = Binding(state, self._arrays, scratch)
+        self._run = state.device.record(in_order(plan.calls, self.binding))
 
     def run(self) -> None:
         """Execute every call in order."""
@@ -109,12 +113,23 @@ def _place(plan: MemoryPlan, device: Device, memory: Memory) -> dict[Buffer, Arr
     }
 
 
-def bind(
-    calls: Sequence[Call], state: NetworkState, placed: Mapping[Buffer, Array], scratch: Array
-) -> tuple[Callable[[], None], ...]:
-    """Every call as a function without arguments."""
+class Binding:
+    """Finds the array of every buffer, and makes functions of calls.
 
-    def array(buffer: Buffer) -> Array:
+    Args:
+        state: the arrays that outlive a step.
+        placed: the arrays of the program itself.
+        scratch: the workspace that all calls share.
+    """
+
+    def __init__(self, state: NetworkState, placed: Mapping[Buffer, Array], scratch: Array) -> None:
+        self._state = state
+        self._placed = placed
+        self._scratch = scratch
+
+    def array(self, buffer: Buffer) -> Array:
+        """The device's array behind a buffer."""
+        state = self._state
         match buffer.kind:
             case "parameter":
                 return state.parameters.part(buffer.name)
@@ -131,25 +146,26 @@ def bind(
             case "flat":
                 return state.flat(buffer.name)
             case "workspace":
-                return scratch[: buffer.shape[0]]
+                return self._scratch[: buffer.shape[0]]
             case _:
-                return placed[buffer]
+                return self._placed[buffer]
 
-    def argument(value: Argument) -> Any:
+    def step(self, call: Call) -> Callable[[], None]:
+        """A call as a function without arguments."""
+        device = self._state.device
+        function = getattr(device.primitives, call.primitive)
+        named = {name: self._argument(value) for name, value in (*call.writes.items(), *call.reads.items())}
+        return partial(function, device, **named, **call.settings)
+
+    def _argument(self, value: Argument) -> Any:
         if isinstance(value, Buffer):
-            return array(value)
-        return None if value is None else [array(buffer) for buffer in value]
-
-    def step(call: Call) -> Callable[[], None]:
-        function = getattr(state.device.primitives, call.primitive)
-        named = {name: argument(value) for name, value in (*call.writes.items(), *call.reads.items())}
-        return partial(function, state.device, **named, **call.settings)
-
-    return tuple(step(call) for call in calls)
+            return self.array(value)
+        return None if value is None else [self.array(buffer) for buffer in value]
 
 
-def in_order(steps: Sequence[Callable[[], None]]) -> Callable[[], None]:
-    """All steps as one function."""
+def in_order(calls: Sequence[Call], binding: Binding) -> Callable[[], None]:
+    """All calls as one function."""
+    steps = [binding.step(call) for call in calls]
 
     def run() -> None:
         for step in steps:

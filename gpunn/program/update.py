@@ -13,7 +13,7 @@ from gpunn.optimizers.optimizer import Optimizer
 from gpunn.precision import Precision
 from gpunn.program.call import Argument, Buffer, Call
 from gpunn.program.controls import control
-from gpunn.program.program import bind, in_order
+from gpunn.program.program import Binding, in_order
 from gpunn.program.state import NetworkState
 from gpunn.program.tables import Tables
 
@@ -146,7 +146,7 @@ class Update:
 
     def __init__(self, state: NetworkState, specification: UpdateSpecification) -> None:
         self.calls: Sequence[Call] = plan_update(state.tables, state.precision, specification)
-        self._run = state.device.record(in_order(bind(self.calls, state, {}, None)))
+        self._run = state.device.record(in_order(self.calls, Binding(state, {}, None)))
 
     def run(self) -> None:
         """Execute every call in order."""
