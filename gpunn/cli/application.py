@@ -11,6 +11,7 @@ from typing import TextIO
 import typer
 
 from gpunn.cli.check_gradients import check_gradients
+from gpunn.cli.compare import compare
 from gpunn.cli.evaluate import evaluate
 from gpunn.cli.models import models
 from gpunn.cli.predict import predict
@@ -33,7 +34,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    for command in (train, evaluate, predict, summary, models, check_gradients):
+    for command in (train, evaluate, predict, summary, models, check_gradients, compare):
         app.command()(command)
     app.callback(invoke_without_command=True)(_without_command)
     return app
