@@ -26,6 +26,7 @@ _RUNTIME_SOURCES = (
     "library.cpp",
     "shared_memory.cpp",
     "global_memory.cpp",
+    "recorder.cpp",
     "block.cpp",
     "warp.cpp",
     "warp_matrices.cpp",

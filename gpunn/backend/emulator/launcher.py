@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from gpunn.backend.cuda.arguments import BoundArgument, rows_of
 from gpunn.backend.cuda.launch import CheckedLaunch
 from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.emulator.build import HOST_HEADERS, KernelLibrary, build_kernels
+from gpunn.backend.emulator.profile import Profile, ProfileBuilder, RecordedAccess, RecordedBuffer
 from gpunn.cores import available_cores
-from gpunn.errors import DeviceError
+from gpunn.errors import DeviceError, UsageError
 
 ScheduleName = Literal["forward", "reverse", "random"]
 CopyTiming = Literal["early", "late"]
+_Record = TypeVar("_Record", RecordedAccess, RecordedBuffer)
 
 _SCHEDULES: dict[ScheduleName, int] = {"forward": 0, "reverse": 1, "random": 2}
 _COPY_TIMINGS: dict[CopyTiming, int] = {"early": 0, "late": 1}
@@ -39,6 +41,7 @@ class EmulatorSettings:
         seed: of the random schedule.
         copies: when an asynchronous copy is carried out: at once, or at the wait that covers it. A GPU may do either;
             right kernels do not mind.
+        record: count the memory traffic of every line, for `EmulatorExecutor.profile`; the check build only.
         workers: OS threads that share the blocks of a grid; every core of the process by default.
         memory_bytes: what its memory gives at most; None has the limits of the machine.
     """
@@ -47,8 +50,13 @@ class EmulatorSettings:
     schedule: ScheduleName = "forward"
     seed: int = 0
     copies: CopyTiming = "early"
+    record: bool = False
     workers: int | None = None
     memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.record and not self.check:
+            raise UsageError("record=True needs check=True: only the check build sees addresses")
 
 
 class _Buffer(ctypes.Structure):
@@ -80,6 +88,7 @@ class _LaunchRequest(ctypes.Structure):
         ("schedule", ctypes.c_uint32),
         ("copies", ctypes.c_uint32),
         ("check", ctypes.c_uint32),
+        ("record", ctypes.c_uint32),
         ("buffer_count", ctypes.c_uint64),
         ("buffers", ctypes.POINTER(_Buffer)),
         ("report", ctypes.c_char_p),
@@ -97,6 +106,12 @@ class EmulatorExecutor:
         self._runtime: ctypes.CDLL | None = None
         self._machine: ctypes.c_void_p | None = None
         self._lock = Lock()
+        self._profile = ProfileBuilder()
+
+    @property
+    def profile(self) -> Profile:
+        """The memory traffic of all launches so far, with `record`; empty without."""
+        return self._profile.profile()
 
     def execute(self, launch: CheckedLaunch) -> None:
         """Run a kernel to its end.
@@ -131,7 +146,7 @@ class EmulatorExecutor:
         """The report of what was found; None when all is well."""
         values = [_c_value(argument) for argument in launch.arguments]
         pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
-        buffers = [_buffer(a) for a in launch.arguments if a.parameter.is_pointer and a.value is not None]
+        buffers = [_buffer(argument) for argument in _arrays(launch)]
         report = ctypes.create_string_buffer(_REPORT_BYTES)
         request = _LaunchRequest(
             kernel=library.address(f"emulated_{launch.signature.name}"),
@@ -144,6 +159,7 @@ class EmulatorExecutor:
             schedule=_SCHEDULES[self._settings.schedule],
             copies=_COPY_TIMINGS[self._settings.copies],
             check=self._settings.check,
+            record=self._settings.record,
             buffer_count=len(buffers),
             buffers=(_Buffer * len(buffers))(*buffers),
             report=ctypes.cast(report, ctypes.c_char_p),
@@ -151,7 +167,26 @@ class EmulatorExecutor:
         )
         assert self._runtime is not None
         found = self._runtime.emulator_launch(self._machine, ctypes.byref(request))
+        if self._settings.record:
+            self._keep_record(library, launch)
         return report.value.decode() if found else None
+
+    def _keep_record(self, library: _LoadedLibrary, launch: CheckedLaunch) -> None:
+        kernel = launch.signature.name
+        accesses = self._recorded(RecordedAccess, "emulator_recorded_accesses")
+        places = library.places([access.code_address for access in accesses if access.code_address])
+        for access in accesses:
+            known = f"{Path(access.file.decode()).name}:{access.line}" if access.file else f"+{access.code_address:#x}"
+            self._profile.add_access(kernel, places.get(access.code_address, known), access)
+        buffers = self._recorded(RecordedBuffer, "emulator_recorded_buffers")
+        for argument, buffer in zip(_arrays(launch), buffers, strict=True):
+            self._profile.add_buffer(kernel, argument.parameter.name, buffer)
+
+    def _recorded(self, type_: type[_Record], function: str) -> list[_Record]:
+        first = ctypes.POINTER(type_)()
+        call = getattr(self._runtime, function)
+        call.restype = ctypes.c_uint64
+        return first[: call(self._machine, ctypes.byref(first))]
 
 
 class _LoadedLibrary:
@@ -188,6 +223,10 @@ class _LoadedLibrary:
             elif address not in found and line.partition(":")[0] not in HOST_HEADERS:
                 found[address] = line.split(" ")[0]
         return found
+
+
+def _arrays(launch: CheckedLaunch) -> list[BoundArgument]:
+    return [argument for argument in launch.arguments if argument.parameter.is_pointer and argument.value is not None]
 
 
 def _c_value(argument: BoundArgument) -> Any:

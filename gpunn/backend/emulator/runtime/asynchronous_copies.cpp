@@ -53,8 +53,8 @@ void Block::check_copy(const Copy& copy) {
                           current_thread_name().c_str()));
     stop();
   }
-  if (copy.exists) check({source, copy.bytes, false, false, current_, number_, 0, copy.where});
-  check(write);
+  if (copy.exists) check_and_record({source, copy.bytes, false, false, current_, number_, 0, copy.where});
+  check_and_record(write);
 }
 
 void Block::report_copies_under_way() {

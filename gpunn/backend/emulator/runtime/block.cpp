@@ -70,6 +70,7 @@ void Block::run(uint64_t number) {
   }
   running_block = nullptr;
   emulator_current_thread = nullptr;
+  if (launch_.recording) launch_.recording->add(touches_);
   for (Thread& thread : threads_)
     if (thread.stack) stacks_.give_back(thread.stack);  // of threads that were stopped midway
 }

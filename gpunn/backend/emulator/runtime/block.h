@@ -11,11 +11,10 @@
 #include "global_memory.h"
 #include "interface.h"
 #include "library.h"
+#include "recorder.h"
 #include "shared_memory.h"
 
 namespace emulator {
-
-constexpr int WARP_LANES = 32;
 
 const char* name_of(WarpOperation operation);
 
@@ -42,6 +41,7 @@ struct Launch {
   GlobalMemory& global_memory;
   Findings& findings;
   std::atomic<bool>& stopped;
+  Recording* recording;  // null unless addresses are recorded
 };
 
 class Block {
@@ -79,6 +79,8 @@ class Block {
   void release_barrier();
   void report_deadlock() const;
   void check(const Access& access);
+  void check_and_record(const Access& access);
+  void record(const Access& access);
   bool on_any_stack(uintptr_t address) const;
   void perform(unsigned lanes, int first_thread);
   void vote(unsigned lanes, int first_thread);
@@ -97,6 +99,7 @@ class Block {
   SharedMemory shared_memory_;
   StackPool& stacks_;
   std::vector<Thread> threads_;
+  std::vector<Touch> touches_;
   std::vector<AsynchronousCopies> copies_;  // of each thread
   std::vector<Warp> warps_;
   std::vector<int> order_;

@@ -9,11 +9,25 @@ namespace emulator {
 void Block::check_access(uintptr_t address, size_t bytes, bool write, uintptr_t code_address) {
   const uintptr_t stack = reinterpret_cast<uintptr_t>(threads_[current_].stack);
   if (address - stack < STACK_BYTES) return;
-  check({address, bytes, write, false, current_, number_, code_address - library_.base, {}});
+  check_and_record({address, bytes, write, false, current_, number_, code_address - library_.base, {}});
 }
 
 void Block::check_atomic(uintptr_t address, size_t bytes, Location where) {
-  check({address, bytes, true, true, current_, number_, 0, where});
+  check_and_record({address, bytes, true, true, current_, number_, 0, where});
+}
+
+void Block::check_and_record(const Access& access) {
+  check(access);
+  if (launch_.recording) record(access);
+}
+
+void Block::record(const Access& access) {
+  const bool is_shared = shared_memory_.contains(access.address);
+  const int buffer = is_shared ? Touch::SHARED : launch_.global_memory.buffer_of(access);
+  if (!is_shared && buffer < 0) return;  // a constant of the program, or threadIdx and its like
+  const uint64_t place = is_shared ? shared_memory_.offset_of(access.address) : access.address;
+  touches_.push_back({access.code_address, access.where, place, static_cast<uint32_t>(access.bytes),
+                      static_cast<int16_t>(buffer), static_cast<uint16_t>(access.thread), access.write, 0});
 }
 
 void Block::check(const Access& access) {

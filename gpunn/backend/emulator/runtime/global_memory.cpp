@@ -51,6 +51,11 @@ const GlobalMemory::Array* GlobalMemory::array_for(const Access& access) const {
   return best;
 }
 
+int GlobalMemory::buffer_of(const Access& access) const {
+  const Array* array = array_for(access);
+  return array ? static_cast<int>(array - arrays_.data()) : -1;
+}
+
 bool GlobalMemory::check(const Access& access, Findings& findings) {
   const Array* array = array_for(access);
   const Buffer& buffer = array->buffer;

@@ -16,6 +16,8 @@ class GlobalMemory {
   // False when the access must not be carried out.
   bool check(const Access& access, Findings& findings);
   bool contains(uintptr_t address) const;
+  // Number of the array among the buffers of the launch; -1 when the address lies in none.
+  int buffer_of(const Access& access) const;
   // After the launch: elements of outputs that nobody wrote.
   void check_outputs(Findings& findings) const;
   // Which array the address just misses, for the text of a finding.

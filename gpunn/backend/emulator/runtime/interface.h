@@ -14,6 +14,8 @@ struct dim3 {
 
 namespace emulator {
 
+constexpr int WARP_LANES = 32;
+
 struct Machine;
 
 // Which CUDA thread runs: what threadIdx, blockIdx, blockDim and gridDim read.
@@ -94,6 +96,25 @@ struct Buffer {
   uint32_t output;  // every element is written exactly once
 };
 
+// The traffic of one instruction, of all warps and blocks. Mirrored in profile.py, as is RecordedBuffer.
+struct RecordedAccess {
+  uint64_t code_address;  // counted from the library's base; 0 when file and line are known
+  const char* file;
+  uint32_t line;
+  uint32_t shared;  // memory; otherwise global
+  uint32_t write;
+  uint32_t bytes;  // of one lane
+  uint64_t requests, lanes;
+  uint64_t wavefronts, ideal_wavefronts;
+  uint64_t sectors, ideal_sectors;
+};
+
+// The traffic of one array argument: how many of its bytes were touched at all, and how many moved in sectors.
+struct RecordedBuffer {
+  uint64_t bytes_read, bytes_written;
+  uint64_t sector_bytes_read, sector_bytes_written;
+};
+
 enum class Schedule : uint32_t { forward, reverse, random };
 
 // When an asynchronous copy is carried out: at once, or at the wait that covers it. The hardware may do either.
@@ -111,6 +132,7 @@ struct LaunchRequest {
   Schedule schedule;
   CopyTiming copies;
   uint32_t check;
+  uint32_t record;  // addresses, in the check build only
   uint64_t buffer_count;
   const Buffer* buffers;
   char* report;
@@ -125,6 +147,9 @@ emulator::Machine* emulator_open(unsigned workers);
 void emulator_close(emulator::Machine* machine);
 // Runs the grid and returns the number of different findings, whose text goes to request->report.
 int emulator_launch(emulator::Machine* machine, const emulator::LaunchRequest* request);
+// What the last launch recorded, until the next one: one item for each instruction, and for each of its buffers.
+uint64_t emulator_recorded_accesses(emulator::Machine* machine, const emulator::RecordedAccess** first);
+uint64_t emulator_recorded_buffers(emulator::Machine* machine, const emulator::RecordedBuffer** first);
 
 // Called by kernels, through the functions of cuda_host.h.
 // initial-exec: one load instead of a function call each time a kernel reads threadIdx.

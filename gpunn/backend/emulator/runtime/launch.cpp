@@ -19,7 +19,8 @@ int emulator_launch(emulator::Machine* machine, const emulator::LaunchRequest* r
   GlobalMemory global_memory(request->buffers, request->buffer_count, request->check != 0);
   std::atomic<bool> stopped{false};
   std::atomic<uint64_t> next{0};
-  const Launch launch = {*request, global_memory, findings, stopped};
+  machine->recording.reset(request->record ? new Recording(request->buffers, request->buffer_count) : nullptr);
+  const Launch launch = {*request, global_memory, findings, stopped, machine->recording.get()};
   auto work = [&](StackPool* stacks) {
     Block block(launch, *stacks);
     for (uint64_t number; !stopped && (number = next++) < blocks;) block.run(number);
@@ -32,5 +33,17 @@ int emulator_launch(emulator::Machine* machine, const emulator::LaunchRequest* r
   if (!stopped) global_memory.check_outputs(findings);
   snprintf(request->report, request->report_capacity, "%s", findings.report().c_str());
   return findings.count();
+}
+
+uint64_t emulator_recorded_accesses(emulator::Machine* machine, const emulator::RecordedAccess** first) {
+  const auto& accesses = machine->recording->accesses();
+  *first = accesses.data();
+  return accesses.size();
+}
+
+uint64_t emulator_recorded_buffers(emulator::Machine* machine, const emulator::RecordedBuffer** first) {
+  const auto& buffers = machine->recording->buffers();
+  *first = buffers.data();
+  return buffers.size();
 }
 }

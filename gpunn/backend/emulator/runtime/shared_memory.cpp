@@ -7,11 +7,10 @@
 namespace emulator {
 
 namespace {
-constexpr int LANES = 32;
 constexpr size_t DYNAMIC_ALIGNMENT = 1024;  // more than any copy engine asks of shared memory
 constexpr int POISON = 0xff;                // every float16, bfloat16, float and double of these bytes is NaN
 
-bool same_warp(int a, int b) { return a / LANES == b / LANES; }
+bool same_warp(int a, int b) { return a / WARP_LANES == b / WARP_LANES; }
 }  // namespace
 
 SharedMemory::SharedMemory(const Library& library, size_t dynamic_bytes, bool check) : check_(check) {

@@ -27,6 +27,9 @@ class SharedMemory {
   unsigned char* dynamic() const { return dynamic_.start; }
   bool contains(uintptr_t address) const { return lies_in(dynamic_, address) || lies_in(variables_, address); }
 
+  // From the start of the dynamic or of the static shared memory, whichever the address lies in.
+  uint64_t offset_of(uintptr_t address) { return address - reinterpret_cast<uintptr_t>(region_of(address).start); }
+
   // False when the access must not be carried out.
   bool check(const Access& access, const Phase& phase, Findings& findings);
   // The thread of an asynchronous write has waited for it.

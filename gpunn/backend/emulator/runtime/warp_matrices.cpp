@@ -90,6 +90,7 @@ void Block::check_matrix_row(const WarpRequest& request, int row, int first_thre
                    format("address %zu, the row of lane %d, %s", address % 128, row, current_thread_name().c_str()));
     stop();
   }
+  if (launch_.recording) record(access);
   // Each element is read on behalf of the lane that gets it: that lane must be ordered after whoever wrote it.
   access.bytes = ELEMENT_BYTES;
   for (int column = 0; column < MATRIX_ROWS; ++column) {
