@@ -7,12 +7,30 @@ from __future__ import annotations
 
 from gpunn.backend.cuda.activation import activation_backward, activation_forward
 from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
+from gpunn.backend.cuda.memory import (
+    add,
+    concatenate_backward,
+    concatenate_forward,
+    copy,
+    fill,
+    flatten_backward,
+    flatten_forward,
+    scale,
+)
 from gpunn.backend.cuda.optimizer import sgd
 
 __all__ = [
     "activation_backward",
     "activation_forward",
+    "add",
+    "concatenate_backward",
+    "concatenate_forward",
     "convolution2d_forward",
     "convolution2d_forward_workspace",
+    "copy",
+    "fill",
+    "flatten_backward",
+    "flatten_forward",
+    "scale",
     "sgd",
 ]
