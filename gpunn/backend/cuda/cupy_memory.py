@@ -19,13 +19,18 @@ _OUT_OF_MEMORY = 2
 
 
 class CupyMemory:
-    """Arrays are cupy.ndarray; all copies go through the GPU's stream, in order with its kernels."""
+    """Arrays are cupy.ndarray; all copies go through the GPU's stream, in order with its kernels.
+
+    Args:
+        gpu: whose memory.
+        staging: what uploads go through; one of its own by default.
+    """
 
     array_type = "cupy.ndarray"
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, gpu: Gpu, staging: Staging | None = None) -> None:
         self._gpu = gpu
-        self._staging = Staging(gpu)
+        self._staging = staging or Staging(gpu)
 
     def allocate(self, size: int) -> Memory:
         """`size` bytes, zero. They are the program's own, not of CuPy's pool: what is free is then known.

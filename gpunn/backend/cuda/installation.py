@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import Any
 
-from gpunn.backend.cuda.compile import compiler_architectures, compiler_version
+from gpunn.backend.cuda.compile import CompiledKernels, compile_kernels, compiler_architectures, compiler_version
+from gpunn.backend.cuda.source import KernelSource
 from gpunn.errors import DeviceError
 
 #: The oldest GPUs that kernels are written for: compute capability 7.5.
@@ -43,12 +44,14 @@ class Installation:
         load: imports CuPy.
         compiler: NVRTC's version, such as (13, 0).
         architectures: compute capabilities that NVRTC compiles for.
+        compile: makes machine code for an architecture.
     """
 
     packages: Callable[[], Sequence[str]] = installed_cupy_packages
     load: Callable[[], Any] = lambda: importlib.import_module("cupy")
     compiler: Callable[[], tuple[int, int]] = compiler_version
     architectures: Callable[[], Sequence[int]] = compiler_architectures
+    compile: Callable[[KernelSource, str], CompiledKernels] = compile_kernels
 
     def cupy(self, device: str) -> Any:
         """The module.

@@ -8,7 +8,6 @@ from typing import Any, cast
 import gpunn
 from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.backend.contract import Primitives
-from gpunn.backend.cuda.compile import compile_kernels
 from gpunn.backend.cuda.compile_cache import CompileCache, Compiler
 from gpunn.backend.cuda.cupy_executor import CupyExecutor
 from gpunn.backend.cuda.cupy_memory import CupyMemory
@@ -40,7 +39,7 @@ def open_cuda(number: int = 0, installation: Installation | None = None) -> Cuda
     with gpu.at_work("asking for its properties"):
         compute = installed.compute(device, int(cupy.cuda.Device(number).compute_capability))
         model = cupy.cuda.runtime.getDeviceProperties(number)["name"]
-    compiler = Compiler("NVRTC {}.{}".format(*installed.compiler()), compile_kernels)
+    compiler = Compiler("NVRTC {}.{}".format(*installed.compiler()), installed.compile)
     cache = CompileCache(CacheFiles(cache_folder("cubins")), compiler)
     executor = CupyExecutor(gpu, compute.capability, compute.architecture, cache)
     architecture = f"sm_{compute.architecture}"
