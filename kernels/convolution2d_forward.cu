@@ -1,138 +1,190 @@
-// Two-dimensional convolution (cross-correlation), forward, float32, with bias and ReLU.
+// Two-dimensional convolution (cross-correlation), forward, on ordinary cores, with bias and ReLU.
 //
 //   y[n,p,q,k] = f(bias[k] + sum over r,s,c of
 //                  x[n, p * stride_rows + r * dilation_rows - padding_top,
 //                       q * stride_columns + s * dilation_columns - padding_left, c] * w[r,s,c,k])
 //
 // Pixels outside the image count as 0. With G groups, filter k sees only the C/G channels of its own group.
+// A fully connected layer is the same with images of one pixel and filters of one tap.
 //
 // Method: implicit GEMM (Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014). For each group this is
 // the product of a matrix of patches (N*P*Q output pixels x R*S*C/G taps), which is never stored, and the filters
-// (R*S*C/G taps x K/G), which lie in memory as that matrix. Blocked twice, through shared memory and registers
-// (Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", 2008).
+// (R*S*C/G taps x K/G), which lie in memory as that matrix. Each block computes a tile of the product: TILE pixels x
+// TILE filters. It walks along the taps in slices of 16. The threads carry a slice of both matrices from global to
+// shared memory, and multiply what lies there: every number that was read once serves TILE multiply-adds.
+// While a slice is multiplied, the next one is on its way to registers; it is stored into the other half of the shared
+// memory, so one barrier a slice is enough.
 //
 // Layout: x is N,H,W,C and y is N,P,Q,K, with a pitch: the distance from one pixel to the next, at least the channels.
-// w is R,S,C/G,K without gaps. bias is null or K numbers.
-// Grid: x runs over tiles of 64 output pixels, y over tiles of 64 filters of a group, z over groups; 256 threads.
-// Each thread computes 4 pixels x 4 filters, neighbours in both directions.
-// Shared memory: one slice of 16 taps of both matrices, taps first: 16 x 68 + 16 x 64 floats, 8448 bytes.
+// w is R,S,C/G,K without gaps. bias is null or K numbers. The result goes to y, or as float to wide_y; one is null.
+// Grid: x runs over tiles of pixels, y over tiles of filters of a group, z over groups and splits; 256 threads.
+// Splits: where there are few tiles, several blocks share one, each with `slices_per_split` slices of the taps. They
+// write their sums to wide_y, one split after another, and convolution2d_combine.cu adds them in that order.
+// Shared memory: 2 slices of 16 taps of both matrices, 4 x 16 x (TILE + 4) floats: 33792 or 17408 bytes.
+// vector_x, vector_w, vector_y: pitches, channels and addresses let four neighbouring elements be accessed as one.
 //
 // Architectures: sm_75 and later
+// STORED: float | bfloat16 | float16
+// TILE: 128 | 64
 
-#include "primitives.cuh"
+#include "counter.cuh"
+#include "geometry.cuh"
+#include "tile_product.cuh"
 
 namespace {
 
-constexpr int TILE_PIXELS = 64;
-constexpr int TILE_FILTERS = 64;
-constexpr int TILE_TAPS = 16;
-constexpr int THREAD_PIXELS = 4;
-constexpr int THREAD_FILTERS = 4;
-constexpr int BLOCK_COLUMNS = TILE_FILTERS / THREAD_FILTERS;  // threads side by side in a row of the output tile
-constexpr int BLOCK_THREADS = BLOCK_COLUMNS * (TILE_PIXELS / THREAD_PIXELS);
-// The patches are stored column by column; four floats more than a row holds keep the rows aligned for float4 reads
-// and let the 16 stores of neighbouring taps fall into 8 memory banks instead of one.
-constexpr int PATCH_ROW = TILE_PIXELS + 4;
-// Neighbouring threads load neighbouring taps, which are neighbouring channels in memory.
-constexpr int PATCHES_PER_PASS = BLOCK_THREADS / TILE_TAPS;
-constexpr int PATCH_LOADS = TILE_PIXELS / PATCHES_PER_PASS;
-constexpr int TAPS_PER_PASS = BLOCK_THREADS / TILE_FILTERS;
-constexpr int FILTER_LOADS = TILE_TAPS / TAPS_PER_PASS;
-static_assert(THREAD_PIXELS == 4 && THREAD_FILTERS == 4, "a thread reads its row and column as one float4 each");
+// A row so far above the image that no tap of the patch reaches it: the patch of a pixel that does not exist.
+constexpr int NOWHERE = -(1 << 30);
 
-// The upper left input pixel of a patch; rows and columns may lie outside the image.
-struct PatchCorner {
-  int image_start;  // index of the image's first pixel, in pixels
-  int row, column;
+// Reads the patches: this thread's part of each slice is four neighbouring taps of PARTS pixels.
+struct PatchReader {
+  const STORED* image[PARTS];  // the image of each pixel, at the group's first channel
+  int row[PARTS], column[PARTS];  // the upper left corner of each patch; it may lie outside the image
+  Counter tap, step;              // row, column and channel of the first of the four taps; of a whole slice
+  int taps_left;
+  float values[PARTS][QUAD];
+
+  __device__ __forceinline__ void start(const Convolution2d& g, const STORED* x, int x_pitch, int first_pixel,
+                                        int group, int first_tap, int end_tap, const PlaceInColumn& place) {
+    const int pixels = g.N * g.P * g.Q, group_channels = g.C / g.groups;
+#pragma unroll
+    for (int part = 0; part < PARTS; ++part) {
+      // Counting what is left, not what is passed, cannot overflow at the last tile.
+      const int local = place.column + part * HALF;
+      const bool exists = local < pixels - first_pixel;
+      const Counter pixel = counter_of(exists ? first_pixel + local : 0, g.P, g.Q);
+      image[part] = x + static_cast<long long>(pixel.high) * g.H * g.W * x_pitch + group * group_channels;
+      row[part] = exists ? pixel.middle * g.stride_rows - g.padding_top : NOWHERE;
+      column[part] = pixel.low * g.stride_columns - g.padding_left;
+    }
+    tap = counter_of(first_tap + place.t, g.S, group_channels);
+    step = counter_of(SLICE, g.S, group_channels);
+    taps_left = end_tap - first_tap - place.t;
+  }
+
+  // The pixel that a tap reads, at its first channel; null outside the image.
+  __device__ __forceinline__ const STORED* pixel(const Convolution2d& g, int x_pitch, int part,
+                                                 const Counter& at) const {
+    const int h = row[part] + at.high * g.dilation_rows, v = column[part] + at.middle * g.dilation_columns;
+    const bool inside = static_cast<unsigned>(h) < static_cast<unsigned>(g.H) &&
+                        static_cast<unsigned>(v) < static_cast<unsigned>(g.W);
+    return inside ? image[part] + static_cast<long long>(h * g.W + v) * x_pitch : nullptr;
+  }
+
+  // Four taps are four channels of one pixel when the channels are a multiple of four; otherwise each is on its own.
+  __device__ __forceinline__ void read(const Convolution2d& g, int x_pitch, bool vector_x) {
+    const int group_channels = g.C / g.groups;
+#pragma unroll
+    for (int part = 0; part < PARTS; ++part) {
+      if (vector_x) {
+        const STORED* const from = pixel(g, x_pitch, part, tap);
+        load_quad(values[part], from + tap.low, from ? taps_left : 0, true);
+      } else {
+        Counter single = tap;
+#pragma unroll
+        for (int j = 0; j < QUAD; ++j) {
+          const STORED* const from = pixel(g, x_pitch, part, single);
+          values[part][j] = from && j < taps_left ? to_float(from[single.low]) : 0.0f;
+          advance_by_one(single, g.S, group_channels);
+        }
+      }
+    }
+    advance(tap, step, g.S, group_channels);
+    taps_left -= SLICE;
+  }
+};
+
+// Reads the filters: this thread's part of each slice is four neighbouring filters of PARTS taps.
+struct FilterReader {
+  const STORED* filters;  // at the first of the taps
+  int filters_left, taps_left;
+  float values[PARTS][QUAD];
+
+  __device__ __forceinline__ void start(const Convolution2d& g, const STORED* w, int group, int first_filter,
+                                        int first_tap, int end_tap, const PlaceInRow& place) {
+    const int group_filters = g.K / g.groups;
+    filters = w + static_cast<long long>(first_tap + place.t) * g.K + group * group_filters + first_filter +
+              place.column;
+    filters_left = group_filters - first_filter - place.column;
+    taps_left = end_tap - first_tap - place.t;
+  }
+
+  __device__ __forceinline__ void read(const Convolution2d& g, bool vector_w) {
+#pragma unroll
+    for (int part = 0; part < PARTS; ++part) {
+      const int tap = part * ROWS_PER_PASS;
+      load_quad(values[part], filters + tap * g.K, tap < taps_left ? filters_left : 0, vector_w);
+    }
+    filters += SLICE * g.K;
+    taps_left -= SLICE;
+  }
 };
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
-    convolution2d_forward(OUTPUT float* __restrict__ y, int y_pitch, const float* __restrict__ x, int x_pitch,
-                                  const float* __restrict__ w, OPTIONAL const float* __restrict__ bias, int N, int H,
-                                  int W, int C, int K, int R, int S, int P, int Q, int groups, int stride_rows,
-                                  int stride_columns, int padding_top, int padding_left, int dilation_rows,
-                                  int dilation_columns, int apply_relu) {
-  __shared__ __align__(16) float patches[TILE_TAPS][PATCH_ROW];
-  __shared__ __align__(16) float filters[TILE_TAPS][TILE_FILTERS];
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
+    convolution2d_forward(OUTPUT OPTIONAL STORED* __restrict__ y, int y_pitch, OUTPUT OPTIONAL float* __restrict__ wide_y,
+                          int wide_y_pitch, const STORED* __restrict__ x, int x_pitch, const STORED* __restrict__ w,
+                          OPTIONAL const float* __restrict__ bias, Convolution2d geometry, int apply_relu, int splits,
+                          int slices_per_split, int vector_x, int vector_w, int vector_y) {
+  __shared__ __align__(16) SharedSlice patches[2], filters[2];
 
-  const int group_channels = C / groups, group_filters = K / groups;
-  const int taps = R * S * group_channels;
-  const int first_channel = blockIdx.z * group_channels;
-  const int first_filter = blockIdx.y * TILE_FILTERS;  // within the group
-  const int first_pixel = blockIdx.x * TILE_PIXELS;
-  // Counting what is left, not what is passed, cannot overflow at the last tile.
-  const int pixels_left = N * P * Q - first_pixel;
-  const int filters_left = group_filters - first_filter;
+  const Convolution2d& g = geometry;
+  const int group_filters = g.K / g.groups;
+  const int group = blockIdx.z / splits, split = blockIdx.z % splits;
+  const int first_pixel = blockIdx.x * TILE;
+  const int first_filter = blockIdx.y * TILE;  // within the group
+  const int first_tap = split * slices_per_split * SLICE;
+  const int end_tap = min(g.R * g.S * (g.C / g.groups), first_tap + slices_per_split * SLICE);
+  const int slices = (end_tap - first_tap + SLICE - 1) / SLICE;
 
-  const int load_tap = threadIdx.x % TILE_TAPS;
-  PatchCorner corner[PATCH_LOADS];
-#pragma unroll
-  for (int i = 0; i < PATCH_LOADS; ++i) {
-    const int local = threadIdx.x / TILE_TAPS + i * PATCHES_PER_PASS;
-    const int pixel = local < pixels_left ? first_pixel + local : first_pixel;
-    const int n = pixel / (P * Q), p = pixel / Q % P, q = pixel % Q;
-    corner[i].image_start = n * H * W;
-    corner[i].row = p * stride_rows - padding_top;
-    corner[i].column = q * stride_columns - padding_left;
-  }
-  const int load_filter = threadIdx.x % TILE_FILTERS;
-  const bool filter_exists = load_filter < filters_left;
-  const float* filter_column = w + blockIdx.z * group_filters + first_filter + load_filter;
+  const PlaceInColumn patch_place = place_in_column();
+  const PlaceInRow filter_place = place_in_row();
+  PatchReader patch_reader;
+  FilterReader filter_reader;
+  patch_reader.start(g, x, x_pitch, first_pixel, group, first_tap, end_tap, patch_place);
+  filter_reader.start(g, w, group, first_filter, first_tap, end_tap, filter_place);
 
-  const int thread_pixel = threadIdx.x / BLOCK_COLUMNS * THREAD_PIXELS;
-  const int thread_filter = threadIdx.x % BLOCK_COLUMNS * THREAD_FILTERS;
-  float sum[THREAD_PIXELS][THREAD_FILTERS] = {};
-
-  for (int first_tap = 0; first_tap < taps; first_tap += TILE_TAPS) {
-    const int tap = first_tap + load_tap;
-    const int r = tap / (S * group_channels), s = tap / group_channels % S, c = tap % group_channels;
-#pragma unroll
-    for (int i = 0; i < PATCH_LOADS; ++i) {
-      const int local = threadIdx.x / TILE_TAPS + i * PATCHES_PER_PASS;
-      const int row = corner[i].row + r * dilation_rows, column = corner[i].column + s * dilation_columns;
-      const bool inside = row >= 0 && row < H && column >= 0 && column < W;
-      float value = 0.0f;
-      if (tap < taps && inside && local < pixels_left) {
-        const int input_pixel = corner[i].image_start + row * W + column;
-        value = x[static_cast<long long>(input_pixel) * x_pitch + first_channel + c];
-      }
-      patches[load_tap][local] = value;
+  const Square square = square_of_thread();
+  float sum[EDGE][EDGE] = {};
+  for (int slice = -1; slice < slices; ++slice) {
+    const bool more = slice + 1 < slices;
+    if (more) {
+      patch_reader.read(g, x_pitch, vector_x);
+      filter_reader.read(g, vector_w);
     }
-#pragma unroll
-    for (int i = 0; i < FILTER_LOADS; ++i) {
-      const int local = threadIdx.x / TILE_FILTERS + i * TAPS_PER_PASS;
-      const bool exists = filter_exists && first_tap + local < taps;
-      filters[local][load_filter] = exists ? filter_column[static_cast<long long>(first_tap + local) * K] : 0.0f;
+    if (slice >= 0) multiply_slices(sum, patches[slice % 2], filters[slice % 2], square);
+    if (more) {
+      const int next = (slice + 1) % 2;
+      store_columns(patches[next], patch_place, patch_reader.values);
+      store_rows(filters[next], filter_place, filter_reader.values);
+      __syncthreads();
     }
-    __syncthreads();
-
-#pragma unroll
-    for (int t = 0; t < TILE_TAPS; ++t) {
-      const float4 a = *reinterpret_cast<const float4*>(&patches[t][thread_pixel]);
-      const float4 b = *reinterpret_cast<const float4*>(&filters[t][thread_filter]);
-      const float pixel_values[THREAD_PIXELS] = {a.x, a.y, a.z, a.w};
-      const float filter_values[THREAD_FILTERS] = {b.x, b.y, b.z, b.w};
-#pragma unroll
-      for (int i = 0; i < THREAD_PIXELS; ++i) {
-#pragma unroll
-        for (int j = 0; j < THREAD_FILTERS; ++j) sum[i][j] = fmaf(pixel_values[i], filter_values[j], sum[i][j]);
-      }
-    }
-    __syncthreads();  // the next slice overwrites what slower warps still read
   }
 
+  const long long split_start = static_cast<long long>(split) * g.N * g.P * g.Q;
+  const int pixels_left = g.N * g.P * g.Q - first_pixel;
 #pragma unroll
-  for (int i = 0; i < THREAD_PIXELS; ++i) {
-    if (thread_pixel + i >= pixels_left) break;
-    const long long pixel = first_pixel + thread_pixel + i;
+  for (int part = 0; part < PARTS; ++part) {
+    const int k = group * group_filters + first_filter + square.column(part);
+    const int filters_left = group_filters - first_filter - square.column(part);
+    float bias_values[QUAD] = {};
+    if (bias) load_quad(bias_values, bias + k, filters_left, false);
 #pragma unroll
-    for (int j = 0; j < THREAD_FILTERS; ++j) {
-      if (thread_filter + j >= filters_left) break;
-      const int k = blockIdx.z * group_filters + first_filter + thread_filter + j;
-      const float value = sum[i][j] + (bias ? bias[k] : 0.0f);
-      y[pixel * y_pitch + k] = apply_relu ? relu(value) : value;
+    for (int i = 0; i < EDGE; ++i) {
+      if (square.row(i) >= pixels_left) break;
+      float values[QUAD];
+      quad_of(values, sum, i, part);
+#pragma unroll
+      for (int j = 0; j < QUAD; ++j) {
+        values[j] += bias_values[j];
+        if (apply_relu) values[j] = relu(values[j]);
+      }
+      const long long pixel = first_pixel + square.row(i);
+      if (y)
+        store_quad(y + pixel * y_pitch + k, values, filters_left, vector_y);
+      else
+        store_quad(wide_y + (split_start + pixel) * wide_y_pitch + k, values, filters_left, vector_y);
     }
   }
 }

@@ -1,19 +1,26 @@
-"""Convolution on CUDA."""
+"""Convolution on CUDA: arrays are checked, and the best variant for the shape is launched."""
 
 from __future__ import annotations
 
-from gpunn.backend.attributes import Activation, Arithmetic
+from gpunn.backend.attributes import LINEAR, Activation, Arithmetic
 from gpunn.backend.contract import Array, DType, Memory
-from gpunn.backend.cuda.arguments import channel_pitch
+from gpunn.backend.cuda.convolution_variants import (
+    BackwardDataCall,
+    BackwardFilterCall,
+    ForwardCall,
+    Problem,
+    Variant,
+    largest_workspace,
+    launch_best,
+)
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.simt_convolution import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
 from gpunn.errors import UsageError
-from gpunn.geometry import Conv2dGeometry
+from gpunn.geometry import Conv2dGeometry, Shape
 
-#: The tile and the block of kernels/convolution2d_forward.cu.
-_TILE_PIXELS = 64
-_TILE_FILTERS = 64
-_BLOCK_THREADS = 256
+_FORWARD: tuple[Variant[ForwardCall], ...] = SIMT_FORWARD
+_BACKWARD_DATA: tuple[Variant[BackwardDataCall], ...] = SIMT_BACKWARD_DATA
+_BACKWARD_FILTER: tuple[Variant[BackwardFilterCall], ...] = SIMT_BACKWARD_FILTER
 
 
 def convolution2d_forward(
@@ -29,50 +36,23 @@ def convolution2d_forward(
 ) -> None:
     """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k]).
 
-    float32. ReLU is part of the kernel; any other f is applied to y afterwards. x and y may be slices of the channels
-    of wider arrays.
+    ReLU is part of the kernel; any other f is applied to y afterwards. x and y may be slices of the channels of wider
+    arrays; y may be float32 where x is narrower.
 
     Raises:
-        UsageError: for arrays that do not fit the geometry, or an f that the device does not have.
+        UsageError: for arrays that do not fit the geometry.
+        DeviceError: when the device has no kernel for the types.
     """
-    g = geometry
-    for name, array, shape in (("y", y, g.output_shape), ("x", x, g.input_shape), ("w", w, g.filter_shape)):
-        if array.shape != shape:
-            raise UsageError(f"convolution2d_forward: {name} has shape {array.shape}; the geometry wants {shape}")
-    if bias is not None and bias.shape != (g.K,):
-        raise UsageError(f"convolution2d_forward: bias has shape {bias.shape}; the geometry wants {(g.K,)}")
-    pixels = g.N * g.P * g.Q
-    blocks = (-(-pixels // _TILE_PIXELS), -(-(g.K // g.groups) // _TILE_FILTERS), g.groups)
-    device.launcher.launch(
-        "convolution2d_forward.cu",
+    _require_shapes(
         "convolution2d_forward",
-        Grid(blocks, (_BLOCK_THREADS, 1, 1)),
-        {
-            "y": y,
-            "y_pitch": channel_pitch(y),
-            "x": x,
-            "x_pitch": channel_pitch(x),
-            "w": w,
-            "bias": bias,
-            "N": g.N,
-            "H": g.H,
-            "W": g.W,
-            "C": g.C,
-            "K": g.K,
-            "R": g.R,
-            "S": g.S,
-            "P": g.P,
-            "Q": g.Q,
-            "groups": g.groups,
-            "stride_rows": g.stride.rows,
-            "stride_columns": g.stride.columns,
-            "padding_top": g.padding.top,
-            "padding_left": g.padding.left,
-            "dilation_rows": g.dilation.rows,
-            "dilation_columns": g.dilation.columns,
-            "apply_relu": activation.name == "relu",
-        },
+        y=(y, geometry.output_shape),
+        x=(x, geometry.input_shape),
+        w=(w, geometry.filter_shape),
+        bias=(bias, (geometry.K,)),
     )
+    problem = Problem(geometry, x.dtype, arithmetic, device.capability)
+    call = ForwardCall(problem, y, x, w, bias, activation.name == "relu", workspace)
+    launch_best(device, "convolution2d_forward", _FORWARD, call)
     if activation.name not in ("linear", "relu"):
         device.primitives.activation_forward(device, y, y, activation)
 
@@ -80,5 +60,94 @@ def convolution2d_forward(
 def convolution2d_forward_workspace(
     device: CudaDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
 ) -> int:
-    """None: the matrix of patches is never stored."""
-    return 0
+    """Bytes of scratch: sums of parts of the taps, where there are few outputs."""
+    return largest_workspace(_FORWARD, Problem(geometry, dtype, arithmetic, device.capability))
+
+
+def convolution2d_backward_data(
+    device: CudaDevice,
+    gx: Array,
+    gy: Array,
+    w: Array,
+    saved: Array | None,
+    geometry: Conv2dGeometry,
+    activation: Activation,
+    accumulate: bool,
+    arithmetic: Arithmetic,
+    workspace: Memory,
+) -> None:
+    """gx = the transpose of the convolution applied to gy, times the derivative f' of the activation before it.
+
+    ReLU's derivative is part of the kernel; any other is applied to gx afterwards.
+
+    Raises:
+        UsageError: for arrays that do not fit the geometry, an f without `saved`, or an f with `accumulate`.
+        DeviceError: when the device has no kernel for the types.
+    """
+    _require_shapes(
+        "convolution2d_backward_data",
+        gx=(gx, geometry.input_shape),
+        gy=(gy, geometry.output_shape),
+        w=(w, geometry.filter_shape),
+        saved=(saved, geometry.input_shape),
+    )
+    if (saved is None) != (activation == LINEAR) or (accumulate and saved is not None):
+        raise UsageError(
+            f"convolution2d_backward_data: the derivative of {activation.name} with accumulate={accumulate} and "
+            f"{'no' if saved is None else 'a'} saved array; a derivative needs one, and takes no accumulate"
+        )
+    problem = Problem(geometry, gy.dtype, arithmetic, device.capability)
+    is_relu = activation.name == "relu"
+    call = BackwardDataCall(problem, gx, gy, w, saved if is_relu else None, accumulate, workspace)
+    launch_best(device, "convolution2d_backward_data", _BACKWARD_DATA, call)
+    if saved is not None and not is_relu:
+        device.primitives.activation_backward(device, gx, gx, saved, activation, False)
+
+
+def convolution2d_backward_data_workspace(
+    device: CudaDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
+    """Bytes of scratch: sums of parts of the taps, where the image is small."""
+    return largest_workspace(_BACKWARD_DATA, Problem(geometry, dtype, arithmetic, device.capability))
+
+
+def convolution2d_backward_filter(
+    device: CudaDevice,
+    gw: Array,
+    gbias: Array | None,
+    x: Array,
+    gy: Array,
+    geometry: Conv2dGeometry,
+    accumulate: bool,
+    arithmetic: Arithmetic,
+    workspace: Memory,
+) -> None:
+    """gw[r,s,c,k] = sum over n,p,q of x[n, p*stride + r*dilation - top, ..., c] * gy[n,p,q,k]; gbias = sum gy.
+
+    Raises:
+        UsageError: for arrays that do not fit the geometry.
+        DeviceError: when the device has no kernel for the types.
+    """
+    _require_shapes(
+        "convolution2d_backward_filter",
+        gw=(gw, geometry.filter_shape),
+        gbias=(gbias, (geometry.K,)),
+        x=(x, geometry.input_shape),
+        gy=(gy, geometry.output_shape),
+    )
+    problem = Problem(geometry, x.dtype, arithmetic, device.capability)
+    call = BackwardFilterCall(problem, gw, gbias, x, gy, accumulate, workspace)
+    launch_best(device, "convolution2d_backward_filter", _BACKWARD_FILTER, call)
+
+
+def convolution2d_backward_filter_workspace(
+    device: CudaDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
+) -> int:
+    """Bytes of scratch: sums over parts of the output pixels."""
+    return largest_workspace(_BACKWARD_FILTER, Problem(geometry, dtype, arithmetic, device.capability))
+
+
+def _require_shapes(primitive: str, **arrays: tuple[Array | None, Shape]) -> None:
+    for name, (array, shape) in arrays.items():
+        if array is not None and array.shape != shape:
+            raise UsageError(f"{primitive}: {name} has shape {array.shape}; the geometry wants {shape}")
