@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -50,6 +50,11 @@ _CHECK_FLAGS = (
     "--param",
     "tsan-instrument-func-entry-exit=0",
 )
+# Without optimisation each branch of the source is one of the machine code; several OS threads count at once.
+_COVERAGE_FLAGS = ("-O0", "--coverage", "-fprofile-update=atomic", "-fno-exceptions", "-DGPUNN_EMULATOR_COVERAGE")
+_WRITE_COVERAGE = """extern "C" void __gcov_dump();
+extern "C" void emulator_write_coverage() { __gcov_dump(); }
+"""
 
 
 @dataclass(frozen=True)
@@ -107,21 +112,43 @@ def build_kernels(source: KernelSource, check: bool) -> KernelLibrary:
         DeviceError: when g++ is missing or refuses the source.
     """
     runtime = build_runtime()
+    job = _kernel_job(source, runtime, _CHECK_FLAGS if check else _FAST_FLAGS)
+    return KernelLibrary(_build(job), runtime)
+
+
+def build_kernels_for_coverage(source: KernelSource, folder: Path) -> KernelLibrary:
+    """A library that counts how often each branch is taken, built anew in a folder of its own within `folder`.
+
+    Its function emulator_write_coverage leaves the counts beside it, for gcov.
+
+    Raises:
+        DeviceError: when g++ is missing or refuses the source.
+    """
+    runtime = build_runtime()
+    job = _kernel_job(source, runtime, _COVERAGE_FLAGS)
+    job = replace(job, unit=job.unit + _WRITE_COVERAGE, link=("-lgcov", *job.link))
+    folder.mkdir(parents=True, exist_ok=True)
+    return KernelLibrary(_compile(job, Path(tempfile.mkdtemp(dir=folder))), runtime)
+
+
+def _kernel_job(source: KernelSource, runtime: Path, flags: tuple[str, ...]) -> _Job:
     exports = "".join(f"EMULATOR_EXPORT({name})\n" for name in source.signatures)
     unit = f'#include "cuda_host.h"\n#include "{source.path.name}"\n{exports}'
     host_headers = tuple((_RUNTIME / name).read_text() for name in HOST_HEADERS)
-    texts = (source.text, *source.headers.values(), *host_headers)
-    flags = (*_KERNEL_FLAGS, *(_CHECK_FLAGS if check else _FAST_FLAGS), *source.definitions, "-shared")
-    # The sanitizers' own libraries are kept out: the runtime answers the calls that these flags insert.
-    link = ("-nodefaultlibs", str(runtime), "-lstdc++", "-lm", "-lgcc_s", "-lc")
-    folders = (source.path.parent, kernel_folder(), _RUNTIME)
-    return KernelLibrary(_build(_Job(source.path.stem, unit, texts, flags, folders, link)), runtime)
+    return _Job(
+        name=source.path.stem,
+        unit=unit,
+        texts=(source.text, *source.headers.values(), *host_headers),
+        flags=(*_KERNEL_FLAGS, *flags, *source.definitions, "-shared"),
+        include_folders=(source.path.parent, kernel_folder(), _RUNTIME),
+        # The sanitizers' own libraries are kept out: the runtime answers the calls that their flags insert.
+        link=("-nodefaultlibs", str(runtime), "-lstdc++", "-lm", "-lgcc_s", "-lc"),
+    )
 
 
 def _build(job: _Job) -> Path:
-    gxx = compiler()
     # Folders do not count: what they hold does, and it is all in the texts.
-    key = _key(job.unit, *job.texts, *job.flags, *job.link, _compiler_version(gxx), _processor())
+    key = _key(job.unit, *job.texts, *job.flags, *job.link, _compiler_version(compiler()), _processor())
     folder = cache_folder("emulator")
     library = folder / f"{job.name}-{key}.so"
     if library.exists():
@@ -129,20 +156,25 @@ def _build(job: _Job) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            source = Path(work) / f"{job.name}.cpp"
-            source.write_text(job.unit)
-            output = Path(work) / f"{job.name}.so"
-            includes = [f"-I{include}" for include in job.include_folders]
-            command = [gxx, *job.flags, *includes, str(source), "-o", str(output), *job.link]
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode:
-                raise DeviceError(f"g++ cannot build {job.name} for the emulator:\n{result.stderr.strip()}")
             # Another process may build the same file: whoever renames last wins, and both are whole.
-            os.replace(output, library)
+            os.replace(_compile(job, Path(work)), library)
     except OSError as error:
         raise DeviceError(
             f"the emulator cannot write its cache {folder} ({error.strerror}); set GPUNN_CACHE to a folder it may write"
         ) from None
+    return library
+
+
+def _compile(job: _Job, folder: Path) -> Path:
+    """The library, built in that folder."""
+    source = folder / f"{job.name}.cpp"
+    source.write_text(job.unit)
+    library = folder / f"{job.name}.so"
+    includes = [f"-I{include}" for include in job.include_folders]
+    command = [compiler(), *job.flags, *includes, str(source), "-o", str(library), *job.link]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise DeviceError(f"g++ cannot build {job.name} for the emulator:\n{result.stderr.strip()}")
     return library
 
 

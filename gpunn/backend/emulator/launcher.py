@@ -16,7 +16,7 @@ import numpy as np
 from gpunn.backend.cuda.arguments import BoundArgument, rows_of
 from gpunn.backend.cuda.launch import CheckedLaunch
 from gpunn.backend.cuda.source import KernelSource
-from gpunn.backend.emulator.build import HOST_HEADERS, KernelLibrary, build_kernels
+from gpunn.backend.emulator.build import HOST_HEADERS, KernelLibrary, build_kernels, build_kernels_for_coverage
 from gpunn.backend.emulator.profile import Profile, ProfileBuilder, RecordedAccess, RecordedBuffer
 from gpunn.cores import available_cores
 from gpunn.errors import DeviceError, UsageError
@@ -42,6 +42,8 @@ class EmulatorSettings:
         copies: when an asynchronous copy is carried out: at once, or at the wait that covers it. A GPU may do either;
             right kernels do not mind.
         record: count the memory traffic of every line, for `EmulatorExecutor.profile`; the check build only.
+        coverage: a folder for counts of branches, which `gpunn.backend.emulator.coverage` reads once the executor is
+            closed; not together with `check`.
         workers: OS threads that share the blocks of a grid; every core of the process by default.
         memory_bytes: what its memory gives at most; None has the limits of the machine.
     """
@@ -51,12 +53,15 @@ class EmulatorSettings:
     seed: int = 0
     copies: CopyTiming = "early"
     record: bool = False
+    coverage: Path | None = None
     workers: int | None = None
     memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.record and not self.check:
             raise UsageError("record=True needs check=True: only the check build sees addresses")
+        if self.coverage and self.check:
+            raise UsageError("coverage and check=True are two builds; choose one")
 
 
 class _Buffer(ctypes.Structure):
@@ -126,21 +131,29 @@ class EmulatorExecutor:
             raise DeviceError(f"kernel {launch.signature.name}: the emulator found\n{library.with_lines(report)}")
 
     def close(self) -> None:
-        """Unmap the stacks; a launch after this maps new ones."""
+        """Unmap the stacks, and write the counts of branches; a launch after this begins anew."""
         if self._runtime is not None:
             self._runtime.emulator_close(self._machine)
             self._runtime = self._machine = None
+        if self._settings.coverage:
+            for library in self._libraries.values():
+                library.write_coverage()
         self._libraries.clear()
 
     def _library(self, source: KernelSource) -> _LoadedLibrary:
         if source not in self._libraries:
-            built = build_kernels(source, self._settings.check)
+            built = self._build(source)
             if self._runtime is None:
                 self._runtime = ctypes.CDLL(str(built.runtime))
                 self._runtime.emulator_open.restype = ctypes.c_void_p
                 self._machine = ctypes.c_void_p(self._runtime.emulator_open(self._workers))
             self._libraries[source] = _LoadedLibrary(built)
         return self._libraries[source]
+
+    def _build(self, source: KernelSource) -> KernelLibrary:
+        if self._settings.coverage:
+            return build_kernels_for_coverage(source, self._settings.coverage)
+        return build_kernels(source, self._settings.check)
 
     def _run(self, library: _LoadedLibrary, launch: CheckedLaunch) -> str | None:
         """The report of what was found; None when all is well."""
@@ -196,6 +209,10 @@ class _LoadedLibrary:
 
     def address(self, function: str) -> int:
         return ctypes.cast(getattr(self._library, function), ctypes.c_void_p).value or 0
+
+    def write_coverage(self) -> None:
+        """Leave the counts of a coverage build beside the library. They can be written once only."""
+        self._library.emulator_write_coverage()
 
     def with_lines(self, report: str) -> str:
         """The report with file and line for every code address."""
