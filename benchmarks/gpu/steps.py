@@ -1,0 +1,35 @@
+"""Milliseconds of a whole training step: gpunn's in one precision, in turn with PyTorch's in the same."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.gpu.network_step import NetworkStep, Task
+from benchmarks.gpu.stopwatch import Subject, interleave
+from gpunn.backend.contract import Device
+
+#: Which of PyTorch's ways goes with which of gpunn's precisions: see benchmarks.gpu.pytorch_step.
+EAGER = {"float32": "float32 eager", "tf32": "tf32 eager", "bfloat16": "bfloat16 eager"}
+COMPILED = {"bfloat16": "bfloat16 compiled"}
+ROUNDS = 7
+
+
+def step_times(device: Device, task: Task, precision: str, way: str | None) -> dict[str, Any]:
+    """Times of both sides; of gpunn alone when `way` is None."""
+    ours = NetworkStep(task, device, precision)
+    subjects = {"gpunn": Subject(ours.run, device.synchronize)}
+    if way is not None:
+        import torch
+
+        from benchmarks.gpu.pytorch_step import WAYS, pytorch_step
+
+        theirs = pytorch_step(task, WAYS[way], ours.state.parameters.export())
+        subjects[f"pytorch {way}"] = Subject(theirs, torch.cuda.synchronize)
+    times = interleave(subjects, ROUNDS)
+    return {
+        "batch": task.batch,
+        "milliseconds": {name: asdict(found) for name, found in times.items()},
+        "images_per_second": {name: 1000 * task.batch / found.median for name, found in times.items()},
+        "loss": ours.loss(),
+    }
