@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,10 @@ COMPUTES = {
     "cpu": (FLOAT32, FLOAT64),
     "emulator": (FLOAT32, BFLOAT16, FLOAT16),
     "emulator:check": (FLOAT32, BFLOAT16, FLOAT16),
+    "cuda": (FLOAT32, BFLOAT16, FLOAT16),
 }
+#: Where tests run: on what every machine has, or on the devices that GPUNN_TEST_DEVICES names, such as "cuda".
+TESTED = os.environ.get("GPUNN_TEST_DEVICES", "cpu,emulator,emulator:check").split(",")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,12 +34,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _computes(callspec: Any) -> bool:
     parameters = callspec.params if callspec is not None else {}
-    if "device" not in parameters or "dtype" not in parameters:
+    if parameters.get("device") not in COMPUTES or "dtype" not in parameters:
         return True
     return np.dtype(parameters["dtype"]) in COMPUTES[parameters["device"]]
 
 
-@pytest.fixture(scope="session", params=COMPUTES)
+@pytest.fixture(scope="session", params=TESTED)
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     """An open device; the CPU with two threads, so that the split over threads is tested too."""
     opened = backend.open(request.param, 2 if request.param == "cpu" else None)
