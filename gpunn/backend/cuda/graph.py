@@ -203,8 +203,21 @@ class RecordedMemory:
         self._memory.synchronize()
 
     def _refuse(self, what: str) -> None:
-        if self._recorder.is_recording:
-            raise DeviceError(
-                f"a step that is being recorded {what}, which would not be repeated with it; do that before the step, "
-                f"or in one of its first {WARM_UP_RUNS} runs"
-            )
+        refuse_while_recording(self._recorder, what)
+
+
+def refuse_while_recording(recorder: Recorder, what: str) -> None:
+    """Keep out of a recorded step what the host alone does.
+
+    Args:
+        recorder: of the device.
+        what: the step does, such as "allocates memory".
+
+    Raises:
+        DeviceError: while a step is being recorded.
+    """
+    if recorder.is_recording:
+        raise DeviceError(
+            f"a step that is being recorded {what}, which would not be repeated with it; do that before the step, or "
+            f"in one of its first {WARM_UP_RUNS} runs"
+        )

@@ -43,8 +43,9 @@ def open_cuda(number: int = 0, installation: Installation | None = None) -> Cuda
     cache = CompileCache(CacheFiles(cache_folder("cubins")), compiler)
     executor = CupyExecutor(gpu, compute.capability, compute.architecture, cache)
     architecture = f"sm_{compute.architecture}"
-    tuner = Tuner(architecture, event_stopwatch(gpu), _tuning_file(model, architecture))
-    traits = Traits(compute.capability, StreamRecorder(gpu), tuner)
+    recorder = StreamRecorder(gpu)
+    tuner = Tuner(architecture, event_stopwatch(gpu, recorder), _tuning_file(model, architecture))
+    traits = Traits(compute.capability, recorder, tuner)
     return CudaDevice(gpu.name, CupyMemory(gpu), executor, cast("Primitives", cuda), traits=traits)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from gpunn.backend.cache import CacheFiles
 from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.graph import Recorder, refuse_while_recording
 
 #: What comes before the key of a choice in the plan of a device.
 PLAN_PREFIX = "tuned/"
@@ -139,10 +140,11 @@ def _line(key: str, choice: Choice) -> str:
     return f"{key}  {choice.candidate}  {choice.origin}{f'  ({times})' if times else ''}"
 
 
-def event_stopwatch(gpu: Gpu) -> Stopwatch:
+def event_stopwatch(gpu: Gpu, recorder: Recorder) -> Stopwatch:
     """Times work on a GPU's stream by two events around it (CUDA Runtime API, event management)."""
 
     def milliseconds(run: Callable[[], None]) -> float:
+        refuse_while_recording(recorder, "times kernels")
         cuda: Any = gpu.cupy.cuda
         with gpu.at_work("timing kernels"):
             begin, end = cuda.Event(), cuda.Event()

@@ -12,10 +12,12 @@ import pytest
 from gpunn.backend.cache import CacheFiles, CacheWarning
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.graph import StreamRecorder
 from gpunn.backend.cuda.launch import Grid
 from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.cuda.tune import Tuner, TuningFile, event_stopwatch
 from gpunn.backend.emulator import open_emulator
+from gpunn.errors import DeviceError
 from tests.backend.cuda.fake_cupy import Machine
 
 KEY = "convolution2d_forward 8x14x14x64 3x3 float32"
@@ -145,7 +147,7 @@ def test_events_measure_the_stream(gpu: Gpu, machine: Machine) -> None:
 
     with gpu.at_work("test"):
         start("100")
-    assert event_stopwatch(gpu)(lambda: start("2.5")) == 2.5
+    assert event_stopwatch(gpu, StreamRecorder(gpu))(lambda: start("2.5")) == 2.5
 
 
 KERNELS = """
@@ -169,6 +171,8 @@ def test_a_gpu_measures_and_keeps_in_the_plan(fake_device: CudaDevice, machine: 
     assert fake_device.thread_plan() == {f"tuned/sm_90/{KEY}": "fast"}
     (file,) = (tmp_path / "cache" / "tuning").iterdir()
     assert file.name.startswith("Fake-GPU-1-GiB-sm_90-gpunn-")
+    with pytest.raises(DeviceError, match="a step that is being recorded times kernels"):
+        fake_device.recorder.record(lambda: fake_device.tuner.choose("another", ("slow", "fast"), run))
     fake_device.adopt_plan({f"tuned/sm_90/{KEY}": "slow"})
     assert fake_device.tuner.choose(KEY, ("slow", "fast"), never) == "slow"
 

@@ -1,0 +1,101 @@
+"""What does not fit is told with sizes, what is free, and the largest batch that does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from gpunn.backend.cuda.device import LARGEST_PARTIALS, CudaDevice
+from gpunn.backend.emulator.launcher import EmulatorSettings
+from gpunn.backend.emulator.opening import open_with
+from gpunn.backend.sizes import describe_bytes
+from gpunn.errors import MemoryExhaustedError
+from gpunn.optimizers import Sgd
+from gpunn.precision import precision
+from gpunn.schedules import ConstantSchedule
+from gpunn.training.fitting_memory import largest_batch
+from gpunn.training.learner import Learner
+from gpunn.training.plan import Plan
+from gpunn.training.rule import Rule
+from gpunn.training.trainer import Trainer
+from tests.training.runs import network, preprocessing_of, stripes
+
+#: What a device takes for itself.
+OWN_BYTES = 4 * LARGEST_PARTIALS
+
+
+@contextmanager
+def device_with(free: int) -> Iterator[CudaDevice]:
+    """An emulator that gives that many bytes."""
+    device = open_with(EmulatorSettings(memory_bytes=OWN_BYTES + free))
+    yield device
+    device.close()
+
+
+def prepare(free: int, batch: int) -> None:
+    """What a trainer does before it trains."""
+    split = stripes()
+    with device_with(free) as device:
+        learner = Learner(network(), device, precision("float32"), preprocessing_of(split), Rule(Sgd()))
+        Trainer(learner, Plan(1, batch, ConstantSchedule(0.1)), split, preprocessing_of(split))
+
+
+def test_the_largest_batch_is_named_and_fits() -> None:
+    free = 500_000
+    with pytest.raises(MemoryExhaustedError) as raised:
+        prepare(free, 48)
+    text = str(raised.value)
+    found = re.fullmatch(
+        r"small with a batch of 48 needs [\d,.]+ .iB beside its weights, and emulator has (?P<free>[\d,.]+) KiB free; "
+        r"the largest batch that fits is (?P<fits>\d+): use --batch-size (?P=fits), .*--accumulate.*",
+        text,
+    )
+    assert found, text
+    assert float(found["free"]) * 1024 < free
+    fits = int(found["fits"])
+    assert 1 < fits < 48
+    prepare(free, fits)
+    with pytest.raises(MemoryExhaustedError, match=f"batch of {fits + 1} needs.*that fits is {fits}:"):
+        prepare(free, fits + 1)
+    assert raised.value.exit_code == 5
+
+
+def test_not_even_one_image() -> None:
+    with pytest.raises(MemoryExhaustedError, match="not even one image fits"):
+        prepare(20_000, 8)
+
+
+def test_weights_that_do_not_fit() -> None:
+    with pytest.raises(MemoryExhaustedError, match=r"the emulator cannot give .* KiB: .* bytes of 8\.0 MiB are free"):
+        prepare(100, 8)
+
+
+def test_memory_comes_back() -> None:
+    with device_with(2000) as device:
+        taken = device.allocate(1500)
+        assert device.free_memory() == 500
+        with pytest.raises(MemoryExhaustedError):
+            device.allocate(501)
+        part = taken[:10]
+        del taken
+        assert device.free_memory() == 500
+        del part
+        assert device.free_memory() == 2000
+
+
+@pytest.mark.parametrize(
+    ("free", "below", "fits"), [(0, 10, 0), (99, 10, 0), (100, 10, 1), (899, 10, 8), (10**6, 10, 9), (5, 1, 0)]
+)
+def test_largest_batch(free: int, below: int, fits: int) -> None:
+    assert largest_batch(lambda images: 100 * images, free, below) == fits
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (12 * 2**20, "12.0 MiB"), (2**41, "2,048.0 GiB")],
+)
+def test_sizes_in_words(size: int, text: str) -> None:
+    assert describe_bytes(size) == text
