@@ -37,8 +37,10 @@ _RUNTIME_SOURCES = (
 )
 _COMMON_FLAGS = ("-std=c++17", "-fPIC", "-march=native")
 # Kernels see one type's memory through another (float4 over floats), as CUDA allows; and a * b + c is contracted only
-# where a kernel writes fmaf, as on the GPU: see gpunn.backend.cuda.compile.
-_KERNEL_FLAGS = (*_COMMON_FLAGS, "-fno-strict-aliasing", "-ffp-contract=off", "-w")
+# where a kernel writes fmaf, as on the GPU: see gpunn.backend.cuda.compile. No unique symbols, and what a library defines
+# wins (-Bsymbolic below): shared memory of a template that several libraries have, and kernels that are named like a
+# function of the C library, are each library's own.
+_KERNEL_FLAGS = (*_COMMON_FLAGS, "-fno-strict-aliasing", "-ffp-contract=off", "-fno-gnu-unique", "-w")
 _FAST_FLAGS = ("-O3", "-fno-math-errno")
 # Loads and stores become calls into the runtime. Little optimisation: each must keep the line it came from.
 _CHECK_FLAGS = (
@@ -142,7 +144,7 @@ def _kernel_job(source: KernelSource, runtime: Path, flags: tuple[str, ...]) -> 
         flags=(*_KERNEL_FLAGS, *flags, *source.definitions, "-shared"),
         include_folders=(source.path.parent, kernel_folder(), _RUNTIME),
         # The sanitizers' own libraries are kept out: the runtime answers the calls that their flags insert.
-        link=("-nodefaultlibs", str(runtime), "-lstdc++", "-lm", "-lgcc_s", "-lc"),
+        link=("-Wl,-Bsymbolic", "-nodefaultlibs", str(runtime), "-lstdc++", "-lm", "-lgcc_s", "-lc"),
     )
 
 
