@@ -12,7 +12,8 @@ import pytest
 from gpunn.arena import Part, SegmentTable, place
 from gpunn.backend.attributes import AdaGradRule, AdamRule, RmsPropRule, SgdRule
 from gpunn.backend.contract import Device
-from tests.backend.arrays import Host, upload
+from gpunn.errors import UsageError
+from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Host, unwritten, upload
 from tests.cases.optimizer import LARGE, MIXED
 from tests.reference import optimizer as reference
 
@@ -25,6 +26,8 @@ STATES: dict[type[Rule], tuple[str, ...]] = {
     AdaGradRule: ("sum_of_squares",),
 }
 RATE, SCALE = 0.05, 0.5
+#: A few roundings of the steps that a test takes; squares double the error of what is squared.
+TOLERANCE = {FLOAT32: 2e-5, FLOAT64: 1e-13}
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Flat:
     segments: SegmentTable
     parameters: Any
     states: dict[str, Any] = field(default_factory=dict)
+    rounded: Any = None
 
     def __post_init__(self) -> None:
         if self.rule != SgdRule():
@@ -55,10 +59,11 @@ class Flat:
         functions[type(self.rule)](
             self.device,
             self.parameters,
+            self.rounded,
             *states,
             upload(self.device, gradients),
-            upload(self.device, np.array([rate])),
-            upload(self.device, np.array([scale])),
+            upload(self.device, np.array([rate], np.float64)),
+            upload(self.device, np.array([scale], np.float64)),
             upload(self.device, np.array([step])),
             upload(self.device, np.array([apply], np.int32)),
             self.segments,
@@ -101,7 +106,7 @@ def scalar_step(rule: Rule, weight: reference.Weight, gradient: float, rate: flo
             reference.adagrad(weight, g, rate, rule.delta)
 
 
-def numbers(segments: SegmentTable, seed: int, dtype: Any = np.float64) -> Host:
+def numbers(segments: SegmentTable, seed: int, dtype: Any) -> Host:
     """Numbers in the parts, zeros in the gaps."""
     flat = np.zeros(segments.size, dtype)
     generator = np.random.default_rng(seed)
@@ -110,7 +115,13 @@ def numbers(segments: SegmentTable, seed: int, dtype: Any = np.float64) -> Host:
     return flat
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def all_of(flat: Flat) -> list[Host]:
+    """Everything that a step may change."""
+    arrays = [flat.parameters, *flat.states.values(), *([] if flat.rounded is None else [flat.rounded])]
+    return [flat.device.download(array) for array in arrays]
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_trajectories_are_those_of_single_weights(device: Device, rule: Rule, dtype: Any) -> None:
     start = numbers(MIXED, 0, dtype)
@@ -119,87 +130,136 @@ def test_trajectories_are_those_of_single_weights(device: Device, rule: Rule, dt
     for step, gradient in enumerate(gradients):
         flat.update(gradient, step, scale=SCALE if step % 2 else 1.0)
     found = device.download(flat.parameters)
-    tolerance = 1e-13 if dtype == np.float64 else 2e-5
+    states = {name: device.download(state) for name, state in flat.states.items()}
+    near = TOLERANCE[dtype]
     for segment in MIXED:
         for i in range(segment.offset, segment.stop):
             weight = reference.Weight(float(start[i]))
             for step, gradient in enumerate(gradients if segment.trainable else ()):
                 scaled = float(gradient[i]) * (SCALE if step % 2 else 1.0)
                 scalar_step(rule, weight, scaled, RATE * segment.learning_rate_factor, segment.decay, step + 1)
-            assert found[i] == pytest.approx(weight.w, rel=tolerance, abs=tolerance), (segment.name, i)
-            for name, state in flat.states.items():
-                expected = weight.remembered(name)
-                assert device.download(state)[i] == pytest.approx(expected, rel=tolerance, abs=tolerance)
+            assert found[i] == pytest.approx(weight.w, rel=near, abs=near), (segment.name, i)
+            for name, state in states.items():
+                assert state[i] == pytest.approx(weight.remembered(name), rel=near, abs=near)
 
 
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_a_void_step_changes_nothing(device: Device, rule: Rule) -> None:
-    flat = Flat(device, rule, MIXED, upload(device, numbers(MIXED, 0)))
-    flat.update(numbers(MIXED, 1), 0)
-    before = [device.download(array) for array in (flat.parameters, *flat.states.values())]
-    flat.update(np.full(MIXED.size, np.nan), 1, apply=0)
-    after = [device.download(array) for array in (flat.parameters, *flat.states.values())]
-    for first, second in zip(before, after, strict=True):
-        assert np.array_equal(first, second)
+def test_a_void_step_changes_nothing(device: Device, rule: Rule, dtype: Any) -> None:
+    flat = Flat(device, rule, MIXED, upload(device, numbers(MIXED, 0, dtype)))
+    flat.rounded = unwritten(device, (MIXED.size,), dtype, "plain")
+    flat.update(numbers(MIXED, 1, dtype), 0)
+    before = all_of(flat)
+    flat.update(np.full(MIXED.size, np.nan, dtype), 1, apply=0)
+    for first, second in zip(before, all_of(flat), strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_gaps_stay_zero_and_frozen_parts_stay(device: Device, rule: Rule) -> None:
-    start = numbers(MIXED, 0)
+def test_gaps_stay_zero_and_frozen_parts_stay(device: Device, rule: Rule, dtype: Any) -> None:
+    start = numbers(MIXED, 0, dtype)
+    frozen = MIXED["frozen.weight"]
+    start[frozen.offset : frozen.stop] = np.nan
     flat = Flat(device, rule, MIXED, upload(device, start))
     for step in range(3):
-        flat.update(numbers(MIXED, 1), step)
+        flat.update(numbers(MIXED, 1, dtype), step)
     found = device.download(flat.parameters)
     inside = np.zeros(MIXED.size, bool)
     for segment in MIXED:
         inside[segment.offset : segment.stop] = True
     assert (found[~inside] == 0).all()
-    frozen = MIXED["frozen.weight"]
-    assert np.array_equal(found[frozen.offset : frozen.stop], start[frozen.offset : frozen.stop])
+    assert np.isnan(found[frozen.offset : frozen.stop]).all()
+    for state in flat.states.values():
+        assert (device.download(state)[frozen.offset : frozen.stop] == 0).all()
 
 
-def test_ema_is_classic_with_a_smaller_rate(device: Device) -> None:
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64, BFLOAT16, FLOAT16], ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_the_rounded_copy_is_that_of_the_new_weights(device: Device, rule: Rule, dtype: Any) -> None:
+    """The cast of NumPy rounds to the nearest; what no part that is trained holds is left alone."""
+    master = FLOAT64 if dtype == FLOAT64 else FLOAT32
+    flat = Flat(device, rule, MIXED, upload(device, numbers(MIXED, 0, master)))
+    flat.rounded = unwritten(device, (MIXED.size,), dtype, "plain")
+    flat.update(numbers(MIXED, 1, master), 0)
+    weights, rounded = device.download(flat.parameters), device.download(flat.rounded)
+    assert rounded.dtype == dtype
+    for segment in MIXED:
+        part = rounded[segment.offset : segment.stop].astype(np.float64)
+        expected = weights[segment.offset : segment.stop].astype(dtype).astype(np.float64)
+        np.testing.assert_array_equal(part, expected if segment.trainable else np.nan)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_ema_is_classic_with_a_smaller_rate(device: Device, dtype: Any) -> None:
     a = 0.9
-    start = numbers(MIXED, 0)
+    start = numbers(MIXED, 0, dtype)
     averaged = Flat(device, SgdRule(a, "ema"), MIXED, upload(device, start))
     classic = Flat(device, SgdRule(a, "classic"), MIXED, upload(device, start))
     for step in range(10):
-        averaged.update(numbers(MIXED, step), step, rate=RATE)
-        classic.update(numbers(MIXED, step), step, rate=RATE * (1 - a))
-    np.testing.assert_allclose(device.download(averaged.parameters), device.download(classic.parameters), rtol=1e-11)
+        averaged.update(numbers(MIXED, step, dtype), step, rate=RATE)
+        classic.update(numbers(MIXED, step, dtype), step, rate=RATE * (1 - a))
+    near = TOLERANCE[dtype]
+    np.testing.assert_allclose(
+        device.download(averaged.parameters), device.download(classic.parameters), rtol=near, atol=near
+    )
 
 
-def test_the_first_corrected_steps_are_the_gradient_and_its_sign(device: Device) -> None:
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_the_first_corrected_steps_are_the_gradient_and_its_sign(device: Device, dtype: Any) -> None:
     """After one step the corrected mean is g itself, and Adam's step is the rate times the sign of g."""
     segments = place([Part("weight", (4,))])
-    gradient = np.zeros(segments.size)
+    gradient = np.zeros(segments.size, dtype)
     gradient[:4] = [3, -2, 1e-3, -50]
-    corrected = Flat(device, SgdRule(0.9, "ema", True), segments, upload(device, np.zeros(segments.size)))
+    corrected = Flat(device, SgdRule(0.9, "ema", True), segments, upload(device, np.zeros(segments.size, dtype)))
     corrected.update(gradient, 0, scale=1)
-    np.testing.assert_allclose(device.download(corrected.parameters)[:4], -RATE * gradient[:4], rtol=1e-12)
-    adam = Flat(device, AdamRule(eps=0.0), place([Part("w", (64,))]), upload(device, np.zeros(64)))
-    signs = np.where(np.arange(64) % 3, 7.0, -0.01)
+    near = 10 * np.finfo(dtype).eps
+    np.testing.assert_allclose(device.download(corrected.parameters)[:4], -RATE * gradient[:4], rtol=near)
+    adam = Flat(device, AdamRule(eps=0.0), place([Part("w", (64,))]), upload(device, np.zeros(64, dtype)))
+    signs = np.where(np.arange(64) % 3, 7.0, -0.01).astype(dtype)
     adam.update(signs, 0, scale=1)
-    np.testing.assert_allclose(device.download(adam.parameters), -RATE * np.sign(signs), rtol=1e-12)
+    np.testing.assert_allclose(device.download(adam.parameters), -RATE * np.sign(signs), rtol=near)
 
 
-def test_exact_in_small_binary_numbers(device: Device) -> None:
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_exact_in_small_binary_numbers(device: Device, dtype: Any) -> None:
     """Halves and integers have no rounding: two steps of momentum 1/2 by hand."""
     segments = place([Part("weight", (2,), decay=0.5)])
-    flat = Flat(device, SgdRule(0.5), segments, upload(device, np.pad([8.0, -4.0], (0, 62)).astype(np.float32)))
-    gradient = np.pad([2.0, 6.0], (0, 62)).astype(np.float32)
+    flat = Flat(device, SgdRule(0.5), segments, upload(device, np.pad([8.0, -4.0], (0, 62)).astype(dtype)))
+    gradient = np.pad([2.0, 6.0], (0, 62)).astype(dtype)
     flat.update(gradient, 0, rate=0.5, scale=0.5)
     assert device.download(flat.parameters)[:2].tolist() == [5.5, -4.5]
     flat.update(gradient, 1, rate=0.5, scale=0.5)
     assert device.download(flat.parameters)[:2].tolist() == [5.5 - 0.5 * (2.5 + 3.75), -4.5 - 0.5 * (0.5 + 0.75)]
 
 
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("rule", [SgdRule(0.9, bias_correction=True), SgdRule(bias_correction=True)], ids=str)
+def test_only_averages_are_corrected(device: Device, rule: SgdRule, dtype: Any) -> None:
+    start, gradient = numbers(MIXED, 0, dtype), numbers(MIXED, 1, dtype)
+    asked = Flat(device, rule, MIXED, upload(device, start))
+    plain = Flat(device, SgdRule(rule.momentum), MIXED, upload(device, start))
+    if not rule.momentum:
+        asked.states = {}
+    for flat in (asked, plain):
+        flat.update(gradient, 0)
+    np.testing.assert_array_equal(device.download(asked.parameters), device.download(plain.parameters))
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_nothing_to_train(device: Device, dtype: Any) -> None:
+    segments = place([Part("weight", (70,), trainable=False)])
+    flat = Flat(device, SgdRule(), segments, upload(device, np.ones(128, dtype)))
+    flat.update(np.ones(128, dtype), 0)
+    np.testing.assert_array_equal(device.download(flat.parameters), 1)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
-def test_work_that_is_cut_equals_the_formula_on_whole_arrays(device: Device, rule: Rule) -> None:
-    start, gradient = numbers(LARGE, 0), numbers(LARGE, 1)
-    flat = Flat(device, rule, LARGE, upload(device, start))
+def test_work_that_is_cut_equals_the_formula_on_whole_arrays(cpu: Device, rule: Rule) -> None:
+    start, gradient = numbers(LARGE, 0, FLOAT64), numbers(LARGE, 1, FLOAT64)
+    flat = Flat(cpu, rule, LARGE, upload(cpu, start))
     flat.update(gradient, 0)
-    found = device.download(flat.parameters)
+    found = cpu.download(flat.parameters)
     bias = LARGE["bias"]
     for i in (0, 262143, 262144, 524287, 524288, 600999, bias.offset, bias.stop - 1):
         weight = reference.Weight(float(start[i]))
@@ -207,3 +267,26 @@ def test_work_that_is_cut_equals_the_formula_on_whole_arrays(device: Device, rul
         assert found[i] == pytest.approx(weight.w, rel=1e-13)
     inside = np.abs(gradient) > 1e-6
     assert (found[inside] != start[inside]).all()
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32])
+def test_arrays_that_are_not_flat_are_refused_on_cuda(device: Device, dtype: Any) -> None:
+    if device.name == "cpu":
+        pytest.skip("the CPU takes any array")
+    zeros = upload(device, np.zeros(MIXED.size + 64, dtype))
+    step, apply = upload(device, np.array([0])), upload(device, np.array([1], np.int32))
+    rate = upload(device, np.array([RATE]))
+
+    def sgd(parameters: Any, velocity: Any, gradients: Any, momentum: float = 0.9) -> None:
+        controls = (rate, rate, step, apply)
+        device.primitives.sgd(device, parameters, None, velocity, gradients, *controls, MIXED, SgdRule(momentum))
+
+    whole = zeros[: MIXED.size]
+    with pytest.raises(UsageError, match=r"momentum 0\.9 needs a velocity array"):
+        sgd(whole, None, whole)
+    with pytest.raises(UsageError, match="gradients has 64 elements; flat arrays must have one size"):
+        sgd(whole, whole, whole[:64])
+    with pytest.raises(UsageError, match=f"here at least {MIXED.size}"):
+        sgd(whole[:64], whole[:64], whole[:64])
+    with pytest.raises(UsageError, match="velocity lies at an address that is no multiple of 16"):
+        sgd(whole, zeros[1 : 1 + MIXED.size], whole)

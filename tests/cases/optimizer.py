@@ -17,3 +17,6 @@ MIXED: SegmentTable = place(
 
 #: Enough elements that the work is cut, at a place that is no multiple of anything.
 LARGE: SegmentTable = place([Part("weight", (1000, 601), decay=0.01), Part("bias", (601,))])
+
+#: Enough chunks for several blocks of a kernel, the last one not whole.
+MEDIUM: SegmentTable = place([Part("weight", (50, 61), decay=0.01), Part("bias", (61,))])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gpunn.backend.cuda.activation import activation_backward, activation_forward
 from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
+from gpunn.backend.cuda.loss_scale import set_loss_scale, unscale_gradients
 from gpunn.backend.cuda.memory import (
     add,
     concatenate_backward,
@@ -17,20 +18,33 @@ from gpunn.backend.cuda.memory import (
     flatten_forward,
     scale,
 )
-from gpunn.backend.cuda.optimizer import sgd
+from gpunn.backend.cuda.optimizer import adagrad, adam, rmsprop, sgd
+from gpunn.backend.cuda.penalty import penalty_gradient, penalty_value
+from gpunn.backend.cuda.update import advance, clip_global_norm, commit_statistics, finite_check
 
 __all__ = [
     "activation_backward",
     "activation_forward",
+    "adagrad",
+    "adam",
     "add",
+    "advance",
+    "clip_global_norm",
+    "commit_statistics",
     "concatenate_backward",
     "concatenate_forward",
     "convolution2d_forward",
     "convolution2d_forward_workspace",
     "copy",
     "fill",
+    "finite_check",
     "flatten_backward",
     "flatten_forward",
+    "penalty_gradient",
+    "penalty_value",
+    "rmsprop",
     "scale",
+    "set_loss_scale",
     "sgd",
+    "unscale_gradients",
 ]

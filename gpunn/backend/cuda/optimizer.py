@@ -1,16 +1,17 @@
-"""The optimisers on CUDA: one launch updates every weight."""
+"""The optimisers on CUDA: one launch updates every weight. The formulas are those of gpunn.backend.attributes."""
 
 from __future__ import annotations
 
-from gpunn.arena import ALIGNMENT, SegmentTable
-from gpunn.backend.attributes import SgdRule
+from typing import Any
+
+from gpunn.arena import SegmentTable
+from gpunn.backend.attributes import AdaGradRule, AdamRule, RmsPropRule, SgdRule
 from gpunn.backend.contract import Array
+from gpunn.backend.cuda.chunk_table import require_flat
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import STRIDING_BLOCK, striding_grid
 from gpunn.errors import UsageError
 
 #: As in kernels/sgd.cu.
-_CHUNKS_PER_BLOCK = STRIDING_BLOCK // ALIGNMENT
 _STYLES = {"classic": 0, "ema": 1, "nesterov": 2}
 
 
@@ -27,39 +28,143 @@ def sgd(
     segments: SegmentTable,
     rule: SgdRule,
 ) -> None:
-    """One step over all trainable parameters; float32. See SgdRule.
+    """One step of gradient descent: see SgdRule.
 
     Raises:
-        UsageError: when momentum has no velocity to keep, or the arrays differ in size or are shorter than the table.
+        UsageError: when momentum has no velocity to keep, or the arrays are no flat arrays of these segments.
     """
     if rule.momentum != 0 and velocity is None:
         raise UsageError(f"sgd: momentum {rule.momentum} needs a velocity array; got None")
-    sizes = {array.size for array in (parameters, velocity, gradients) if array is not None}
-    needed = max((run.stop for run in segments.runs), default=0)
-    if len(sizes) > 1 or parameters.size < needed:
-        raise UsageError(f"sgd: arrays of {sorted(sizes)} elements; all must have one size, at least {needed}")
-    table = device.chunk_tables.of(segments)
-    if table.chunks == 0:
-        return
-    device.launcher.launch(
-        "sgd.cu",
+    _launch(
+        device,
         "sgd",
-        striding_grid(table.chunks, _CHUNKS_PER_BLOCK),
+        segments,
+        {"parameters": parameters, "rounded": rounded, "velocity": velocity, "gradients": gradients},
+        {"learning_rate": learning_rate, "gradient_scale": gradient_scale, "step": step, "apply": apply},
         {
-            "parameters": parameters,
-            "velocity": velocity,
-            "gradients": gradients,
-            "learning_rate": learning_rate,
-            "gradient_scale": gradient_scale,
-            "step": step,
-            "apply": apply,
-            "chunk_number": table.chunk_number,
-            "learning_rate_factor": table.learning_rate_factor,
-            "decay": table.decay,
-            "chunks": table.chunks,
-            "elements": parameters.size,
             "momentum": rule.momentum,
             "style": _STYLES[rule.style],
             "bias_correction": rule.style == "ema" and rule.bias_correction,
         },
+    )
+
+
+def adam(
+    device: CudaDevice,
+    parameters: Array,
+    rounded: Array | None,
+    first_moment: Array,
+    second_moment: Array,
+    gradients: Array,
+    learning_rate: Array,
+    gradient_scale: Array,
+    step: Array,
+    apply: Array,
+    segments: SegmentTable,
+    rule: AdamRule,
+) -> None:
+    """One step of Adam or AdamW: see AdamRule.
+
+    Raises:
+        UsageError: when the arrays are no flat arrays of these segments.
+    """
+    _launch(
+        device,
+        "adam",
+        segments,
+        {
+            "parameters": parameters,
+            "rounded": rounded,
+            "first_moment": first_moment,
+            "second_moment": second_moment,
+            "gradients": gradients,
+        },
+        {"learning_rate": learning_rate, "gradient_scale": gradient_scale, "step": step, "apply": apply},
+        {"beta1": rule.beta1, "beta2": rule.beta2, "eps": rule.eps, "decoupled": rule.decoupled},
+    )
+
+
+def rmsprop(
+    device: CudaDevice,
+    parameters: Array,
+    rounded: Array | None,
+    mean_square: Array,
+    gradients: Array,
+    learning_rate: Array,
+    gradient_scale: Array,
+    step: Array,
+    apply: Array,
+    segments: SegmentTable,
+    rule: RmsPropRule,
+) -> None:
+    """One step of RMSProp: see RmsPropRule.
+
+    Raises:
+        UsageError: when the arrays are no flat arrays of these segments.
+    """
+    _launch(
+        device,
+        "rmsprop",
+        segments,
+        {"parameters": parameters, "rounded": rounded, "mean_square": mean_square, "gradients": gradients},
+        {"learning_rate": learning_rate, "gradient_scale": gradient_scale, "apply": apply},
+        {"rho": rule.rho, "eps": rule.eps},
+    )
+
+
+def adagrad(
+    device: CudaDevice,
+    parameters: Array,
+    rounded: Array | None,
+    sum_of_squares: Array,
+    gradients: Array,
+    learning_rate: Array,
+    gradient_scale: Array,
+    step: Array,
+    apply: Array,
+    segments: SegmentTable,
+    rule: AdaGradRule,
+) -> None:
+    """One step of AdaGrad: see AdaGradRule.
+
+    Raises:
+        UsageError: when the arrays are no flat arrays of these segments.
+    """
+    _launch(
+        device,
+        "adagrad",
+        segments,
+        {"parameters": parameters, "rounded": rounded, "sum_of_squares": sum_of_squares, "gradients": gradients},
+        {"learning_rate": learning_rate, "gradient_scale": gradient_scale, "apply": apply},
+        {"delta": rule.delta},
+    )
+
+
+def _launch(
+    device: CudaDevice,
+    kernel: str,
+    segments: SegmentTable,
+    flat: dict[str, Array | None],
+    controls: dict[str, Array],
+    settings: dict[str, Any],
+) -> None:
+    table = device.chunk_tables.trainable(segments)
+    require_flat(device.memory, kernel, table.stop, **flat)
+    if table.chunks == 0:
+        return
+    rounded = flat["rounded"]
+    device.launcher.launch(
+        f"{kernel}.cu",
+        kernel,
+        table.grid,
+        {
+            **flat,
+            **controls,
+            **settings,
+            "chunk_number": table.chunk_number,
+            "learning_rate_factor": table.learning_rate_factor,
+            "decay": table.decay,
+            "chunks": table.chunks,
+        },
+        {"ROUNDED": "float"} if rounded is None else {},
     )
