@@ -11,7 +11,6 @@ import pytest
 
 from gpunn import backend
 from gpunn.backend.contract import Device
-from gpunn.backend.cpu.device import open_cpu
 from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, FLOAT64
 
 #: The number types that each device computes in.
@@ -43,13 +42,5 @@ def _computes(callspec: Any) -> bool:
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     """An open device; the CPU with two threads, so that the split over threads is tested too."""
     opened = backend.open(request.param, 2 if request.param == "cpu" else None)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="session")
-def cpu() -> Iterator[Device]:
-    """The CPU with two threads, for what needs float64 or is the CPU's own."""
-    opened = open_cpu(2)
     yield opened
     opened.close()
