@@ -5,11 +5,14 @@ a .cu file behind runtime/cuda_host.h, which supplies CUDA's qualifiers and func
 fiber, so that it can stop in the middle of a function at a barrier; an OS thread runs one block at a time.
 
 The fast build only computes. The check build sees every load and store, and reports with file and line: accesses out
-of bounds or misaligned, races and uninitialised reads in shared memory, writes to const arguments, elements of outputs
-that are never written or written twice, and barriers that not all threads reach.
+of bounds or misaligned, races and uninitialised reads in shared memory, asynchronous copies that nobody waits for,
+writes to const arguments, elements of outputs that are never written or written twice, and barriers that not all
+threads reach. It can also count the bank conflicts and sectors of every line (profile.py). A third build counts
+branches (coverage.py).
 
-Neither sees: races between threads through global memory inside one block, missing memory fences, how approximate
-instructions round, or how long anything would take on a GPU.
+None of them sees: races between threads through global memory inside one block, missing memory fences, a wrong operand
+in the PTX of kernels/primitives*.cuh (gpunn.backend.cuda.self_test finds it on a GPU), how tensor cores order and cut
+off their sums, how approximate instructions round, or how long anything would take on a GPU.
 """
 
 from __future__ import annotations
@@ -34,4 +37,5 @@ def open_emulator(check: bool = False) -> CudaDevice:
     from gpunn.backend.emulator.launcher import EmulatorSettings
     from gpunn.backend.emulator.opening import open_with
 
-    return open_with(EmulatorSettings(check=check))
+    # A GPU may carry out an asynchronous copy at once or late: each build tries one.
+    return open_with(EmulatorSettings(check=check, copies="early" if check else "late"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gpunn.backend.attributes import LINEAR, RELU, Activation
+from gpunn.backend.attributes import LINEAR, RELU, Activation, Arithmetic
 from gpunn.backend.contract import Device, Primitives
 from gpunn.backend.cpu.device import open_cpu
 from gpunn.backend.cuda import activation, convolution, optimizer
@@ -17,6 +17,7 @@ from gpunn.backend.emulator import open_emulator
 from gpunn.geometry import Conv2dGeometry, Padding, Pool2dGeometry
 from tests.backend.arrays import Host, integers, reals, unwritten, upload, upload_slice, workspace
 
+ARITHMETIC = Arithmetic("float32")
 NAMES = [name for name, _ in inspect.getmembers(Primitives, inspect.isfunction) if not name.startswith("_")]
 GEOMETRY = Conv2dGeometry(3, 5, 4, 6, 8, 3, 3, padding=Padding(1, 1, 1, 1))
 
@@ -59,9 +60,17 @@ def test_images_are_row_by_row(emulator: CudaDevice) -> None:
 def backward_filter(device: Device, x: Host, gy: Host) -> tuple[Host, Host]:
     gw = unwritten(device, GEOMETRY.filter_shape, np.float32, "plain")
     gbias = unwritten(device, (GEOMETRY.K,), np.float32)
-    size = device.primitives.convolution2d_backward_filter_workspace(device, GEOMETRY, np.dtype(np.float32))
+    size = device.primitives.convolution2d_backward_filter_workspace(device, GEOMETRY, np.dtype(np.float32), ARITHMETIC)
     device.primitives.convolution2d_backward_filter(
-        device, gw, gbias, upload_slice(device, x), upload(device, gy), GEOMETRY, False, workspace(device, size)
+        device,
+        gw,
+        gbias,
+        upload_slice(device, x),
+        upload(device, gy),
+        GEOMETRY,
+        False,
+        ARITHMETIC,
+        workspace(device, size),
     )
     return device.download(gw), device.download(gbias)
 
@@ -74,9 +83,18 @@ def test_borrowed_convolution(emulator: CudaDevice, processor: Device) -> None:
 
 def backward_data(device: Device, gy: Host, w: Host, before: Host) -> Host:
     gx = upload(device, before)
-    size = device.primitives.convolution2d_backward_data_workspace(device, GEOMETRY, np.dtype(np.float32))
+    size = device.primitives.convolution2d_backward_data_workspace(device, GEOMETRY, np.dtype(np.float32), ARITHMETIC)
     device.primitives.convolution2d_backward_data(
-        device, gx, upload(device, gy), upload(device, w, "plain"), GEOMETRY, True, workspace(device, size)
+        device,
+        gx,
+        upload(device, gy),
+        upload(device, w, "plain"),
+        None,
+        GEOMETRY,
+        LINEAR,
+        True,
+        ARITHMETIC,
+        workspace(device, size),
     )
     return device.download(gx)
 
@@ -137,6 +155,9 @@ def test_convolution_ends_with_an_activation_that_is_borrowed(emulator: CudaDevi
     for function in (LINEAR, Activation("tanh")):
         y = unwritten(emulator, GEOMETRY.output_shape, np.float32)
         held = upload(emulator, x), upload(emulator, w, "plain")
-        emulator.primitives.convolution2d_forward(emulator, y, *held, None, GEOMETRY, function, workspace(emulator, 0))
+        size = emulator.primitives.convolution2d_forward_workspace(emulator, GEOMETRY, np.dtype(np.float32), ARITHMETIC)
+        emulator.primitives.convolution2d_forward(
+            emulator, y, *held, None, GEOMETRY, function, ARITHMETIC, workspace(emulator, size)
+        )
         results.append(emulator.download(y))
     np.testing.assert_allclose(results[1], np.tanh(results[0]), rtol=1e-6)

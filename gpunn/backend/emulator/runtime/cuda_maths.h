@@ -7,6 +7,15 @@
 #include <cstdint>
 #include <cstring>
 
+// The C library's constants, which the GPU's compiler does not know: a kernel must not get used to them here.
+#undef INFINITY
+#undef NAN
+#undef HUGE_VAL
+#undef HUGE_VALF
+#undef M_PI
+#undef M_E
+#undef M_SQRT2
+
 namespace emulator {
 
 template <class To, class From>
