@@ -25,5 +25,8 @@ ACTIVATIONS = (
     Activation("swish"),
 )
 
+#: Functions that give whole numbers for whole numbers, where their parameter a is whole.
+WHOLE = ("linear", "step", "relu", "leaky_relu", "generalized_relu")
+
 #: Odd batches, one pixel, one channel, three channels, vectors, and one image large enough to be cut into pieces.
 SHAPES = ((1, 1), (7, 10), (3, 1, 1, 5), (5, 3, 4, 3), (2, 7, 1, 1), (1, 1, 6, 2), (3, 40, 50, 60))

@@ -13,7 +13,6 @@ from typing import Any, cast
 import numpy as np
 
 from gpunn.backend import cpu, cuda
-from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import Device, Primitives
 
 Primitive = Callable[..., Any]
@@ -34,23 +33,7 @@ def borrowed_primitives(lender: Device) -> Primitives:
         if not name.startswith("_")
     }
     own = {name: getattr(cuda, name) for name in cuda.__all__}
-    own |= {
-        "activation_forward": _by_activation(cuda.activation_forward, functions, ("linear", "relu")),
-        "activation_backward": _by_activation(cuda.activation_backward, functions, ("relu",)),
-    }
     return cast("Primitives", SimpleNamespace(**functions | own))
-
-
-def _by_activation(kernel: Primitive, borrowed: dict[str, Primitive], names: tuple[str, ...]) -> Primitive:
-    """CUDA's function for the activations it has, the borrowed one for the others."""
-    fallback = borrowed[kernel.__name__]
-
-    def primitive(device: Device, *arguments: Any, **named: Any) -> None:
-        settings = (value for value in (*arguments, *named.values()) if isinstance(value, Activation))
-        function = kernel if next(settings).name in names else fallback
-        function(device, *arguments, **named)
-
-    return primitive
 
 
 def _borrowed(function: Primitive, lender: Device) -> Primitive:
