@@ -5,32 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from gpunn.backend.attributes import LINEAR, RELU, Activation
 from gpunn.backend.contract import Array, Device
 from gpunn.errors import UsageError
 from gpunn.geometry import Padding, Pair, Pool2dGeometry
-from tests.backend.arrays import Host, unwritten, upload, upload_slice, workspace
+from tests.backend.arrays import FLOAT32, FLOAT64, FLOATS, Host, reals, unwritten, upload, upload_slice, workspace
 from tests.cases.pooling import POOLINGS
 from tests.reference import pooling as reference
 from tests.reference.finite_differences import gradient
 
 each_case = pytest.mark.parametrize("geometry", POOLINGS.values(), ids=POOLINGS.keys())
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-#: Windows of hundreds of places are left out where every element is moved four times.
-each_small_case = pytest.mark.parametrize(
-    "geometry",
-    [geometry for geometry in POOLINGS.values() if geometry.R * geometry.S < 100],
-    ids=[name for name, geometry in POOLINGS.items() if geometry.R * geometry.S < 100],
-)
+each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
+#: Hundreds of places and many channels are left out where every element is moved four times.
+SMALL = {name: geometry for name, geometry in POOLINGS.items() if geometry.R * geometry.S < 100 and geometry.C < 16}
+each_small_case = pytest.mark.parametrize("geometry", SMALL.values(), ids=SMALL.keys())
+GLOBAL_SHAPES = [(3, 4, 5, 6), (1, 1, 1, 1), (5, 1, 1, 3), (2, 3, 5, 16), (2, 5, 4, 40)]
 
 
 def integers(seed: int, shape: tuple[int, ...], dtype: Any) -> Host:
     """Small integers: many ties, and sums that every precision holds exactly."""
     return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
+
+
+def widest(device: Device) -> np.dtype[Any]:
+    """The widest number type that the device computes in."""
+    return FLOAT64 if device.name == "cpu" else FLOAT32
+
+
+def rounded(exact: Host, dtype: np.dtype[Any]) -> Host:
+    """The results of one rounding, or of two where numbers of 16 bits are computed as float32."""
+    return exact.astype(np.float32).astype(dtype) if dtype.itemsize == 2 else exact.astype(dtype)
+
+
+def assert_rounded_sums(found: Host, exact: Host, roundings: int, magnitude: Host) -> None:
+    """One of `roundings` errors for each operation of a sum, and one more for the number type of the result."""
+    summed = np.result_type(found.dtype, np.float32)
+    bound = roundings * np.finfo(summed).eps * magnitude + ml_dtypes.finfo(found.dtype).eps * np.abs(exact)
+    assert (np.abs(found.astype(np.float64) - exact) <= bound).all()
 
 
 def distinct(seed: int, shape: tuple[int, ...]) -> Host:
@@ -68,7 +85,7 @@ def run_maximum_backward(
 ) -> Host:
     _, argmax = run_maximum(device, geometry, x)
     gx = unwritten(device, geometry.input_shape, x.dtype) if before is None else upload(device, before)
-    device.primitives.maximum_pool2d_backward(device, gx, gy, argmax, geometry, before is not None)
+    device.primitives.maximum_pool2d_backward(device, gx, gy, argmax, None, geometry, LINEAR, before is not None)
     return device.download(gx)
 
 
@@ -104,7 +121,16 @@ def test_maximum_and_its_first_place_are_exact(device: Device, geometry: Pool2dG
 def test_mean_is_the_rounded_quotient(device: Device, geometry: Pool2dGeometry, dtype: Any) -> None:
     x = integers(2, geometry.input_shape, dtype)
     y = run_mean(device, geometry, upload(device, x))
-    np.testing.assert_array_equal(y, reference.mean(x, geometry).astype(dtype))
+    np.testing.assert_array_equal(y, rounded(reference.mean(x, geometry), dtype))
+
+
+@each_case
+@each_dtype
+def test_mean_of_real_numbers(device: Device, geometry: Pool2dGeometry, dtype: Any) -> None:
+    x = reals(20, geometry.input_shape, dtype)
+    y = run_mean(device, geometry, upload(device, x))
+    magnitude = reference.mean(np.abs(x), geometry)
+    assert_rounded_sums(y, reference.mean(x, geometry), geometry.R * geometry.S, magnitude)
 
 
 @each_case
@@ -144,12 +170,43 @@ def test_mean_backward(device: Device, geometry: Pool2dGeometry, dtype: Any) -> 
     held = upload(device, gy), upload(device, x)
     expected = reference.mean_backward(gy, geometry)
     # One rounding for each quotient and each sum.
-    bound = (geometry.R * geometry.S + 2) * np.finfo(dtype).eps
+    roundings = geometry.R * geometry.S + 2
     magnitude = reference.mean_backward(np.abs(gy), geometry)
-    overwritten = run_mean_backward(device, geometry, *held)
-    assert (np.abs(overwritten - expected) <= bound * magnitude).all()
+    assert_rounded_sums(run_mean_backward(device, geometry, *held), expected, roundings, magnitude)
     accumulated = run_mean_backward(device, geometry, *held, before)
-    assert (np.abs(accumulated - before - expected) <= bound * (magnitude + np.abs(before))).all()
+    assert_rounded_sums(accumulated, before + expected, roundings, magnitude + np.abs(before))
+
+
+@pytest.mark.parametrize("name", ["3x3, stride 2, padded", "sixteen channels", "more than 256 places"])
+@each_dtype
+def test_the_derivative_of_relu_multiplies_the_whole_gradient(device: Device, name: str, dtype: Any) -> None:
+    geometry = POOLINGS[name]
+    x, gy = integers(4, geometry.input_shape, dtype), integers(5, geometry.output_shape, dtype)
+    saved, before = integers(21, geometry.input_shape, dtype), integers(6, geometry.input_shape, dtype)
+    winners = reference.maximum_backward(gy, x, geometry)
+    _, argmax = run_maximum(device, geometry, upload(device, x))
+    for held in (upload(device, saved), upload_slice(device, saved, 8, 8), upload_slice(device, saved)):
+        for accumulate, start in ((False, 0), (True, before)):
+            gx = upload(device, before)
+            device.primitives.maximum_pool2d_backward(
+                device, gx, upload(device, gy), argmax, held, geometry, RELU, accumulate
+            )
+            np.testing.assert_array_equal(device.download(gx), np.where(saved > 0, start + winners, 0))
+
+
+def test_the_derivative_of_any_activation(device: Device) -> None:
+    """leaky_relu with a = 1/2, whose derivative is 1 above zero and 1/2 elsewhere; linear leaves the gradient alone."""
+    geometry = POOLINGS["3x3, stride 2, padded"]
+    x, gy = integers(4, geometry.input_shape, np.float32), integers(5, geometry.output_shape, np.float32)
+    saved = integers(21, geometry.input_shape, np.float32)
+    winners = reference.maximum_backward(gy, x, geometry)
+    _, argmax = run_maximum(device, geometry, upload(device, x))
+    for function, slopes in ((Activation("leaky_relu", 0.5), np.where(saved > 0, 1, 0.5)), (LINEAR, 1)):
+        gx = unwritten(device, geometry.input_shape, np.float32)
+        device.primitives.maximum_pool2d_backward(
+            device, gx, upload(device, gy), argmax, upload(device, saved), geometry, function, False
+        )
+        np.testing.assert_array_equal(device.download(gx), winners * slopes)
 
 
 @st.composite
@@ -173,23 +230,25 @@ def geometries(draw: st.DrawFn) -> Pool2dGeometry:
         raise
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@settings(max_examples=50, derandomize=True, deadline=None, database=None)
 @given(geometry=geometries())
 def test_drawn_shapes(device: Device, geometry: Pool2dGeometry) -> None:
-    x, gy = integers(18, geometry.input_shape, np.float64), integers(19, geometry.output_shape, np.float64)
+    dtype = widest(device)
+    x, gy = integers(18, geometry.input_shape, dtype), integers(19, geometry.output_shape, dtype)
     held, gradients = upload(device, x), upload(device, gy)
     y, argmax = run_maximum(device, geometry, held)
     expected, expected_places = reference.maximum(x, geometry)
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(device.download(argmax), expected_places)
-    np.testing.assert_array_equal(run_mean(device, geometry, held), reference.mean(x, geometry))
+    np.testing.assert_array_equal(run_mean(device, geometry, held), reference.mean(x, geometry).astype(dtype))
     np.testing.assert_array_equal(run_median(device, geometry, held), reference.median(x, geometry))
     gx = run_maximum_backward(device, geometry, gradients, held)
     np.testing.assert_array_equal(gx, reference.maximum_backward(gy, x, geometry))
     gx = run_median_backward(device, geometry, gradients, held)
     np.testing.assert_array_equal(gx, reference.median_backward(gy, x, geometry))
     gx = run_mean_backward(device, geometry, gradients, held)
-    np.testing.assert_allclose(gx, reference.mean_backward(gy, geometry), rtol=1e-12, atol=1e-12)
+    magnitude = reference.mean_backward(np.abs(gy), geometry)
+    assert_rounded_sums(gx, reference.mean_backward(gy, geometry), geometry.R * geometry.S + 2, magnitude)
 
 
 @each_small_case
@@ -203,56 +262,63 @@ def test_drawn_shapes(device: Device, geometry: Pool2dGeometry) -> None:
     ids=["maximum", "mean", "median"],
 )
 def test_gradient_by_finite_differences(
-    device: Device, geometry: Pool2dGeometry, forward: Callable[..., Host], backward: Callable[..., Host]
+    cpu: Device, geometry: Pool2dGeometry, forward: Callable[..., Host], backward: Callable[..., Host]
 ) -> None:
     x = distinct(7, geometry.input_shape)
     gy = np.random.default_rng(8).standard_normal(geometry.output_shape)
-    numeric = gradient(lambda moved: float((gy * forward(device, geometry, upload(device, moved))).sum()), x)
-    analytic = backward(device, geometry, upload(device, gy), upload(device, x))
+    numeric = gradient(lambda moved: float((gy * forward(cpu, geometry, upload(cpu, moved))).sum()), x)
+    analytic = backward(cpu, geometry, upload(cpu, gy), upload(cpu, x))
     np.testing.assert_allclose(analytic, numeric, rtol=1e-6, atol=1e-6 * np.abs(gy).max())
 
 
+@pytest.mark.parametrize("name", ["3x3, stride 2, padded", "sixteen channels, overlapping, padded"])
+@pytest.mark.parametrize(("channels_before", "channels_after"), [(3, 2), (8, 16)])
 @each_dtype
-def test_channel_slices(device: Device, dtype: Any) -> None:
-    geometry = POOLINGS["3x3, stride 2, padded"]
+def test_channel_slices(device: Device, name: str, channels_before: int, channels_after: int, dtype: Any) -> None:
+    def slice_of(host: Host) -> Array:
+        return upload_slice(device, host, channels_before, channels_after)
+
+    geometry = POOLINGS[name]
     x, gy = integers(9, geometry.input_shape, dtype), integers(10, geometry.output_shape, dtype)
-    held, gradients = upload_slice(device, x), upload_slice(device, gy)
-    y, gx = (upload_slice(device, np.zeros(shape, dtype)) for shape in (geometry.output_shape, geometry.input_shape))
+    held, gradients = slice_of(x), slice_of(gy)
+    y, gx = (slice_of(np.zeros(shape, dtype)) for shape in (geometry.output_shape, geometry.input_shape))
     argmax = unwritten(device, geometry.output_shape, np.uint8)
     device.primitives.maximum_pool2d_forward(device, y, argmax, held, geometry)
     np.testing.assert_array_equal(device.download(y), reference.maximum(x, geometry)[0])
-    device.primitives.maximum_pool2d_backward(device, gx, gradients, argmax, geometry, False)
+    device.primitives.maximum_pool2d_backward(device, gx, gradients, argmax, None, geometry, LINEAR, False)
     np.testing.assert_array_equal(device.download(gx), reference.maximum_backward(gy, x, geometry))
-    np.testing.assert_array_equal(run_mean(device, geometry, held), reference.mean(x, geometry).astype(dtype))
+    device.primitives.mean_pool2d_forward(device, y, held, geometry)
+    np.testing.assert_array_equal(device.download(y), rounded(reference.mean(x, geometry), np.dtype(dtype)))
+    device.primitives.mean_pool2d_backward(device, gx, gradients, geometry, False)
+    magnitude = reference.mean_backward(np.abs(gy), geometry)
+    assert_rounded_sums(device.download(gx), reference.mean_backward(gy, geometry), 11, magnitude)
     np.testing.assert_array_equal(run_median(device, geometry, held), reference.median(x, geometry))
     median_gradient = run_median_backward(device, geometry, gradients, held)
     np.testing.assert_array_equal(median_gradient, reference.median_backward(gy, x, geometry))
-    mean_gradient = run_mean_backward(device, geometry, gradients, held)
-    np.testing.assert_allclose(mean_gradient, reference.mean_backward(gy, geometry), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("window", [2, 3])
-def test_large_layers_equal_their_small_repetition(device: Device, window: int) -> None:
+def test_large_layers_equal_their_small_repetition(cpu: Device, window: int) -> None:
     """Blocks and threads: a large batch of many channels that repeats a small one."""
     small = Pool2dGeometry(2, 14, 15, 3, window, window, Pair(2, 2))
     large = Pool2dGeometry(32, 14, 15, 192, window, window, Pair(2, 2))
     repeats = (16, 1, 1, 64)
     x, gy = integers(11, small.input_shape, np.float32), integers(12, small.output_shape, np.float32)
-    held, gradients = upload(device, np.tile(x, repeats)), upload(device, np.tile(gy, repeats))
-    y, argmax = run_maximum(device, large, held)
+    held, gradients = upload(cpu, np.tile(x, repeats)), upload(cpu, np.tile(gy, repeats))
+    y, argmax = run_maximum(cpu, large, held)
     expected, expected_places = reference.maximum(x, small)
     np.testing.assert_array_equal(y, np.tile(expected, repeats))
-    np.testing.assert_array_equal(device.download(argmax), np.tile(expected_places, repeats))
+    np.testing.assert_array_equal(cpu.download(argmax), np.tile(expected_places, repeats))
     for run, expected_gradient in (
         (run_maximum_backward, reference.maximum_backward(gy, x, small)),
         (run_median_backward, reference.median_backward(gy, x, small)),
         (run_mean_backward, reference.mean_backward(gy, small)),
     ):
         np.testing.assert_allclose(
-            run(device, large, gradients, held), np.tile(expected_gradient, repeats), rtol=1e-6, atol=1e-6
+            run(cpu, large, gradients, held), np.tile(expected_gradient, repeats), rtol=1e-6, atol=1e-6
         )
-    np.testing.assert_array_equal(run_mean(device, large, held), np.tile(reference.mean(x, small), repeats).astype("f"))
-    np.testing.assert_array_equal(run_median(device, large, held), np.tile(reference.median(x, small), repeats))
+    np.testing.assert_array_equal(run_mean(cpu, large, held), np.tile(reference.mean(x, small), repeats).astype("f"))
+    np.testing.assert_array_equal(run_median(cpu, large, held), np.tile(reference.median(x, small), repeats))
 
 
 def test_maximum_without_places(device: Device) -> None:
@@ -266,18 +332,38 @@ def test_maximum_without_places(device: Device) -> None:
 def test_nan_and_infinity_pass_through(device: Device) -> None:
     geometry = Pool2dGeometry(1, 2, 8, 1, 2, 2, Pair(2, 2))
     x = np.array([[1, 2, np.nan, 4, np.inf, 6, -np.inf, -np.inf], [3, 0, 5, 6, 7, 8, -np.inf, -np.inf]])
+    x = x.astype(widest(device))
     held = upload(device, x.reshape(geometry.input_shape))
     maximum, argmax = run_maximum(device, geometry, held)
     np.testing.assert_array_equal(maximum.ravel(), [3, np.nan, np.inf, -np.inf])
-    assert (device.download(argmax) < 4).all()
+    np.testing.assert_array_equal(device.download(argmax).ravel(), [2, 3, 0, 0])
     np.testing.assert_array_equal(run_mean(device, geometry, held).ravel(), [1.5, np.nan, np.inf, -np.inf])
     np.testing.assert_array_equal(run_median(device, geometry, held).ravel(), [1.5, np.nan, 7.5, -np.inf])
+
+
+@pytest.mark.parametrize("place", [0, 4, 8])
+def test_a_nan_wins_at_the_last_place_in_the_image(device: Device, place: int) -> None:
+    """The windows of a 3x3 image, padded at the end, end at its last row and column."""
+    geometry = Pool2dGeometry(1, 3, 3, 1, 3, 3, Pair(1, 1), Padding(0, 1, 0, 1))
+    x = np.arange(9, dtype=np.float32)
+    x[place] = np.nan
+    held = upload(device, x.reshape(geometry.input_shape))
+    y, argmax = run_maximum(device, geometry, held)
+    spoiled = [place == 0 or place == 4 or place == 8, place in (4, 8), place in (4, 8), place in (4, 8)]
+    np.testing.assert_array_equal(np.isnan(y.ravel()), spoiled)
+    np.testing.assert_array_equal(device.download(argmax).ravel(), [8, 7, 5, 4])
+    gy = upload(device, np.array([1, 2, 4, 8], np.float32).reshape(geometry.output_shape))
+    expected = np.zeros(9)
+    expected[8] = 15
+    np.testing.assert_array_equal(run_maximum_backward(device, geometry, gy, held).ravel(), expected)
+    if place:
+        np.testing.assert_array_equal(run_median_backward(device, geometry, gy, held).ravel(), expected)
 
 
 @pytest.mark.parametrize("place", range(9))
 def test_median_of_a_window_with_nan_is_nan(device: Device, place: int) -> None:
     geometry = Pool2dGeometry(1, 3, 3, 1, 3, 3)
-    x = np.arange(9.0)
+    x = np.arange(9, dtype=widest(device))
     x[place] = np.nan
     assert np.isnan(run_median(device, geometry, upload(device, x.reshape(geometry.input_shape)))).all()
 
@@ -285,19 +371,20 @@ def test_median_of_a_window_with_nan_is_nan(device: Device, place: int) -> None:
 def test_places_above_255(device: Device) -> None:
     """The last of 289 places holds the maximum, or the median."""
     geometry = Pool2dGeometry(1, 17, 17, 1, 17, 17)
-    gy, expected = np.ones((1, 1, 1, 1)), np.eye(1, 289, 288).reshape(geometry.input_shape)
+    gy, expected = np.ones((1, 1, 1, 1), np.float32), np.eye(1, 289, 288).reshape(geometry.input_shape)
     for run, values in (
         (run_maximum_backward, np.arange(289.0)),
         (run_median_backward, np.repeat([0.0, 2.0, 1.0], [144, 144, 1])),
     ):
-        x = upload(device, values.reshape(geometry.input_shape))
+        x = upload(device, values.astype(np.float32).reshape(geometry.input_shape))
         np.testing.assert_array_equal(run(device, geometry, upload(device, gy), x), expected)
 
 
 def test_an_infinite_gradient_reaches_only_the_place_that_won(device: Device) -> None:
     geometry = Pool2dGeometry(1, 2, 2, 1, 2, 2)
-    x = np.array([1.0, 4.0, 3.0, 2.0]).reshape(geometry.input_shape)
-    gradient = run_maximum_backward(device, geometry, upload(device, np.full((1, 1, 1, 1), np.inf)), upload(device, x))
+    x = np.array([1, 4, 3, 2], np.float32).reshape(geometry.input_shape)
+    gy = upload(device, np.full((1, 1, 1, 1), np.inf, np.float32))
+    gradient = run_maximum_backward(device, geometry, gy, upload(device, x))
     np.testing.assert_array_equal(gradient.ravel(), [0, np.inf, 0, 0])
 
 
@@ -315,7 +402,7 @@ def test_worked_example(device: Device, dtype: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 5, 6), (1, 1, 1, 1), (5, 1, 1, 3), (16, 24, 24, 48)])
+@pytest.mark.parametrize("shape", GLOBAL_SHAPES)
 @each_dtype
 def test_global_mean(device: Device, shape: tuple[int, int, int, int], dtype: Any) -> None:
     N, H, W, C = shape
@@ -324,32 +411,52 @@ def test_global_mean(device: Device, shape: tuple[int, int, int, int], dtype: An
         y = unwritten(device, (N, C), dtype)
         device.primitives.global_mean_pool2d_forward(device, y, held)
         expected = x.astype(np.float64).sum(axis=(1, 2)) / (H * W)
-        np.testing.assert_array_equal(device.download(y), expected.astype(dtype))
+        np.testing.assert_array_equal(device.download(y), rounded(expected, dtype))
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 5, 6), (1, 1, 1, 1), (5, 1, 1, 3), (16, 24, 24, 48)])
+@each_dtype
+def test_global_mean_of_real_numbers(device: Device, dtype: Any) -> None:
+    x = reals(22, (2, 9, 7, 5), dtype)
+    y = unwritten(device, (2, 5), dtype)
+    device.primitives.global_mean_pool2d_forward(device, y, upload(device, x))
+    exact = x.astype(np.float64)
+    assert_rounded_sums(device.download(y), exact.mean(axis=(1, 2)), 9 * 7, np.abs(exact).mean(axis=(1, 2)))
+
+
+def test_global_mean_of_large_images(cpu: Device) -> None:
+    """Blocks and threads."""
+    x = integers(14, (16, 24, 24, 48), np.float32)
+    y, gx = unwritten(cpu, (16, 48), np.float32), unwritten(cpu, x.shape, np.float32)
+    cpu.primitives.global_mean_pool2d_forward(cpu, y, upload(cpu, x))
+    expected = (x.astype(np.float64).sum(axis=(1, 2)) / 24**2).astype(np.float32)
+    np.testing.assert_array_equal(cpu.download(y), expected)
+    cpu.primitives.global_mean_pool2d_backward(cpu, gx, y, False)
+    np.testing.assert_array_equal(cpu.download(gx), np.broadcast_to((expected / 24**2)[:, None, None], x.shape))
+
+
+@pytest.mark.parametrize("shape", GLOBAL_SHAPES)
 @each_dtype
 def test_global_mean_backward(device: Device, shape: tuple[int, int, int, int], dtype: Any) -> None:
     N, H, W, C = shape
     gy, before = integers(15, (N, C), dtype), integers(16, shape, dtype)
     expected = np.broadcast_to((gy.astype(np.float64) / (H * W))[:, np.newaxis, np.newaxis], shape)
-    gx, accumulated = unwritten(device, shape, dtype), upload(device, before)
-    device.primitives.global_mean_pool2d_backward(device, gx, upload(device, gy), False)
-    np.testing.assert_array_equal(device.download(gx), expected.astype(dtype))
-    device.primitives.global_mean_pool2d_backward(device, accumulated, upload(device, gy), True)
-    rtol = 4 * np.finfo(dtype).eps
-    np.testing.assert_allclose(device.download(accumulated), before + expected, rtol=rtol, atol=5 * rtol)
+    for held in (upload(device, before), upload_slice(device, before, 8, 8), upload_slice(device, before)):
+        device.primitives.global_mean_pool2d_backward(device, held, upload(device, gy), True)
+        # The share and the sum are rounded.
+        assert_rounded_sums(device.download(held), before + expected, 2, np.abs(before) + np.abs(expected))
+        device.primitives.global_mean_pool2d_backward(device, held, upload(device, gy), False)
+        np.testing.assert_array_equal(device.download(held), rounded(expected, dtype))
 
 
-def test_global_mean_gradient_by_finite_differences(device: Device) -> None:
+def test_global_mean_gradient_by_finite_differences(cpu: Device) -> None:
     rng = np.random.default_rng(17)
     x, gy = rng.standard_normal((3, 2, 4, 3)), rng.standard_normal((3, 3))
 
     def weighted(moved: Host) -> float:
-        y = unwritten(device, (3, 3), np.float64)
-        device.primitives.global_mean_pool2d_forward(device, y, upload(device, moved))
-        return float((gy * device.download(y)).sum())
+        y = unwritten(cpu, (3, 3), np.float64)
+        cpu.primitives.global_mean_pool2d_forward(cpu, y, upload(cpu, moved))
+        return float((gy * cpu.download(y)).sum())
 
-    gx = unwritten(device, x.shape, np.float64)
-    device.primitives.global_mean_pool2d_backward(device, gx, upload(device, gy), False)
-    np.testing.assert_allclose(device.download(gx), gradient(weighted, x), rtol=1e-6, atol=1e-9)
+    gx = unwritten(cpu, x.shape, np.float64)
+    cpu.primitives.global_mean_pool2d_backward(cpu, gx, upload(cpu, gy), False)
+    np.testing.assert_allclose(cpu.download(gx), gradient(weighted, x), rtol=1e-6, atol=1e-9)

@@ -36,6 +36,9 @@ POOLINGS: dict[str, Pool2dGeometry] = {
     "uneven window and stride": Pool2dGeometry(3, 9, 7, 2, 2, 3, Pair(3, 2), Padding(1, 0, 1, 1)),
     "one row": Pool2dGeometry(2, 1, 9, 3, 1, 4, Pair(1, 2), Padding(0, 0, 1, 2)),
     "one column": Pool2dGeometry(2, 9, 1, 3, 3, 1, Pair(2, 1), Padding(1, 1, 0, 0)),
+    "sixteen channels": _square(2, 7, 16, 2, 2),
+    "sixteen channels, overlapping, padded": _square(1, 5, 16, 3, 2, padding=1),
+    "more channels than threads lie side by side": _square(2, 3, 130, 2, 1),
     "256 places": _square(1, 17, 1, 16, 1),
     "more than 256 places": _square(1, 19, 1, 17, 2),
 }

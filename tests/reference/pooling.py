@@ -82,7 +82,7 @@ def mean_backward(gy: Host, geometry: Pool2dGeometry) -> Host:
     gx = np.zeros(geometry.input_shape)
     for (n, p, q, c), pixels, _ in _each_window(gx, geometry):
         for _, h, w in pixels:
-            gx[n, h, w, c] += gy[n, p, q, c] / len(pixels)
+            gx[n, h, w, c] += float(gy[n, p, q, c]) / len(pixels)
     return gx
 
 
@@ -92,5 +92,5 @@ def median_backward(gy: Host, x: Host, geometry: Pool2dGeometry) -> Host:
     for (n, p, q, c), pixels, values in _each_window(x, geometry):
         for place in _middle_places(values):
             _, h, w = pixels[place]
-            gx[n, h, w, c] += gy[n, p, q, c] / 2
+            gx[n, h, w, c] += float(gy[n, p, q, c]) / 2
     return gx

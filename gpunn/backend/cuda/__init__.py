@@ -8,6 +8,12 @@ from __future__ import annotations
 from gpunn.backend.cuda.activation import activation_backward, activation_forward
 from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
 from gpunn.backend.cuda.loss_scale import set_loss_scale, unscale_gradients
+from gpunn.backend.cuda.median_pooling import (
+    median_pool2d_backward,
+    median_pool2d_backward_workspace,
+    median_pool2d_forward,
+    median_pool2d_forward_workspace,
+)
 from gpunn.backend.cuda.memory import (
     add,
     concatenate_backward,
@@ -20,6 +26,14 @@ from gpunn.backend.cuda.memory import (
 )
 from gpunn.backend.cuda.optimizer import adagrad, adam, rmsprop, sgd
 from gpunn.backend.cuda.penalty import penalty_gradient, penalty_value
+from gpunn.backend.cuda.pooling import (
+    global_mean_pool2d_backward,
+    global_mean_pool2d_forward,
+    maximum_pool2d_backward,
+    maximum_pool2d_forward,
+    mean_pool2d_backward,
+    mean_pool2d_forward,
+)
 from gpunn.backend.cuda.update import advance, clip_global_norm, commit_statistics, finite_check
 
 __all__ = [
@@ -40,6 +54,16 @@ __all__ = [
     "finite_check",
     "flatten_backward",
     "flatten_forward",
+    "global_mean_pool2d_backward",
+    "global_mean_pool2d_forward",
+    "maximum_pool2d_backward",
+    "maximum_pool2d_forward",
+    "mean_pool2d_backward",
+    "mean_pool2d_forward",
+    "median_pool2d_backward",
+    "median_pool2d_backward_workspace",
+    "median_pool2d_forward",
+    "median_pool2d_forward_workspace",
     "penalty_gradient",
     "penalty_value",
     "rmsprop",

@@ -1,0 +1,241 @@
+"""Pooling over windows by maximum and mean, and the mean over a whole image, on CUDA."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpunn.backend.attributes import Activation
+from gpunn.backend.contract import Array
+from gpunn.backend.cuda.activation import activation_backward
+from gpunn.backend.cuda.arguments import channel_pitch
+from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.cuda.geometry_arguments import pool2d_argument
+from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.vectors import vector_length, wide_choice
+from gpunn.errors import UsageError
+from gpunn.geometry import Pool2dGeometry, Shape
+
+#: Places of a window that a byte can name.
+_PLACES_OF_A_BYTE = 256
+#: Threads of a block, and how many of them at most lie side by side over the channels.
+_BLOCK_THREADS = 256
+_CHANNEL_THREADS = 64
+#: The block of global_mean_pool2d_forward, as in kernels/global_mean_pool2d.cu.
+_TILE_CHANNELS = 32
+_TILE_WARPS = 8
+
+
+def maximum_pool2d_forward(
+    device: CudaDevice, y: Array, argmax: Array | None, x: Array, geometry: Pool2dGeometry
+) -> None:
+    """The largest of each window, and in `argmax` its place r * S + s, the first one on a tie.
+
+    A window that holds NaN gives NaN; its place is then the last in the image.
+
+    Args:
+        device: the GPU, or the emulator.
+        y: (N, P, Q, C).
+        argmax: (N, P, Q, C), uint8 for windows of up to 256 places, else int32; None when no backward pass follows.
+        x: (N, H, W, C).
+        geometry: windows, stride and padding.
+
+    Raises:
+        UsageError: for arrays that do not fit the geometry, or number types that differ.
+    """
+    require_shapes("maximum_pool2d_forward", y=(y, geometry.output_shape), x=(x, geometry.input_shape))
+    if argmax is not None:
+        _require_places("maximum_pool2d_forward", argmax, geometry)
+    vector = 1 if _is_large(geometry) else _common_vector(device, geometry, y, x)
+    device.launcher.launch(
+        "maximum_pool2d.cu",
+        f"maximum_pool2d_forward{_suffix(geometry)}",
+        pixel_grid(geometry.output_shape, vector),
+        {
+            "y": y,
+            "y_pitch": channel_pitch(y),
+            "argmax": argmax,
+            "x": x,
+            "x_pitch": channel_pitch(x),
+            "geometry": pool2d_argument(geometry),
+        },
+        wide_choice(vector > 1),
+    )
+
+
+def maximum_pool2d_backward(
+    device: CudaDevice,
+    gx: Array,
+    gy: Array,
+    argmax: Array,
+    saved: Array | None,
+    geometry: Pool2dGeometry,
+    activation: Activation,
+    accumulate: bool,
+) -> None:
+    """gx (N, H, W, C): each element of gy (N, P, Q, C) goes to the place that `argmax` names.
+
+    It is then multiplied by the derivative of the activation before the pooling, if `saved` is given: in the same
+    kernel for ReLU, in another for other functions.
+
+    Raises:
+        UsageError: for arrays that do not fit the geometry, or number types that differ.
+    """
+    require_shapes("maximum_pool2d_backward", gx=(gx, geometry.input_shape), gy=(gy, geometry.output_shape))
+    _require_places("maximum_pool2d_backward", argmax, geometry)
+    fused = saved if activation.name == "relu" else None
+    if fused is not None:
+        require_shapes("maximum_pool2d_backward", saved=(fused, geometry.input_shape))
+    arrays = [gx, gy] if fused is None else [gx, gy, fused]
+    vector = 1 if _is_large(geometry) else _common_vector(device, geometry, *arrays)
+    device.launcher.launch(
+        "maximum_pool2d.cu",
+        f"maximum_pool2d_backward{_suffix(geometry)}",
+        pixel_grid(geometry.input_shape, vector),
+        {
+            "gx": gx,
+            "gx_pitch": channel_pitch(gx),
+            "gy": gy,
+            "gy_pitch": channel_pitch(gy),
+            "argmax": argmax,
+            "saved": fused,
+            "saved_pitch": 0 if fused is None else channel_pitch(fused),
+            "geometry": pool2d_argument(geometry),
+            "accumulate": accumulate,
+        },
+        wide_choice(vector > 1),
+    )
+    if saved is not None and fused is None and activation.name != "linear":
+        activation_backward(device, gx, gx, saved, activation, False)
+
+
+def mean_pool2d_forward(device: CudaDevice, y: Array, x: Array, geometry: Pool2dGeometry) -> None:
+    """y (N, P, Q, C): the mean over the pixels of each window of x (N, H, W, C) that lie in the image.
+
+    Raises:
+        UsageError: for arrays that do not fit the geometry, or number types that differ.
+    """
+    require_shapes("mean_pool2d_forward", y=(y, geometry.output_shape), x=(x, geometry.input_shape))
+    vector = _common_vector(device, geometry, y, x)
+    device.launcher.launch(
+        "mean_pool2d.cu",
+        "mean_pool2d_forward",
+        pixel_grid(geometry.output_shape, vector),
+        {
+            "y": y,
+            "y_pitch": channel_pitch(y),
+            "x": x,
+            "x_pitch": channel_pitch(x),
+            "geometry": pool2d_argument(geometry),
+        },
+        wide_choice(vector > 1),
+    )
+
+
+def mean_pool2d_backward(device: CudaDevice, gx: Array, gy: Array, geometry: Pool2dGeometry, accumulate: bool) -> None:
+    """gx (N, H, W, C): gy (N, P, Q, C) divided by the number of pixels of its window, to each of them.
+
+    Raises:
+        UsageError: for arrays that do not fit the geometry, or number types that differ.
+    """
+    require_shapes("mean_pool2d_backward", gx=(gx, geometry.input_shape), gy=(gy, geometry.output_shape))
+    vector = _common_vector(device, geometry, gx, gy)
+    device.launcher.launch(
+        "mean_pool2d.cu",
+        "mean_pool2d_backward",
+        pixel_grid(geometry.input_shape, vector),
+        {
+            "gx": gx,
+            "gx_pitch": channel_pitch(gx),
+            "gy": gy,
+            "gy_pitch": channel_pitch(gy),
+            "geometry": pool2d_argument(geometry),
+            "accumulate": accumulate,
+        },
+        wide_choice(vector > 1),
+    )
+
+
+def global_mean_pool2d_forward(device: CudaDevice, y: Array, x: Array) -> None:
+    """y (N, C) = the mean of x (N, H, W, C) over all rows and columns.
+
+    Raises:
+        UsageError: for shapes or number types that do not belong together.
+    """
+    N, H, W, C = x.shape
+    require_shapes("global_mean_pool2d_forward", y=(y, (N, C)))
+    device.launcher.launch(
+        "global_mean_pool2d.cu",
+        "global_mean_pool2d_forward",
+        Grid((N, -(-C // _TILE_CHANNELS), 1), (_TILE_CHANNELS, _TILE_WARPS, 1)),
+        {"y": y, "x": x, "x_pitch": channel_pitch(x), "pixels": H * W, "channels": C},
+        wide_choice(False),
+    )
+
+
+def global_mean_pool2d_backward(device: CudaDevice, gx: Array, gy: Array, accumulate: bool) -> None:
+    """gx (N, H, W, C) = gy (N, C) / (H W) at every pixel, or gx += that.
+
+    Raises:
+        UsageError: for shapes or number types that do not belong together.
+    """
+    N, H, W, C = gx.shape
+    require_shapes("global_mean_pool2d_backward", gy=(gy, (N, C)))
+    vector = vector_length(device, C, (gx, channel_pitch(gx)), (gy, C))
+    device.launcher.launch(
+        "global_mean_pool2d.cu",
+        "global_mean_pool2d_backward",
+        pixel_grid(gx.shape, vector),
+        {
+            "gx": gx,
+            "gx_pitch": channel_pitch(gx),
+            "gy": gy,
+            "images": N,
+            "rows": H,
+            "columns": W,
+            "channels": C,
+            "accumulate": accumulate,
+        },
+        wide_choice(vector > 1),
+    )
+
+
+def pixel_grid(shape: Shape, vector: int) -> Grid:
+    """The grid of kernels/pooling.cuh over images of that shape; a thread takes `vector` channels of a pixel."""
+    *pixels, channels = shape
+    vectors = channels // vector
+    tiles = -(-vectors // _CHANNEL_THREADS)
+    across = -(-vectors // tiles)
+    down = _BLOCK_THREADS // across
+    return Grid((-(-int(np.prod(pixels)) // down), tiles, 1), (across, down, 1))
+
+
+def require_shapes(primitive: str, **arrays: tuple[Array, Shape]) -> None:
+    """Check each array, given with the shape that it should have.
+
+    Raises:
+        UsageError: for one of another shape.
+    """
+    for name, (array, shape) in arrays.items():
+        if array.shape != shape:
+            raise UsageError(f"{primitive}: {name} has shape {array.shape}; the geometry wants {shape}")
+
+
+def _common_vector(device: CudaDevice, geometry: Pool2dGeometry, *arrays: Array) -> int:
+    return vector_length(device, geometry.C, *((array, channel_pitch(array)) for array in arrays))
+
+
+def _is_large(geometry: Pool2dGeometry) -> bool:
+    return geometry.R * geometry.S > _PLACES_OF_A_BYTE
+
+
+def _suffix(geometry: Pool2dGeometry) -> str:
+    return "_large" if _is_large(geometry) else ""
+
+
+def _require_places(primitive: str, argmax: Array, geometry: Pool2dGeometry) -> None:
+    require_shapes(primitive, argmax=(argmax, geometry.output_shape))
+    wanted = np.dtype(np.int32 if _is_large(geometry) else np.uint8)
+    if argmax.dtype != wanted:
+        raise UsageError(
+            f"{primitive}: argmax is {argmax.dtype}; a window of {geometry.R}x{geometry.S} places wants {wanted}"
+        )
