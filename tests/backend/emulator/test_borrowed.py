@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gpunn.backend.attributes import LINEAR, RELU, Activation, Arithmetic
+from gpunn.backend.attributes import LINEAR, Activation, Arithmetic
 from gpunn.backend.contract import Device, Primitives
 from gpunn.backend.cpu.device import open_cpu
 from gpunn.backend.cuda import activation, convolution, optimizer
@@ -135,18 +135,6 @@ def test_borrowed_flatten_keeps_the_logical_order(emulator: CudaDevice) -> None:
     y = unwritten(emulator, (3, 40), np.float32)
     emulator.primitives.flatten_forward(emulator, y, upload(emulator, x))
     np.testing.assert_array_equal(emulator.download(y), x.reshape(3, 40))
-
-
-@pytest.mark.parametrize("function", [LINEAR, RELU, Activation("tanh"), Activation("leaky_relu", 0.1)])
-def test_activations_with_and_without_kernel(emulator: CudaDevice, processor: Device, function: Activation) -> None:
-    x, gy = reals(12, (2, 3, 3, 4), np.float32), reals(13, (2, 3, 3, 4), np.float32)
-    results = []
-    for device in (emulator, processor):
-        y, gx = unwritten(device, x.shape, np.float32), unwritten(device, x.shape, np.float32)
-        device.primitives.activation_forward(device, y, upload(device, x), function)
-        device.primitives.activation_backward(device, gx, upload(device, gy), y, function, accumulate=False)
-        results.append((device.download(y), device.download(gx)))
-    np.testing.assert_array_equal(results[0], results[1])
 
 
 def test_convolution_ends_with_an_activation_that_is_borrowed(emulator: CudaDevice) -> None:
