@@ -190,7 +190,7 @@ class EmulatorExecutor:
         places = library.places([access.code_address for access in accesses if access.code_address])
         for access in accesses:
             known = f"{Path(access.file.decode()).name}:{access.line}" if access.file else f"+{access.code_address:#x}"
-            self._profile.add_access(kernel, places.get(access.code_address, known), access)
+            self._profile.add_access(kernel, places.get(access.code_address, (known,)), access)
         buffers = self._recorded(RecordedBuffer, "emulator_recorded_buffers")
         for argument, buffer in zip(_arrays(launch), buffers, strict=True):
             self._profile.add_buffer(kernel, argument.parameter.name, buffer)
@@ -220,25 +220,26 @@ class _LoadedLibrary:
         if not addresses:
             return report
         places = self.places([int(address, 16) for address in addresses])
-        return _CODE_ADDRESS.sub(lambda match: places.get(int(match[1], 16), match[0]), report)
+        return _CODE_ADDRESS.sub(lambda match: ", called at ".join(places.get(int(match[1], 16), (match[0],))), report)
 
-    def places(self, addresses: Sequence[int]) -> dict[int, str]:
-        """File and line of code addresses, such as "relu.cu:21"; of those that addr2line can tell.
+    def places(self, addresses: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Files and lines of code addresses, such as ("relu.cu:21",); of those that addr2line can tell.
 
-        An access inside a function of the host headers, such as __ldg, is the kernel's line that calls it.
+        The line of an access inside an inlined function comes first, then the line that calls the function, and so on.
+        Functions of the host headers, such as __ldg, are left out.
         """
         command = ["addr2line", "--addresses", "--inlines", "-s", "-e", str(self._path), *map(hex, addresses)]
         try:
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError):
             return {}
-        found: dict[int, str] = {}
+        found: dict[int, tuple[str, ...]] = {}
         address = 0
         for line in output.splitlines():
             if line.startswith("0x"):
                 address = int(line, 16)
-            elif address not in found and line.partition(":")[0] not in HOST_HEADERS:
-                found[address] = line.split(" ")[0]
+            elif line.partition(":")[0] not in HOST_HEADERS:
+                found[address] = (*found.get(address, ()), line.split(" ")[0])
         return found
 
 

@@ -53,12 +53,13 @@ class Access:
 
     Attributes:
         kernel: its name.
-        place: file and line, such as "relu.cu:21". Of an access inside a function, the function's line.
+        places: file and line, such as "relu.cu:21". An access inside an inlined function has several: the function's
+            line, then the line that calls it, and so on.
         bytes: of one lane.
     """
 
     kernel: str
-    place: str
+    places: tuple[str, ...]
     space: Space
     operation: Operation
     bytes: int
@@ -125,31 +126,28 @@ class Profile:
     buffers: Mapping[tuple[str, str], BufferTraffic]
 
     def at(self, file: str, space: Space, operation: Operation | None = None) -> dict[Access, Traffic]:
-        """The lines of one file that touch that memory, in their order."""
-        chosen = (
-            access
-            for access in self.lines
-            if access.place.startswith(f"{file}:") and access.space == space and operation in (None, access.operation)
-        )
-        return {access: self.lines[access] for access in sorted(chosen, key=_line_number)}
+        """The accesses to that memory whose line, or a line that calls its function, lies in that file."""
+        return {
+            access: traffic
+            for access, traffic in self.lines.items()
+            if access.space == space
+            and operation in (None, access.operation)
+            and any(place.startswith(f"{file}:") for place in access.places)
+        }
 
     def table(self) -> str:
-        """One line for each access: where, how much of what, and how far from the ideal."""
-        rows = [f"{'kernel and line':60} {'access':16} {'requests':>9} {'per request':>12} {'ideal':>7}"]
-        for access in sorted(self.lines, key=lambda access: (access.kernel, access.place)):
+        """One line for each access: wavefronts or sectors of a request and the ideal, what, and where."""
+        rows = [f"{'requests':>9} {'each takes':>10} {'ideal':>6}  {'access':16} {'kernel and line'}"]
+        for access in sorted(self.lines, key=lambda access: (access.kernel, access.places[::-1])):
             traffic = self.lines[access]
-            given, ideal = traffic.wavefronts, traffic.ideal_wavefronts
+            taken, ideal = traffic.wavefronts, traffic.ideal_wavefronts
             if access.space == "global":
-                given, ideal = traffic.sectors, traffic.ideal_sectors
-            where = f"{access.kernel} {access.place}"
+                taken, ideal = traffic.sectors, traffic.ideal_sectors
+            each, ideal_each = taken / traffic.requests, ideal / traffic.requests
             what = f"{access.space} {access.operation} {access.bytes}"
-            per_request, per_ideal = given / traffic.requests, ideal / traffic.requests
-            rows.append(f"{where:60} {what:16} {traffic.requests:9} {per_request:12.2f} {per_ideal:7.2f}")
+            where = f"{access.kernel} {', called at '.join(access.places)}"
+            rows.append(f"{traffic.requests:9} {each:10.2f} {ideal_each:6.2f}  {what:16} {where}")
         return "\n".join(rows)
-
-
-def _line_number(access: Access) -> int:
-    return int(access.place.rpartition(":")[2])
 
 
 class ProfileBuilder:
@@ -163,10 +161,10 @@ class ProfileBuilder:
         """What was recorded so far."""
         return Profile(dict(self._lines), dict(self._buffers))
 
-    def add_access(self, kernel: str, place: str, recorded: RecordedAccess) -> None:
+    def add_access(self, kernel: str, places: tuple[str, ...], recorded: RecordedAccess) -> None:
         """The traffic of one instruction."""
         space: Space = "shared" if recorded.shared else "global"
-        access = Access(kernel, place, space, "write" if recorded.write else "read", recorded.bytes)
+        access = Access(kernel, places, space, "write" if recorded.write else "read", recorded.bytes)
         traffic = Traffic(*(getattr(recorded, field.name) for field in fields(Traffic)))
         self._lines[access] = self._lines.get(access, Traffic()) + traffic
 

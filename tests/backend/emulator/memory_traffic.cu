@@ -49,3 +49,17 @@ extern "C" __global__ void divergent_loop(OUTPUT float* y, const float* x) {
   for (int i = 0; i <= threadIdx.x / 16; ++i) sum += x[i * 32 + threadIdx.x];  // TRAFFIC: loop
   y[threadIdx.x] = sum;
 }
+
+namespace {
+
+__device__ __forceinline__ float load(const float* x, int i) {
+  return x[i];  // TRAFFIC: in a function
+}
+
+}  // namespace
+
+extern "C" __global__ void calls_a_function(OUTPUT float* y, const float* x) {
+  const float near = load(x, threadIdx.x);      // TRAFFIC: first call
+  const float far = load(x, threadIdx.x * 32);  // TRAFFIC: second call
+  y[threadIdx.x] = near + far;
+}

@@ -6,6 +6,12 @@
 
 #define MY_ELEMENT (blockIdx.x * blockDim.x + threadIdx.x)
 
+namespace {
+
+__device__ __forceinline__ float neighbour(const float* x, int i) { return x[i + 1]; }
+
+}  // namespace
+
 extern "C" __global__ void divergent_barriers(const float* x, float* y) {
   if (threadIdx.x < 32) {
     __syncthreads();
@@ -182,4 +188,8 @@ extern "C" __global__ void touches_another_threads_local(const float* x, float* 
 extern "C" __global__ void broken_assertion(const float* x, float* y) {
   assert(threadIdx.x < 63);  // FINDS: assert(threadIdx.x < 63) failed
   y[MY_ELEMENT] = x[MY_ELEMENT];
+}
+
+extern "C" __global__ void reads_past_the_end_in_a_function(const float* x, float* y) {
+  y[MY_ELEMENT] = neighbour(x, MY_ELEMENT);  // FINDS: read out of bounds
 }

@@ -41,7 +41,7 @@ def traffic(profile: Profile, name: str, space: Space, operation: Operation | No
     found = [
         traffic
         for access, traffic in profile.at("memory_traffic.cu", space, operation).items()
-        if access.place == f"memory_traffic.cu:{line}"
+        if f"memory_traffic.cu:{line}" in access.places
     ]
     return sum(found, Traffic())
 
@@ -107,10 +107,17 @@ def test_lanes_that_go_around_a_loop_together_make_a_request() -> None:
     assert found == Traffic(2, 32 + 16, sectors=4 + 2, ideal_sectors=4 + 2)
 
 
-def test_table_names_kernel_line_and_ratio() -> None:
-    rows = recorded("strided_copy", stride=2, first=0).table().splitlines()
-    assert any("strided_copy memory_traffic.cu:8 " in row and row.split()[-2:] == ["4.00", "4.00"] for row in rows)
-    assert any("strided_copy memory_traffic.cu:7 " in row and row.split()[-2:] == ["8.00", "4.00"] for row in rows)
+def test_calls_of_a_function_are_told_apart() -> None:
+    profile = recorded("calls_a_function")
+    calls = [traffic(profile, f"{number} call", "global").sectors for number in ("first", "second")]
+    assert calls == [4, 32]
+    assert traffic(profile, "in a function", "global").sectors == 4 + 32
+
+
+def test_table_says_where_what_and_how_far_from_the_ideal() -> None:
+    rows = [row.split() for row in recorded("strided_copy", stride=2, first=0).table().splitlines()]
+    assert ["1", "8.00", "4.00", "global", "read", "4", "strided_copy", "memory_traffic.cu:7"] in rows
+    assert ["1", "4.00", "4.00", "global", "write", "4", "strided_copy", "memory_traffic.cu:8"] in rows
 
 
 def test_nothing_is_recorded_unless_asked_for() -> None:

@@ -48,8 +48,8 @@ struct Matrices {
   int depth;
 
   // Two elements a register, next to each other in A's rows and B's columns.
-  template <class Decode>
-  void place_pairs(int lane, const MatrixOperands& its, Decode decode) {
+  template <double decode(uint32_t bits)>
+  void place_pairs(int lane, const MatrixOperands& its) {
     const int row = lane / 4, column = lane % 4 * 2;
     for (int half = 0; half < 2; ++half) {
       const auto element = [&](uint32_t pair) { return decode(pair >> (16 * half) & 0xffffu); };
@@ -123,9 +123,9 @@ void Block::multiply_matrices(int first_thread) {
     const WarpRequest& request = request_of(first_thread + lane);
     const auto& operands = *static_cast<const MatrixOperands*>(request.input);
     if (request.operation == WarpOperation::multiply_bfloat16)
-      matrices.place_pairs(lane, operands, from_bfloat16);
+      matrices.place_pairs<from_bfloat16>(lane, operands);
     else if (request.operation == WarpOperation::multiply_float16)
-      matrices.place_pairs(lane, operands, from_float16);
+      matrices.place_pairs<from_float16>(lane, operands);
     else
       matrices.place_tf32(lane, operands);
   }
