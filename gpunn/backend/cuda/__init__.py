@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gpunn.backend.cuda.activation import activation_backward, activation_forward
 from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
+from gpunn.backend.cuda.image import normalize_images
 from gpunn.backend.cuda.loss_scale import set_loss_scale, unscale_gradients
 from gpunn.backend.cuda.median_pooling import (
     median_pool2d_backward,
@@ -64,6 +65,7 @@ __all__ = [
     "median_pool2d_backward_workspace",
     "median_pool2d_forward",
     "median_pool2d_forward_workspace",
+    "normalize_images",
     "penalty_gradient",
     "penalty_value",
     "rmsprop",
