@@ -11,7 +11,9 @@ import pytest
 from gpunn.backend.attributes import Dropout
 from gpunn.backend.contract import Device
 from gpunn.backend.cpu.device import open_cpu
-from tests.backend.arrays import Host, unwritten, upload, upload_slice
+from gpunn.errors import UsageError
+from tests.backend.arrays import FLOAT64, FLOATS, Host, unwritten, upload, upload_slice
+from tests.backend.emulator.devices import FAST, emulator
 from tests.reference import dropout as reference
 
 SETTINGS = Dropout(0.4, "inverted", seed=2**64 - 59, layer=3)
@@ -45,7 +47,11 @@ def test_the_reference_is_the_published_generator() -> None:
     ]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (3, 16), (3, 1, 1, 5), (2, 3, 5, 3), (5, 2, 2, 2)], ids=str)
+#: The last three have a multiple of eight channels and elements an image: blocks of eight numbers fit their rows.
+DRAWN = ((1, 1), (5, 7), (3, 1, 1, 5), (2, 3, 5, 3), (5, 2, 2, 2), (3, 16), (2, 3, 1, 8), (1, 2, 3, 24))
+
+
+@pytest.mark.parametrize("shape", DRAWN, ids=str)
 @pytest.mark.parametrize("first_image", [0, 3, 10**12 + 7])
 def test_mask_is_integer_for_integer_the_reference(device: Device, shape: tuple[int, ...], first_image: int) -> None:
     for settings in (SETTINGS, Dropout(0.5, "classic", seed=0, layer=0), Dropout(0.75, "inverted", 17, 2**40)):
@@ -53,6 +59,32 @@ def test_mask_is_integer_for_integer_the_reference(device: Device, shape: tuple[
         assert np.array_equal(mask, reference.mask(shape, first_image, 11, settings))
         factor = np.float32(1 / (1 - settings.p)) if settings.mode == "inverted" else np.float32(1)
         assert np.array_equal(y, np.where(mask == 1, x * factor, 0))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", [(5, 7), (3, 2, 4, 8)], ids=str)
+def test_every_number_type_has_the_same_mask(device: Device, shape: tuple[int, ...], dtype: Any) -> None:
+    x, y, mask = draw(device, shape, SETTINGS, dtype=dtype)
+    assert np.array_equal(mask, reference.mask(shape, 0, 11, SETTINGS))
+    wide = x if dtype == FLOAT64 else x.astype(np.float32)
+    factor = wide.dtype.type(1 / (1 - SETTINGS.p))
+    assert np.array_equal(y, np.where(mask == 1, (wide * factor).astype(dtype), 0))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("sides", [(8, 8), (8, 4), (3, 2)], ids=str)
+@pytest.mark.parametrize("channels", [8, 5])
+def test_slices_of_channels_and_results_in_place(
+    device: Device, channels: int, sides: tuple[int, int], dtype: Any
+) -> None:
+    shape = (2, 3, 2, channels)
+    x, expected, mask = draw(device, shape, SETTINGS, first_image=5, dtype=dtype)
+    steps, first = upload(device, np.array([11])), upload(device, np.array([5]))
+    held = upload_slice(device, x, *sides)
+    drawn = unwritten(device, shape, np.uint8)
+    device.primitives.dropout_forward(device, held, drawn, held, steps, first, SETTINGS)
+    assert np.array_equal(device.download(held), expected)
+    assert np.array_equal(device.download(drawn), mask)
 
 
 def test_the_threshold_is_exact(device: Device) -> None:
@@ -116,8 +148,8 @@ def test_nothing_is_dropped_at_zero(device: Device) -> None:
     assert np.array_equal(x, y)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 5, 6)], ids=str)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 5, 6), (2, 1, 3, 16)], ids=str)
 @pytest.mark.parametrize("mode", ["inverted", "classic"])
 def test_backward(device: Device, dtype: Any, shape: tuple[int, ...], mode: Any) -> None:
     settings = replace(SETTINGS, p=0.5, mode=mode)
@@ -134,10 +166,21 @@ def test_backward(device: Device, dtype: Any, shape: tuple[int, ...], mode: Any)
     assert np.array_equal(device.download(in_place), expected)
 
 
-def test_what_is_dropped_is_zero_even_of_infinity(device: Device) -> None:
-    x = upload(device, np.full((4, 50), np.inf, np.float64))
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_what_is_dropped_is_zero_even_of_infinity(device: Device, dtype: Any) -> None:
+    x = upload(device, np.full((4, 50), np.inf, dtype))
     mask = unwritten(device, (4, 50), np.uint8)
     zero = upload(device, np.array([0]))
     device.primitives.dropout_forward(device, x, mask, x, zero, zero, SETTINGS)
     assert np.array_equal(device.download(x), np.where(device.download(mask) == 1, np.inf, 0))
     assert not device.download(mask).all()
+
+
+def test_shapes_that_differ_are_refused() -> None:
+    with emulator(FAST) as device:
+        x, mask = upload(device, np.zeros((2, 3), np.float32)), upload(device, np.zeros((2, 4), np.uint8))
+        zero = upload(device, np.array([0]))
+        with pytest.raises(UsageError, match=r"dropout_forward: .* mask \(2, 4\)"):
+            device.primitives.dropout_forward(device, x, mask, x, zero, zero, SETTINGS)
+        with pytest.raises(UsageError, match=r"dropout_backward: .* mask \(2, 4\)"):
+            device.primitives.dropout_backward(device, x, x, mask, SETTINGS, False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gpunn.backend.cuda.activation import activation_backward, activation_forward
 from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
+from gpunn.backend.cuda.dropout import dropout_backward, dropout_forward
 from gpunn.backend.cuda.image import normalize_images
 from gpunn.backend.cuda.loss_scale import set_loss_scale, unscale_gradients
 from gpunn.backend.cuda.median_pooling import (
@@ -35,6 +36,7 @@ from gpunn.backend.cuda.pooling import (
     mean_pool2d_backward,
     mean_pool2d_forward,
 )
+from gpunn.backend.cuda.softmax import softmax_backward, softmax_forward
 from gpunn.backend.cuda.update import advance, clip_global_norm, commit_statistics, finite_check
 
 __all__ = [
@@ -51,6 +53,8 @@ __all__ = [
     "convolution2d_forward",
     "convolution2d_forward_workspace",
     "copy",
+    "dropout_backward",
+    "dropout_forward",
     "fill",
     "finite_check",
     "flatten_backward",
@@ -72,5 +76,7 @@ __all__ = [
     "scale",
     "set_loss_scale",
     "sgd",
+    "softmax_backward",
+    "softmax_forward",
     "unscale_gradients",
 ]
