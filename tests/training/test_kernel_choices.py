@@ -59,6 +59,19 @@ def test_a_run_that_goes_on_keeps_its_kernels(begun: Path) -> None:
     trainer.learner.device.close()
 
 
+def test_they_are_known_before_programs_are_built(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[dict[str, Any]] = []
+    original = Learner.prepare
+
+    def prepare(learner: Learner, *arguments: Any) -> None:
+        plans.append(dict(learner.device.thread_plan()))
+        original(learner, *arguments)
+
+    monkeypatch.setattr(Learner, "prepare", prepare)
+    resume_run(begun, Recorder()).learner.device.close()
+    assert plans[0][f"tuned/emulator/{KEY}"] == "b"
+
+
 def test_another_device_has_kernels_of_its_own(begun: Path) -> None:
     observer = Recorder()
     trainer = resume_run(begun, observer, device="cpu")

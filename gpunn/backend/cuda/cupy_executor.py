@@ -61,7 +61,7 @@ class CupyExecutor:
     def _function(self, source: KernelSource, name: str) -> _LoadedFunction:
         key = (source, name)
         if key not in self._functions:
-            self._functions[key] = _LoadedFunction(self._gpu, self._module(source).get_function(name))
+            self._functions[key] = _LoadedFunction(self._gpu, name, self._module(source).get_function(name))
         return self._functions[key]
 
     def _module(self, source: KernelSource) -> Any:
@@ -81,16 +81,25 @@ class CupyExecutor:
 class _LoadedFunction:
     """A kernel on the GPU, and how much dynamic shared memory its blocks may have."""
 
-    def __init__(self, gpu: Gpu, handle: Any) -> None:
-        self._driver = gpu.cupy.cuda.driver
+    def __init__(self, gpu: Gpu, name: str, handle: Any) -> None:
         self.handle = handle
+        self._gpu = gpu
+        self._name = name
         self._allowed = _UNASKED_SHARED
 
     def allow_shared(self, size: int) -> None:
-        if size > self._allowed:
-            attribute = self._driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-            self._driver.funcSetAttribute(self.handle.ptr, attribute, size)
-            self._allowed = size
+        """Ask for as much as a launch wants."""
+        if size <= self._allowed:
+            return
+        runtime, driver = self._gpu.cupy.cuda.runtime, self._gpu.cupy.cuda.driver
+        most = runtime.deviceGetAttribute(runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin, self._gpu.number)
+        if size > most:
+            raise DeviceError(
+                f"kernel {self._name} wants {size} bytes of shared memory a block; {self._gpu.name} has {most}: "
+                "use --precision float32"
+            )
+        driver.funcSetAttribute(self.handle.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, size)
+        self._allowed = size
 
 
 def _by_value(argument: BoundArgument) -> Any:

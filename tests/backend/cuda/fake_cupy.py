@@ -16,7 +16,7 @@ import numpy as np
 Host = np.ndarray[Any, Any]
 CAPTURE_UNSUPPORTED = 900
 OUT_OF_MEMORY = 2
-LARGEST_SHARED = 227 * 1024
+LARGEST_SHARED = 163 * 1024
 
 
 class CUDARuntimeError(RuntimeError):
@@ -263,6 +263,10 @@ def fake_cupy(machine: Machine) -> Any:
         machine.pinned.append(aligned(size))
         return machine.pinned[-1]
 
+    def attribute(which: int, number: int) -> int:
+        assert which == 97
+        return LARGEST_SHARED
+
     def device_count() -> int:
         machine.fail("getDeviceCount")
         return machine.gpus
@@ -273,6 +277,8 @@ def fake_cupy(machine: Machine) -> Any:
         runtimeGetVersion=lambda: machine.runtime,
         getDeviceCount=device_count,
         getDeviceProperties=lambda number: {"name": b"Fake GPU (1 GiB)"},
+        deviceGetAttribute=attribute,
+        cudaDevAttrMaxSharedMemoryPerBlockOptin=97,
         memGetInfo=lambda: (machine.memory - machine.used, machine.memory),
         memcpyAsync=copy,
         memcpy2DAsync=copy_rows,

@@ -194,6 +194,13 @@ def test_much_shared_memory_is_asked_for(idle: CudaDevice, machine: Machine, tmp
     assert [launched.shared for launched in machine.launched] == [48 * 1024, 100_000, LARGEST_SHARED, 60_000]
 
 
+def test_more_shared_memory_than_there_is(idle: CudaDevice, machine: Machine, tmp_path: Path) -> None:
+    words = r"kernel example wants 180000 bytes of shared memory a block; cuda:0 has 166912"
+    with pytest.raises(DeviceError, match=words):
+        launch_example(idle, tmp_path, shared=180_000)
+    assert machine.allowed_shared == {}
+
+
 def test_a_kernel_for_newer_gpus_is_refused(machine: Machine, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     machine.capability = "75"
     device: CudaDevice = request.getfixturevalue("idle")
