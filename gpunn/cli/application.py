@@ -13,6 +13,7 @@ import typer
 from gpunn.cli.check_gradients import check_gradients
 from gpunn.cli.compare import compare
 from gpunn.cli.evaluate import evaluate
+from gpunn.cli.kernels import kernels
 from gpunn.cli.models import models
 from gpunn.cli.predict import predict
 from gpunn.cli.summary import summary
@@ -34,7 +35,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    for command in (train, evaluate, predict, summary, models, check_gradients, compare):
+    for command in (train, evaluate, predict, summary, models, check_gradients, compare, kernels):
         app.command()(command)
     app.callback(invoke_without_command=True)(_without_command)
     return app

@@ -1,0 +1,192 @@
+"""What the compiler makes of every kernel, for every choice and every architecture: no GPU is needed to know it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from multiprocessing import get_context
+
+from gpunn.backend.cache import CacheFiles
+from gpunn.backend.cuda.compile import COMPILE_OPTIONS, compile_kernels, compiler_version
+from gpunn.backend.cuda.cubin import kernel_codes
+from gpunn.backend.cuda.disassembly import Instructions, count_instructions, disassembler
+from gpunn.backend.cuda.launch import STRIDING_BLOCK
+from gpunn.backend.cuda.occupancy import occupancy
+from gpunn.backend.cuda.source import KernelSource
+
+#: A processor's share of the compilations is handed to it in portions of so many.
+_PORTION = 4
+_DYNAMIC_SHARED = re.compile(r"^// Dynamic shared memory(?: of ([^:\n]+))?: (\d+) bytes$", re.MULTILINE)
+#: Part of the name under which results are kept: raise it when the same inputs would be reported differently.
+_FORM = "1"
+
+
+@dataclass(frozen=True)
+class KernelReport:
+    """One kernel with its choices, on one architecture.
+
+    Attributes:
+        kernel: its name with the choices, such as "relu_forward<bfloat16>".
+        file: the source's name.
+        architecture: such as "90a".
+        registers: of a thread.
+        spill_bytes: stored and loaded because registers did not suffice.
+        shared_bytes: of a block, static and dynamic; what depends on the arguments of a launch is not counted.
+        occupancy: the share of a multiprocessor's warps that the kernel can fill, with the largest block that it is
+            compiled for (256 threads when it names none).
+        tensor_core_instructions: products of matrices in the machine code.
+        wide_loads: instructions that load 16 bytes a thread or more, from global or shared memory.
+    """
+
+    kernel: str
+    file: str
+    architecture: str
+    registers: int
+    spill_bytes: int
+    shared_bytes: int
+    occupancy: float
+    tensor_core_instructions: int
+    wide_loads: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A source with nothing left open, and the architecture it is compiled for."""
+
+    source: KernelSource
+    architecture: str
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """One kernel before its instructions are counted."""
+
+    name: str
+    registers: int
+    spill_bytes: int
+    static_shared: int
+    threads: int
+    code: bytes
+
+
+def jobs(sources: Iterable[KernelSource], architectures: Sequence[str] | None = None) -> list[Job]:
+    """Every combination of choices of every source, for each of its architectures that is among those given."""
+    return [
+        Job(variant, architecture)
+        for source in sources
+        for variant in source.variants()
+        for architecture in source.architectures
+        if architectures is None or architecture in architectures
+    ]
+
+
+def report(wanted: Sequence[Job], processes: int = 1, files: CacheFiles | None = None) -> list[KernelReport]:
+    """A report on every kernel, in the order of the jobs.
+
+    Args:
+        wanted: from `jobs`.
+        processes: how many compile at once.
+        files: where results are kept by all that they depend on; None keeps none.
+
+    Raises:
+        DeviceError: when the compiler or the disassembler is missing, or refuses a source.
+    """
+    known = {job: _read(files, job) for job in wanted} if files else {}
+    missing = [job for job in wanted if known.get(job) is None]
+    for job, reports in _measure(missing, processes):
+        known[job] = reports
+        if files:
+            files.write(_key(job), json.dumps([asdict(one) for one in reports]).encode())
+    return [one for job in wanted for one in known[job] or ()]
+
+
+def _measure(missing: Sequence[Job], processes: int) -> Iterator[tuple[Job, list[KernelReport]]]:
+    """All jobs of an architecture share one run of the disassembler."""
+    ordered = sorted(missing, key=lambda job: job.architecture)
+    compiled = zip(ordered, _compile_all(ordered, processes), strict=True)
+    for architecture, group in groupby(compiled, key=lambda pair: pair[0].architecture):
+        pairs = list(group)
+        codes = [kernel.code for _, kernels in pairs for kernel in kernels]
+        counts = iter(count_instructions(architecture, codes))
+        for job, kernels in pairs:
+            yield job, [_reported(job, kernel, next(counts)) for kernel in kernels]
+
+
+def _reported(job: Job, kernel: _Compiled, count: Instructions) -> KernelReport:
+    shared = kernel.static_shared + dynamic_shared_bytes(job.source)
+    return KernelReport(
+        kernel=kernel.name + job.source.suffix,
+        file=job.source.path.name,
+        architecture=job.architecture,
+        registers=kernel.registers,
+        spill_bytes=kernel.spill_bytes,
+        shared_bytes=shared,
+        occupancy=occupancy(job.architecture, kernel.threads, kernel.registers, shared),
+        tensor_core_instructions=count.tensor_core,
+        wide_loads=count.wide_loads,
+    )
+
+
+def dynamic_shared_bytes(source: KernelSource) -> int:
+    """What the head of the file says its kernels get of dynamic shared memory, for the words that were chosen.
+
+    `// Dynamic shared memory: 4096 bytes` speaks of all choices, `// Dynamic shared memory of float, 64: 4096 bytes`
+    of one combination.
+    """
+    of_all = 0
+    for words, size in _DYNAMIC_SHARED.findall(source.text):
+        if words == ", ".join(word for _, word in source.chosen):
+            return int(size)
+        if not words:
+            of_all = int(size)
+    return of_all
+
+
+def _compile_all(ordered: Sequence[Job], processes: int) -> Iterator[list[_Compiled]]:
+    if processes == 1 or len(ordered) <= _PORTION:
+        yield from map(_compile, ordered)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_compile, ordered, chunksize=_PORTION)
+
+
+def _compile(job: Job) -> list[_Compiled]:
+    compiled = compile_kernels(job.source, job.architecture)
+    codes = kernel_codes(compiled.cubin)
+    return [
+        _Compiled(
+            name=name,
+            registers=needs.registers,
+            spill_bytes=needs.spill_stores + needs.spill_loads,
+            static_shared=needs.static_shared,
+            threads=codes[name].largest_block or STRIDING_BLOCK,
+            code=codes[name].code,
+        )
+        for name, needs in sorted(compiled.resources.items())
+    ]
+
+
+def _read(files: CacheFiles, job: Job) -> list[KernelReport] | None:
+    kept = files.read(_key(job))
+    if kept is None:
+        return None
+    try:
+        found = [KernelReport(**values) for values in json.loads(kept)]
+    except (ValueError, TypeError):
+        return None
+    return found
+
+
+def _key(job: Job) -> str:
+    """A file name from everything that the result is made from."""
+    source = job.source
+    headers = (part for name in sorted(source.headers) for part in (name, source.headers[name]))
+    texts = (_FORM, str(compiler_version()), str(disassembler().stat().st_size), job.architecture, *COMPILE_OPTIONS)
+    parts = (*texts, *source.definitions, source.name, source.text, *headers)
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return f"{source.path.stem}-sm_{job.architecture}-{digest[:32]}.json"
