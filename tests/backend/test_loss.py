@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from gpunn.backend.contract import Device
-from tests.backend.arrays import Host, unwritten, upload, upload_slice
+from gpunn.errors import UsageError
+from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Host, integers, unwritten, upload, upload_slice
+from tests.backend.emulator.devices import FAST, emulator
+from tests.backend.rounding import computing, rounding, smallest_step
 from tests.cases.loss import SHAPES
 from tests.reference import loss as reference
 
@@ -39,11 +42,13 @@ def hard(
     before: Host | None = None,
     weight: float = WEIGHT,
     loss_scale: float = LOSS_SCALE,
+    stored: Any = None,
 ) -> tuple[Host, Host, Host]:
-    """Loss, gradient and ranks; the gradient is added to `before` where that is given."""
+    """Loss, gradient (in the type `stored`) and ranks; it is added to `before` where that is given."""
     N = len(scores)
     loss, ranks = unwritten(device, (N,), scores.dtype), unwritten(device, (N,), np.int32)
-    gradient = unwritten(device, scores.shape, scores.dtype) if before is None else upload_slice(device, before)
+    kind = scores.dtype if stored is None else stored
+    gradient = unwritten(device, scores.shape, kind) if before is None else upload_slice(device, before)
     device.primitives.softmax_cross_entropy(
         device,
         loss,
@@ -60,11 +65,12 @@ def hard(
 
 
 def soft(
-    device: Device, scores: Host, targets: Host, smoothing: float = 0.0, before: Host | None = None
+    device: Device, scores: Host, targets: Host, smoothing: float = 0.0, before: Host | None = None, stored: Any = None
 ) -> tuple[Host, Host, Host]:
     N = len(scores)
     loss, ranks = unwritten(device, (N,), scores.dtype), unwritten(device, (N,), np.int32)
-    gradient = unwritten(device, scores.shape, scores.dtype) if before is None else upload_slice(device, before)
+    kind = scores.dtype if stored is None else stored
+    gradient = unwritten(device, scores.shape, kind) if before is None else upload_slice(device, before)
     device.primitives.softmax_cross_entropy_soft(
         device,
         loss,
@@ -121,15 +127,67 @@ def test_cross_entropy_with_soft_targets(device: Device, shape: tuple[int, int],
         assert ranks.tolist() == [reference.rank(s, label) for s, label in zip(scores, largest, strict=True)]
 
 
-def test_gradients_are_differences_of_the_loss(device: Device) -> None:
+@pytest.mark.parametrize("dtype", [BFLOAT16, FLOAT16], ids=str)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_gradient_of_a_narrower_type_is_rounded_once(device: Device, smoothing: float, dtype: Any) -> None:
+    scores, labels = some_scores((7, 12), np.float32), some_labels(7, 12)
+    before, targets = some_scores((7, 12), dtype, 1), some_targets((7, 12), np.float32)
+    one_hot = [reference.one_hot(label, 12) for label in labels]
+    for run, wanted, rows in ((hard, labels, one_hot), (soft, targets, targets.astype(np.float64).tolist())):
+        losses = run(device, scores, wanted, smoothing)[0]
+        expected = (
+            WEIGHT
+            * LOSS_SCALE
+            * np.array(
+                [
+                    reference.cross_entropy_gradient(row, reference.smoothed(target, smoothing))
+                    for row, target in zip(scores.astype(np.float64).tolist(), rows, strict=True)
+                ]
+            )
+        )
+        for start in (None, before):
+            loss, gradient, _ = run(device, scores, wanted, smoothing, start, stored=dtype)
+            assert gradient.dtype == dtype
+            assert np.array_equal(loss, losses)
+            total = expected + (0 if start is None else start.astype(np.float64))
+            bound = rounding(dtype) * np.abs(total) + 50 * computing(dtype) * WEIGHT * LOSS_SCALE + smallest_step(dtype)
+            assert (np.abs(gradient.astype(np.float64) - total) <= bound).all()
+
+
+def test_as_many_classes_as_vocabularies_have(device: Device) -> None:
+    scores, labels = some_scores((2, 100_000), np.float32), np.array([99_999, 17], np.int32)
+    loss, gradient, ranks = hard(device, scores, labels, weight=1, loss_scale=1)
+    wide = scores.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(loss, -np.log(expected[[0, 1], labels]), rtol=1e-5)
+    assert ranks.tolist() == [(scores[n] > scores[n, labels[n]]).sum() for n in range(2)]
+    expected[[0, 1], labels] -= 1
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+
+
+def test_a_gradient_beside_infinite_and_missing_scores(device: Device) -> None:
+    """A class that scores -infinity is never drawn; a NaN or +infinity spoils its row and no other."""
+    scores = np.array([[0, -np.inf, 0], [0, np.nan, 0], [np.inf, 0, 0], [-np.inf, 0, 0]], np.float32)
+    loss, gradient, ranks = hard(device, scores, np.zeros(4, np.int32), weight=1, loss_scale=1)
+    np.testing.assert_allclose(loss[0], np.log(2), rtol=1e-6)
+    assert gradient[0].tolist() == [-0.5, 0, 0.5]
+    assert np.isnan(loss[1:3]).all()
+    assert np.isnan(gradient[1:3]).all()
+    assert loss[3] == np.inf
+    assert gradient[3].tolist() == [-1, 0.5, 0.5]
+    assert ranks.tolist() == [0, 1, 0, 2]
+
+
+def test_gradients_are_differences_of_the_loss(cpu: Device) -> None:
     scores, labels, targets = some_scores((5, 7)), some_labels(5, 7), some_targets((5, 7))
     width = 1e-6
     for run, wanted in ((hard, labels), (soft, targets)):
-        gradient = run(device, scores, wanted, 0.1)[1] / (WEIGHT * LOSS_SCALE)
+        gradient = run(cpu, scores, wanted, 0.1)[1] / (WEIGHT * LOSS_SCALE)
         for k in range(7):
             move = np.zeros((5, 7))
             move[:, k] = width
-            difference = run(device, scores + move, wanted, 0.1)[0] - run(device, scores - move, wanted, 0.1)[0]
+            difference = run(cpu, scores + move, wanted, 0.1)[0] - run(cpu, scores - move, wanted, 0.1)[0]
             np.testing.assert_allclose(gradient[:, k], difference / (2 * width), rtol=1e-6, atol=1e-9)
 
 
@@ -162,28 +220,34 @@ def test_cross_entropy_far_from_zero(device: Device) -> None:
     assert gradient.tolist() == [[0, 0], [1, -1], [0.5, -0.5]]
 
 
-def test_a_uniform_guess_costs_the_logarithm_of_the_classes(device: Device) -> None:
-    np.testing.assert_allclose(hard(device, np.zeros((3, 10)), some_labels(3, 10))[0], np.log(10), rtol=1e-15)
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_a_uniform_guess_costs_the_logarithm_of_the_classes(device: Device, dtype: Any) -> None:
+    loss = hard(device, np.zeros((3, 10), dtype), some_labels(3, 10))[0]
+    np.testing.assert_allclose(loss, np.log(10), rtol=4 * computing(dtype))
 
 
-def test_losses_without_a_gradient(device: Device) -> None:
-    scores, labels, targets = some_scores((4, 5)), some_labels(4, 5), some_targets((4, 5))
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_losses_without_a_gradient(device: Device, dtype: Any) -> None:
+    scores, labels, targets = some_scores((4, 5), dtype), some_labels(4, 5), some_targets((4, 5), dtype)
+    unit = computing(dtype)
     x, t, scale = upload(device, scores), upload(device, targets), one(device, 1)
-    loss, ranks = unwritten(device, (4,), np.float64), unwritten(device, (4,), np.int32)
+    loss, ranks = unwritten(device, (4,), dtype), unwritten(device, (4,), np.int32)
     primitives = device.primitives
     primitives.softmax_cross_entropy(device, loss, None, ranks, x, upload(device, labels), scale, 0.0, 1.0, False)
     np.testing.assert_allclose(device.download(loss), hard(device, scores, labels)[0])
     primitives.softmax_cross_entropy_soft(device, loss, None, ranks, x, t, scale, 0.0, 1.0, False)
     np.testing.assert_allclose(device.download(loss), soft(device, scores, targets)[0])
     primitives.binary_cross_entropy(device, loss, None, x, t, scale, 1.0, False)
-    rows = zip(scores, targets, strict=True)
-    np.testing.assert_allclose(device.download(loss), [reference.binary_cross_entropy(*row) for row in rows])
+    rows = list(zip(scores.astype(np.float64), targets.astype(np.float64), strict=True))
+    expected = [reference.binary_cross_entropy(*row) for row in rows]
+    np.testing.assert_allclose(device.download(loss), expected, rtol=50 * unit)
     primitives.squared_error(device, loss, None, x, t, scale, 0.5, 1.0, False)
-    np.testing.assert_allclose(device.download(loss), 0.5 * ((scores - targets) ** 2).sum(axis=1))
+    expected = [reference.squared_error(*row, 0.5) for row in rows]
+    np.testing.assert_allclose(device.download(loss), expected, rtol=50 * unit)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(1, 1), (7, 4), (3, 4, 5, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (7, 4), (3, 4, 5, 2), (2, 1, 9, 5), (2, 9, 11, 13)], ids=str)
 @pytest.mark.parametrize("name", ["binary", "squared"])
 def test_losses_of_numbers(device: Device, name: str, shape: tuple[int, ...], dtype: Any) -> None:
     x, before = some_scores(shape, dtype), some_scores(shape, dtype, 1)
@@ -208,6 +272,35 @@ def test_losses_of_numbers(device: Device, name: str, shape: tuple[int, ...], dt
         np.testing.assert_allclose(device.download(gradient), expected, rtol=20 * unit, atol=20 * unit * scale)
 
 
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64, BFLOAT16, FLOAT16], ids=str)
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 2, 8)], ids=str)
+def test_squared_error_of_small_integers_is_exact(device: Device, shape: tuple[int, ...], dtype: Any) -> None:
+    """The gradient has any type, the rest the one in which losses are computed."""
+    wide = FLOAT64 if dtype == FLOAT64 else FLOAT32
+    x, t = integers(1, shape, wide), integers(2, shape, wide)
+    before = integers(3, shape, dtype)
+    for place in (upload, upload_slice) if len(shape) > 1 else (upload,):
+        loss, gradient = unwritten(device, shape[:1], wide), place(device, before)
+        device.primitives.squared_error(
+            device, loss, gradient, place(device, x), place(device, t), one(device, 2), 0.5, 1.5, True
+        )
+        losses = [0.5 * ((x[n] - t[n]) ** 2).sum() for n in range(len(x))]
+        assert device.download(loss).tolist() == losses
+        assert np.array_equal(device.download(gradient), before.astype(wide) + 3 * (x - t))
+
+
+@pytest.mark.parametrize("dtype", [BFLOAT16, FLOAT16], ids=str)
+def test_binary_cross_entropy_with_a_gradient_of_a_narrower_type(device: Device, dtype: Any) -> None:
+    x, t = some_scores((4, 9), np.float32), np.random.default_rng(2).random((4, 9)).astype(np.float32)
+    loss, gradient = unwritten(device, (4,), np.float32), unwritten(device, (4, 9), dtype)
+    arrays = upload(device, x), upload(device, t), one(device, LOSS_SCALE)
+    device.primitives.binary_cross_entropy(device, loss, gradient, *arrays, WEIGHT, False)
+    rows = zip(x.astype(np.float64), t.astype(np.float64), strict=True)
+    expected = WEIGHT * LOSS_SCALE * np.array([reference.binary_cross_entropy_gradient(*row) for row in rows])
+    bound = rounding(dtype) * np.abs(expected) + 20 * computing(dtype) * WEIGHT * LOSS_SCALE
+    assert (np.abs(device.download(gradient).astype(np.float64) - expected) <= bound).all()
+
+
 def test_binary_cross_entropy_far_from_zero(device: Device) -> None:
     x, t = np.array([[1000], [1000], [-1000], [-1000]], np.float32), np.array([[1], [0], [0], [1]], np.float32)
     loss, gradient = unwritten(device, (4,), np.float32), unwritten(device, (4, 1), np.float32)
@@ -229,3 +322,34 @@ def test_totals_add_up(device: Device) -> None:
     assert device.download(totals).tolist() == [1 + 1e8 + 0.75, 11, 102, 1003]
     record(device, totals, loss, None, one(device, 1, np.int32))
     assert device.download(totals).tolist() == [1 + 2e8 + 1.5, 11, 102, 1006]
+
+
+def test_totals_of_more_images_than_a_block_has_threads(device: Device) -> None:
+    rng = np.random.default_rng(6)
+    loss, ranks = rng.random(9001).astype(np.float32), rng.integers(0, 10, 9001).astype(np.int32)
+    totals = upload(device, np.zeros(4), "plain")
+    device.primitives.record_losses(
+        device, totals, upload(device, loss), upload(device, ranks), one(device, 1, np.int32)
+    )
+    found = device.download(totals)
+    np.testing.assert_allclose(found[0], loss.astype(np.float64).sum(), rtol=1e-13)
+    assert found[1:].tolist() == [(ranks == 0).sum(), (ranks < 5).sum(), 9001]
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with emulator(FAST) as device:
+        primitives = device.primitives
+        x, row = upload(device, np.zeros((2, 3), np.float32)), upload(device, np.zeros(2, np.float32))
+        ranks, scale = upload(device, np.zeros(2, np.int32)), one(device, 1)
+        with pytest.raises(UsageError, match=r"labels has shape \(1,\); logits \(2, 3\) want \(2,\)"):
+            primitives.softmax_cross_entropy(device, row, None, ranks, x, ranks[:1], scale, 0.0, 1.0, False)
+        with pytest.raises(UsageError, match=r"logits has shape \(2,\); it must be \(N, K\)"):
+            primitives.softmax_cross_entropy(device, row, None, ranks, row, ranks, scale, 0.0, 1.0, False)
+        with pytest.raises(UsageError, match=r"one shape, got logits \(2, 3\), targets \(2, 2\)"):
+            primitives.softmax_cross_entropy_soft(device, row, None, ranks, x, x[:, :2], scale, 0.0, 1.0, False)
+        with pytest.raises(UsageError, match=r"squared_error: .* targets \(2, 2\)"):
+            primitives.squared_error(device, row, None, x, x[:, :2], scale, 0.5, 1.0, False)
+        with pytest.raises(UsageError, match=r"loss has shape \(1,\); it holds one number for each of 2 images"):
+            primitives.binary_cross_entropy(device, row[:1], None, x, x, scale, 1.0, False)
+        with pytest.raises(UsageError, match=r"totals has shape \(2,\); it holds 4 numbers"):
+            primitives.record_losses(device, row, row, ranks, ranks)

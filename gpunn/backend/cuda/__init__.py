@@ -9,6 +9,13 @@ from gpunn.backend.cuda.activation import activation_backward, activation_forwar
 from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
 from gpunn.backend.cuda.dropout import dropout_backward, dropout_forward
 from gpunn.backend.cuda.image import normalize_images
+from gpunn.backend.cuda.loss import (
+    binary_cross_entropy,
+    record_losses,
+    softmax_cross_entropy,
+    softmax_cross_entropy_soft,
+    squared_error,
+)
 from gpunn.backend.cuda.loss_scale import set_loss_scale, unscale_gradients
 from gpunn.backend.cuda.median_pooling import (
     median_pool2d_backward,
@@ -46,6 +53,7 @@ __all__ = [
     "adam",
     "add",
     "advance",
+    "binary_cross_entropy",
     "clip_global_norm",
     "commit_statistics",
     "concatenate_backward",
@@ -72,11 +80,15 @@ __all__ = [
     "normalize_images",
     "penalty_gradient",
     "penalty_value",
+    "record_losses",
     "rmsprop",
     "scale",
     "set_loss_scale",
     "sgd",
     "softmax_backward",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_soft",
     "softmax_forward",
+    "squared_error",
     "unscale_gradients",
 ]
