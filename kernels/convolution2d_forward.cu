@@ -10,7 +10,7 @@
 // Method: implicit GEMM (Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014). For each group this is
 // the product of a matrix of patches (N*P*Q output pixels x R*S*C/G taps), which is never stored, and the filters
 // (R*S*C/G taps x K/G), which lie in memory as that matrix. Each block computes a tile of the product: TILE pixels x
-// TILE filters. It walks along the taps in slices of 16. The threads carry a slice of both matrices from global to
+// TILE filters. It walks along the taps in slices of 8 or 16. The threads carry a slice of both matrices from global to
 // shared memory, and multiply what lies there: every number that was read once serves TILE multiply-adds.
 // While a slice is multiplied, the next one is on its way to registers; it is stored into the other half of the shared
 // memory, so one barrier a slice is enough.
@@ -20,7 +20,7 @@
 // Grid: x runs over tiles of pixels, y over tiles of filters of a group, z over groups and splits; 256 threads.
 // Splits: where there are few tiles, several blocks share one, each with `slices_per_split` slices of the taps. They
 // write their sums to wide_y, one split after another, and convolution2d_combine.cu adds them in that order.
-// Shared memory: 2 slices of 16 taps of both matrices, 4 x 16 x (TILE + 4) floats: 33792 or 17408 bytes.
+// Shared memory: 2 slices of both matrices, 4 x SLICE x (TILE + 4) floats: 16896 bytes (TILE 128) or 17408 (64).
 // vector_x, vector_w, vector_y: pitches, channels and addresses let four neighbouring elements be accessed as one.
 //
 // Architectures: sm_75 and later
@@ -36,85 +36,70 @@ namespace {
 // A row so far above the image that no tap of the patch reaches it: the patch of a pixel that does not exist.
 constexpr int NOWHERE = -(1 << 30);
 
-// Reads the patches: this thread's part of each slice is four neighbouring taps of PARTS pixels.
+// Reads the patches: this thread's part of each slice is four neighbouring taps of one pixel.
 struct PatchReader {
-  const STORED* image[PARTS];  // the image of each pixel, at the group's first channel
-  int row[PARTS], column[PARTS];  // the upper left corner of each patch; it may lie outside the image
-  Counter tap, step;              // row, column and channel of the first of the four taps; of a whole slice
+  const STORED* image;  // the pixel's image, at the group's first channel
+  int row, column;      // the upper left corner of its patch, which may lie outside the image
+  Counter tap, step;    // row, column and channel of the first of the four taps; the same of a whole slice
   int taps_left;
-  float values[PARTS][QUAD];
+  float values[QUAD];
 
   __device__ __forceinline__ void start(const Convolution2d& g, const STORED* x, int x_pitch, int first_pixel,
-                                        int group, int first_tap, int end_tap, const PlaceInColumn& place) {
-    const int pixels = g.N * g.P * g.Q, group_channels = g.C / g.groups;
-#pragma unroll
-    for (int part = 0; part < PARTS; ++part) {
-      // Counting what is left, not what is passed, cannot overflow at the last tile.
-      const int local = place.column + part * HALF;
-      const bool exists = local < pixels - first_pixel;
-      const Counter pixel = counter_of(exists ? first_pixel + local : 0, g.P, g.Q);
-      image[part] = x + static_cast<long long>(pixel.high) * g.H * g.W * x_pitch + group * group_channels;
-      row[part] = exists ? pixel.middle * g.stride_rows - g.padding_top : NOWHERE;
-      column[part] = pixel.low * g.stride_columns - g.padding_left;
-    }
-    tap = counter_of(first_tap + place.t, g.S, group_channels);
-    step = counter_of(SLICE, g.S, group_channels);
+                                        int group, int first_tap, int end_tap, const QuadPlace& place) {
+    // Counting what is left, not what is passed, cannot overflow at the last tile.
+    const bool exists = place.column < g.N * g.P * g.Q - first_pixel;
+    const Counter pixel = counter_of(exists ? first_pixel + place.column : 0, g.P, g.Q);
+    image = x + static_cast<long long>(pixel.high) * g.H * g.W * x_pitch + group * g.group_channels;
+    row = exists ? pixel.middle * g.stride_rows - g.padding_top : NOWHERE;
+    column = pixel.low * g.stride_columns - g.padding_left;
+    tap = counter_of(first_tap + place.t, g.S, g.group_channels);
+    step = counter_of(SLICE, g.S, g.group_channels);
     taps_left = end_tap - first_tap - place.t;
   }
 
-  // The pixel that a tap reads, at its first channel; null outside the image.
-  __device__ __forceinline__ const STORED* pixel(const Convolution2d& g, int x_pitch, int part,
-                                                 const Counter& at) const {
-    const int h = row[part] + at.high * g.dilation_rows, v = column[part] + at.middle * g.dilation_columns;
+  // The channels of the pixel that a tap reads; null outside the image.
+  __device__ __forceinline__ const STORED* channels(const Convolution2d& g, int x_pitch, const Counter& at) const {
+    const int h = row + at.high * g.dilation_rows, v = column + at.middle * g.dilation_columns;
     const bool inside = static_cast<unsigned>(h) < static_cast<unsigned>(g.H) &&
                         static_cast<unsigned>(v) < static_cast<unsigned>(g.W);
-    return inside ? image[part] + static_cast<long long>(h * g.W + v) * x_pitch : nullptr;
+    return inside ? image + static_cast<long long>(h * g.W + v) * x_pitch : nullptr;
   }
 
   // Four taps are four channels of one pixel when the channels are a multiple of four; otherwise each is on its own.
   __device__ __forceinline__ void read(const Convolution2d& g, int x_pitch, bool vector_x) {
-    const int group_channels = g.C / g.groups;
+    if (vector_x) {
+      const STORED* const from = channels(g, x_pitch, tap);
+      load_quad(values, from + tap.low, from ? taps_left : 0, true);
+    } else {
+      Counter single = tap;
 #pragma unroll
-    for (int part = 0; part < PARTS; ++part) {
-      if (vector_x) {
-        const STORED* const from = pixel(g, x_pitch, part, tap);
-        load_quad(values[part], from + tap.low, from ? taps_left : 0, true);
-      } else {
-        Counter single = tap;
-#pragma unroll
-        for (int j = 0; j < QUAD; ++j) {
-          const STORED* const from = pixel(g, x_pitch, part, single);
-          values[part][j] = from && j < taps_left ? to_float(from[single.low]) : 0.0f;
-          advance_by_one(single, g.S, group_channels);
-        }
+      for (int j = 0; j < QUAD; ++j) {
+        const STORED* const from = channels(g, x_pitch, single);
+        values[j] = from && j < taps_left ? to_float(from[single.low]) : 0.0f;
+        advance_by_one(single, g.S, g.group_channels);
       }
     }
-    advance(tap, step, g.S, group_channels);
+    advance(tap, step, g.S, g.group_channels);
     taps_left -= SLICE;
   }
 };
 
-// Reads the filters: this thread's part of each slice is four neighbouring filters of PARTS taps.
+// Reads the filters: this thread's part of each slice is one tap of four neighbouring filters.
 struct FilterReader {
-  const STORED* filters;  // at the first of the taps
+  const STORED* filters;
   int filters_left, taps_left;
-  float values[PARTS][QUAD];
+  float values[QUAD];
 
   __device__ __forceinline__ void start(const Convolution2d& g, const STORED* w, int group, int first_filter,
-                                        int first_tap, int end_tap, const PlaceInRow& place) {
-    const int group_filters = g.K / g.groups;
-    filters = w + static_cast<long long>(first_tap + place.t) * g.K + group * group_filters + first_filter +
+                                        int first_tap, int end_tap, const QuadPlace& place) {
+    filters = w + static_cast<long long>(first_tap + place.t) * g.K + group * g.group_filters + first_filter +
               place.column;
-    filters_left = group_filters - first_filter - place.column;
+    filters_left = g.group_filters - first_filter - place.column;
     taps_left = end_tap - first_tap - place.t;
   }
 
   __device__ __forceinline__ void read(const Convolution2d& g, bool vector_w) {
-#pragma unroll
-    for (int part = 0; part < PARTS; ++part) {
-      const int tap = part * ROWS_PER_PASS;
-      load_quad(values[part], filters + tap * g.K, tap < taps_left ? filters_left : 0, vector_w);
-    }
+    load_quad(values, filters, taps_left > 0 ? filters_left : 0, vector_w);
     filters += SLICE * g.K;
     taps_left -= SLICE;
   }
@@ -130,16 +115,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
   __shared__ __align__(16) SharedSlice patches[2], filters[2];
 
   const Convolution2d& g = geometry;
-  const int group_filters = g.K / g.groups;
   const int group = blockIdx.z / splits, split = blockIdx.z % splits;
   const int first_pixel = blockIdx.x * TILE;
   const int first_filter = blockIdx.y * TILE;  // within the group
   const int first_tap = split * slices_per_split * SLICE;
-  const int end_tap = min(g.R * g.S * (g.C / g.groups), first_tap + slices_per_split * SLICE);
+  const int end_tap = min(g.R * g.S * g.group_channels, first_tap + slices_per_split * SLICE);
   const int slices = (end_tap - first_tap + SLICE - 1) / SLICE;
 
-  const PlaceInColumn patch_place = place_in_column();
-  const PlaceInRow filter_place = place_in_row();
+  const QuadPlace patch_place = place_in_column(), filter_place = place_in_row();
   PatchReader patch_reader;
   FilterReader filter_reader;
   patch_reader.start(g, x, x_pitch, first_pixel, group, first_tap, end_tap, patch_place);
@@ -156,35 +139,35 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
     if (slice >= 0) multiply_slices(sum, patches[slice % 2], filters[slice % 2], square);
     if (more) {
       const int next = (slice + 1) % 2;
-      store_columns(patches[next], patch_place, patch_reader.values);
-      store_rows(filters[next], filter_place, filter_reader.values);
+      store_in_column(patches[next], patch_place, patch_reader.values);
+      store_in_row(filters[next], filter_place, filter_reader.values);
       __syncthreads();
     }
   }
 
-  const long long split_start = static_cast<long long>(split) * g.N * g.P * g.Q;
   const int pixels_left = g.N * g.P * g.Q - first_pixel;
 #pragma unroll
-  for (int part = 0; part < PARTS; ++part) {
-    const int k = group * group_filters + first_filter + square.column(part);
-    const int filters_left = group_filters - first_filter - square.column(part);
-    float bias_values[QUAD] = {};
-    if (bias) load_quad(bias_values, bias + k, filters_left, false);
+  for (int i = 0; i < EDGE; ++i) {
+    if (square.row(i) >= pixels_left) break;
+    const long long pixel = first_pixel + square.row(i);
 #pragma unroll
-    for (int i = 0; i < EDGE; ++i) {
-      if (square.row(i) >= pixels_left) break;
-      float values[QUAD];
+    for (int part = 0; part < PARTS; ++part) {
+      const int k = group * g.group_filters + first_filter + square.column(part);
+      const int filters_left = g.group_filters - first_filter - square.column(part);
+      float values[QUAD], bias_values[QUAD] = {};
       quad_of(values, sum, i, part);
+      if (bias) load_quad(bias_values, bias + k, filters_left, false);
 #pragma unroll
       for (int j = 0; j < QUAD; ++j) {
         values[j] += bias_values[j];
         if (apply_relu) values[j] = relu(values[j]);
       }
-      const long long pixel = first_pixel + square.row(i);
-      if (y)
+      if (y) {
         store_quad(y + pixel * y_pitch + k, values, filters_left, vector_y);
-      else
+      } else {
+        const long long split_start = static_cast<long long>(split) * g.N * g.P * g.Q;
         store_quad(wide_y + (split_start + pixel) * wide_y_pitch + k, values, filters_left, vector_y);
+      }
     }
   }
 }

@@ -4,6 +4,7 @@
 
 struct Convolution2d {
   int N, H, W, C, K, R, S, P, Q, groups;
+  int group_channels, group_filters;  // C and K of one group
   int stride_rows, stride_columns;
   int padding_top, padding_left;
   int dilation_rows, dilation_columns;

@@ -14,62 +14,48 @@
 #include "quads.cuh"
 
 constexpr int BLOCK_THREADS = 256;
-constexpr int SLICE = 16;
-constexpr int HALF = 64;             // rows between the parts of a thread's square
-constexpr int PARTS = TILE / HALF;   // 2 or 1, in each direction
+constexpr int WARP = 32;
+constexpr int HALF = 64;            // rows between the parts of a thread's square
+constexpr int PARTS = TILE / HALF;  // 2 or 1, in each direction
 constexpr int EDGE = QUAD * PARTS;
+// Rows of a slice, 8 or 16: so many that each thread carries one quad of it from global to shared memory.
+constexpr int SLICE = BLOCK_THREADS * QUAD / TILE;
 // Four floats more than a row holds: rows stay aligned for quads, and a warp that stores the columns of
 // place_in_column() meets each memory bank once.
-constexpr int SHARED_ROW = TILE + 4;
-// Blocks that must fit a multiprocessor, which bounds the registers of a thread: 3 to 80, 2 to 128. Before sm_80 the
-// shared memory of large tiles leaves room for one block only.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-constexpr int RESIDENT_BLOCKS = TILE == 128 ? 1 : 3;
-#else
+constexpr int SHARED_ROW = TILE + QUAD;
+// Blocks that must fit a multiprocessor, which bounds the registers of a thread to 128 or 80.
 constexpr int RESIDENT_BLOCKS = TILE == 128 ? 2 : 3;
-#endif
 
 using SharedSlice = float[SLICE][SHARED_ROW];
 
-// Each thread carries PARTS quads of a slice from global to shared memory, in one of two ways.
-//
-// Along rows: the quad is 4 neighbours of one row t. A warp's quads are neighbours in memory.
-constexpr int QUADS_PER_ROW = TILE / QUAD;
-constexpr int ROWS_PER_PASS = BLOCK_THREADS / QUADS_PER_ROW;
-
-struct PlaceInRow {
-  int t, column;  // of the first quad; the others are ROWS_PER_PASS rows below
+// Which quad of a slice this thread carries: row t and column of its first element.
+struct QuadPlace {
+  int t, column;
 };
 
-__device__ __forceinline__ PlaceInRow place_in_row() {
+// For matrices whose rows are contiguous in memory, the quad is four neighbours of a row: a warp reads 512 neighbouring
+// bytes, or twice 256.
+__device__ __forceinline__ QuadPlace place_in_row() {
+  constexpr int QUADS_PER_ROW = TILE / QUAD;
   return {static_cast<int>(threadIdx.x) / QUADS_PER_ROW, static_cast<int>(threadIdx.x) % QUADS_PER_ROW * QUAD};
 }
 
-__device__ __forceinline__ void store_rows(SharedSlice& slice, const PlaceInRow& place,
-                                           const float (&values)[PARTS][QUAD]) {
-#pragma unroll
-  for (int part = 0; part < PARTS; ++part)
-    store_quad(&slice[place.t + part * ROWS_PER_PASS][place.column], values[part], QUAD, true);
+__device__ __forceinline__ void store_in_row(SharedSlice& slice, const QuadPlace& place, const float (&values)[QUAD]) {
+  store_quad(&slice[place.t][place.column], values, QUAD, true);
 }
 
-// Along columns: the quad is rows t to t + 3 of one column, for matrices whose depth is contiguous in memory. Two
-// neighbouring lanes read 32 neighbouring bytes, a sector; 16 columns by 2 quads fall into 32 banks.
-struct PlaceInColumn {
-  int t, column;  // of the first quad; the others are HALF columns to the right
-};
-
-__device__ __forceinline__ PlaceInColumn place_in_column() {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  return {QUAD * (lane % 2 + 2 * (warp % 2)), lane / 2 + 16 * (warp / 2)};
+// For matrices whose depth is contiguous in memory, the quad is rows t to t + 3 of one column. Two neighbouring lanes
+// read 32 neighbouring bytes, a sector; the stores of 16 columns by 2 quads fall into 32 banks.
+__device__ __forceinline__ QuadPlace place_in_column() {
+  constexpr int COLUMNS_PER_WARP = WARP / 2, WARPS_PER_ROW = TILE / COLUMNS_PER_WARP;
+  const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+  return {QUAD * (lane % 2 + warp / WARPS_PER_ROW * 2), lane / 2 + COLUMNS_PER_WARP * (warp % WARPS_PER_ROW)};
 }
 
-__device__ __forceinline__ void store_columns(SharedSlice& slice, const PlaceInColumn& place,
-                                              const float (&values)[PARTS][QUAD]) {
+__device__ __forceinline__ void store_in_column(SharedSlice& slice, const QuadPlace& place,
+                                                const float (&values)[QUAD]) {
 #pragma unroll
-  for (int part = 0; part < PARTS; ++part) {
-#pragma unroll
-    for (int j = 0; j < QUAD; ++j) slice[place.t + j][place.column + part * HALF] = values[part][j];
-  }
+  for (int j = 0; j < QUAD; ++j) slice[place.t + j][place.column] = values[j];
 }
 
 // Where a thread's square of sums lies in the tile.
@@ -82,13 +68,13 @@ struct Square {
 };
 
 __device__ __forceinline__ Square square_of_thread() {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
   return {QUAD * (warp / 2 * 4 + lane / 8), QUAD * (warp % 2 * 8 + lane % 8)};
 }
 
 __device__ __forceinline__ void multiply_slices(float (&sum)[EDGE][EDGE], const SharedSlice& a, const SharedSlice& b,
                                                 const Square& square) {
-#pragma unroll
+#pragma unroll 2  // more would need more registers than RESIDENT_BLOCKS leave a thread
   for (int t = 0; t < SLICE; ++t) {
     float a_values[PARTS][QUAD], b_values[PARTS][QUAD];
 #pragma unroll

@@ -15,8 +15,8 @@ def _structure(*fields: str) -> DType:
 #: The structures that kernels declare, with their fields in the order of kernels/geometry.cuh.
 STRUCTURES: dict[str, DType] = {
     "Convolution2d": _structure(
-        *("N", "H", "W", "C", "K", "R", "S", "P", "Q", "groups", "stride_rows", "stride_columns"),
-        *("padding_top", "padding_left", "dilation_rows", "dilation_columns"),
+        *("N", "H", "W", "C", "K", "R", "S", "P", "Q", "groups", "group_channels", "group_filters"),
+        *("stride_rows", "stride_columns", "padding_top", "padding_left", "dilation_rows", "dilation_columns"),
     ),
     "Pool2d": _structure(
         *("N", "H", "W", "C", "R", "S", "P", "Q", "stride_rows", "stride_columns", "padding_top", "padding_left")
@@ -27,10 +27,8 @@ STRUCTURES: dict[str, DType] = {
 def convolution2d_argument(geometry: Conv2dGeometry) -> np.void:
     """A Convolution2d of kernels/geometry.cuh."""
     g = geometry
-    return _value(
-        "Convolution2d",
-        *(g.N, g.H, g.W, g.C, g.K, g.R, g.S, g.P, g.Q, g.groups, *g.stride, g.padding.top, g.padding.left, *g.dilation),
-    )
+    sizes = (g.N, g.H, g.W, g.C, g.K, g.R, g.S, g.P, g.Q, g.groups, g.C // g.groups, g.K // g.groups)
+    return _value("Convolution2d", *sizes, *g.stride, g.padding.top, g.padding.left, *g.dilation)
 
 
 def pool2d_argument(geometry: Pool2dGeometry) -> np.void:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.convolution_splits import (
     Splits,
     combine_forward,
+    combine_gradient,
     plan_splits,
     reads_quads,
     sums_size,
     sums_view,
 )
-from gpunn.backend.cuda.convolution_variants import ForwardCall, Problem
+from gpunn.backend.cuda.convolution_variants import BackwardDataCall, ForwardCall, Problem
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.geometry_arguments import convolution2d_argument
 from gpunn.backend.cuda.launch import Grid
@@ -23,7 +24,7 @@ from gpunn.geometry import Conv2dGeometry
 
 #: As in kernels/tile_product.cuh.
 _BLOCK = (256, 1, 1)
-_SLICE = 16
+_SLICES = {128: 8, 64: 16}
 #: Tensor cores multiply what ordinary cores multiply as it is, and tf32, which ordinary cores do not.
 _MULTIPLIED = ("float32", "bfloat16", "float16")
 #: The rate of each tile against the larger one's: a thread of the smaller does half as many products a number read.
@@ -45,7 +46,7 @@ class _Product:
 
     def splits(self, tile: int) -> Splits:
         """How the depth is shared."""
-        return plan_splits(prod(self.tiles(tile)) * self.count, self.depth, _SLICE)
+        return plan_splits(prod(self.tiles(tile)) * self.count, self.depth, _SLICES[tile])
 
     def cost(self, tile: int) -> float:
         """What the tiles execute, full or not, in units of the larger tile's time."""
@@ -124,5 +125,84 @@ def _forward_product(g: Conv2dGeometry) -> _Product:
 
 
 SIMT_FORWARD = (SimtForward(128), SimtForward(64))
-SIMT_BACKWARD_DATA: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class SimtBackwardData:
+    """convolution2d_backward_data.cu with tiles of tile x tile."""
+
+    tile: int
+
+    @property
+    def name(self) -> str:
+        """Such as "simt 128"."""
+        return f"simt {self.tile}"
+
+    def serves(self, problem: Problem) -> bool:
+        """Everything but tf32."""
+        return _serves(problem)
+
+    def accepts(self, call: BackwardDataCall) -> bool:
+        """Any pitch and address."""
+        return True
+
+    def cost(self, problem: Problem) -> float:
+        """What the tiles execute, full or not."""
+        return _backward_data_product(problem.geometry).cost(self.tile)
+
+    def workspace(self, problem: Problem) -> int:
+        """The sums of the splits."""
+        splits = _backward_data_product(problem.geometry).splits(self.tile)
+        return sums_size(splits, prod(problem.geometry.input_shape))
+
+    def launch(self, device: CudaDevice, call: BackwardDataCall) -> None:
+        """Compute the tiles of every phase, and add up the splits."""
+        g = call.problem.geometry
+        product = _backward_data_product(g)
+        splits = product.splits(self.tile)
+        is_split = splits.count > 1
+        sums = sums_view(device, call.workspace, splits, g.input_shape) if is_split else None
+        pixel_tiles, channel_tiles = product.tiles(self.tile)
+        results = (sums,) if is_split else (call.gx, call.saved)
+        device.launcher.launch(
+            "convolution2d_backward_data.cu",
+            "convolution2d_backward_data",
+            Grid((pixel_tiles, channel_tiles * _phases(g), g.groups * splits.count), _BLOCK),
+            {
+                "gx": None if is_split else call.gx,
+                "gx_pitch": channel_pitch(call.gx),
+                "sums": sums,
+                "gy": call.gy,
+                "gy_pitch": channel_pitch(call.gy),
+                "w": call.w,
+                "saved": None if is_split else call.saved,
+                "saved_pitch": 0 if call.saved is None else channel_pitch(call.saved),
+                "geometry": convolution2d_argument(g),
+                "accumulate": call.accumulate,
+                "splits": splits.count,
+                "slices_per_split": splits.slices_each,
+                "vector_depth": reads_quads(device, call.gy, g.groups) and reads_quads(device, call.w, g.groups),
+                "vector_gx": all(reads_quads(device, array, g.groups) for array in results if array is not None),
+            },
+            {"TILE": str(self.tile)},
+        )
+        if sums is not None:
+            combine_gradient(device, call.gx, sums, call.saved, call.accumulate)
+
+
+def _phases(g: Conv2dGeometry) -> int:
+    return min(g.stride.rows, g.H) * min(g.stride.columns, g.W)
+
+
+def _backward_data_product(g: Conv2dGeometry) -> _Product:
+    """Of the phase with the most pixels, with the most taps that one can have."""
+    rows, columns = -(-g.H // g.stride.rows), -(-g.W // g.stride.columns)
+    taps = prod(
+        -(-window // (stride // gcd(stride, dilation)))
+        for window, stride, dilation in zip((g.R, g.S), g.stride, g.dilation, strict=True)
+    )
+    return _Product(g.N * rows * columns, g.C // g.groups, taps * (g.K // g.groups), g.groups * _phases(g))
+
+
+SIMT_BACKWARD_DATA = (SimtBackwardData(128), SimtBackwardData(64))
 SIMT_BACKWARD_FILTER: tuple[Any, ...] = ()
