@@ -28,3 +28,41 @@ __device__ __forceinline__ T block_sum(T value) {
   __syncthreads();  // the next call overwrites what slower warps still read
   return sum;
 }
+
+// COUNT sums that are gathered together.
+template <int COUNT>
+struct Sums {
+  float values[COUNT];
+
+  __device__ __forceinline__ void merge(const Sums& other) {
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) values[i] += other.values[i];
+  }
+};
+
+// Merges what the threads with the same threadIdx.x hold into the one whose threadIdx.y is 0, as a tree whose shape is
+// fixed. Value is made of floats alone and has merge(const Value&). The block has THREADS threads, and blockDim.y is a
+// power of two. Every thread calls it; it may be called again at once.
+template <int THREADS, class Value>
+__device__ __forceinline__ void merge_rows(Value& mine) {
+  constexpr int WORDS = sizeof(Value) / sizeof(float);
+  // Word by word, so that neighbouring threads use neighbouring memory banks.
+  __shared__ float sent[WORDS][THREADS / 2];
+  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+    if (threadIdx.y >= half && threadIdx.y < 2 * half) {
+      const float* words = reinterpret_cast<const float*>(&mine);
+#pragma unroll
+      for (int word = 0; word < WORDS; ++word)
+        sent[word][(threadIdx.y - half) * blockDim.x + threadIdx.x] = words[word];
+    }
+    __syncthreads();
+    if (threadIdx.y < half) {
+      Value other;
+      float* words = reinterpret_cast<float*>(&other);
+#pragma unroll
+      for (int word = 0; word < WORDS; ++word) words[word] = sent[word][threadIdx.y * blockDim.x + threadIdx.x];
+      mine.merge(other);
+    }
+    __syncthreads();  // the next round overwrites what slower warps still read
+  }
+}

@@ -14,3 +14,11 @@ NORMALIZATIONS: dict[str, tuple[tuple[int, ...], int]] = {
     "vectors, one feature": ((6, 1), 1),
     "a prime number of rows": ((13, 1, 1, 2), 2),
 }
+
+#: Channels in several tiles of threads, and so many rows that they are cut into slices; too large for differences of
+#: every element.
+LARGE_NORMALIZATIONS: dict[str, tuple[tuple[int, ...], int]] = {
+    "two tiles of channels": ((2, 2, 3, 72), 3),
+    "several slices of rows": ((3, 25, 31, 16), 4),
+    "slices without vectors": ((2, 43, 37, 3), 1),
+}

@@ -37,3 +37,21 @@ def normalized(x: Host, eps: float, groups: int | None = None) -> Host:
 def forward(x: Host, gamma: Host, beta: Host, eps: float, groups: int | None = None) -> Host:
     """gamma * normalized + beta."""
     return normalized(x, eps, groups) * gamma.astype(np.float64) + beta
+
+
+def backward(gy: Host, x: Host, gamma: Host, eps: float, groups: int | None = None) -> tuple[Host, Host, Host]:
+    """The gradients of x, gamma and beta.
+
+    Each set of elements that share their statistics has a Jacobian: the derivative of the normalised h[j] by x[i] is
+    ((i == j) - 1 / count - h[i] h[j] / count) / deviation.
+    """
+    wide, h = gy.astype(np.float64), normalized(x, eps, groups)
+    scaled = wide * gamma.astype(np.float64)
+    _, variances = statistics(x, groups)
+    gx = np.zeros(x.shape)
+    for index, variance in zip(_sets(x.shape, groups), variances, strict=True):
+        values, incoming = h[index].ravel(), scaled[index].ravel()
+        jacobian = np.eye(values.size) - 1 / values.size - np.outer(values, values) / values.size
+        gx[index] = (jacobian.T @ incoming).reshape(gx[index].shape) / np.sqrt(variance + eps)
+    ggamma, gbeta = ((wide * factor).reshape(-1, x.shape[-1]).sum(axis=0) for factor in (h, np.ones_like(h)))
+    return gx, ggamma, gbeta
