@@ -239,51 +239,6 @@ def test_shapes_that_differ_are_refused() -> None:
             device.primitives.activation_backward(device, x, x, x[:2], Activation("tanh"), False)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_parametric_relu(device: Device, shape: tuple[int, ...]) -> None:
-    x, gradient, before = (some_numbers(shape, np.float64, seed) for seed in range(3))
-    slope = some_numbers(shape[-1:], np.float64, 3)
-    y = upload_slice(device, np.zeros(shape))
-    device.primitives.parametric_relu_forward(device, y, upload(device, x), upload(device, slope, "plain"))
-    assert np.array_equal(device.download(y), np.where(x > 0, x, slope * x))
-
-    expected = np.where(x > 0, gradient, slope * gradient)
-    expected_slope = np.where(x > 0, 0, x * gradient).reshape(-1, shape[-1]).sum(axis=0)
-    for accumulate in (False, True):
-        gx = upload(device, before) if accumulate else unwritten(device, shape, np.float64)
-        gslope = upload(device, np.full(shape[-1], 0.5), "plain")
-        device.primitives.parametric_relu_backward(
-            device,
-            gx,
-            gslope,
-            upload_slice(device, gradient),
-            upload(device, x),
-            upload(device, slope, "plain"),
-            accumulate,
-            accumulate,
-        )
-        np.testing.assert_allclose(device.download(gx), expected + accumulate * before, rtol=1e-15)
-        np.testing.assert_allclose(
-            device.download(gslope), expected_slope + accumulate * 0.5, rtol=1e-12, atol=1e-12 * x.size
-        )
-
-
-def test_parametric_relu_without_input_gradient(device: Device) -> None:
-    gslope = unwritten(device, (2,), np.float32, "plain")
-    x, gradient = np.array([[-2, 1], [-1, -4]], np.float32), np.array([[3, 5], [1, 2]], np.float32)
-    device.primitives.parametric_relu_backward(
-        device,
-        None,
-        gslope,
-        upload(device, gradient),
-        upload(device, x),
-        upload(device, np.ones(2, np.float32), "plain"),
-        False,
-        False,
-    )
-    assert device.download(gslope).tolist() == [-7, -8]
-
-
 def backward(device: Device, function: Activation, x: Host, gradient: Host) -> Host:
     saved = upload(device, x)
     if function.backward_reads == "y":

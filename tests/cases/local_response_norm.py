@@ -12,5 +12,8 @@ LOCAL_RESPONSES: dict[str, tuple[tuple[int, int, int, int], LocalResponse]] = {
     "window of one": ((2, 2, 2, 5), LocalResponse(k=1.0, n=1, alpha=0.4, beta=0.75)),
     "window wider than the channels": ((3, 2, 2, 3), LocalResponse(k=1.0, n=9, alpha=0.3, beta=0.5)),
     "one channel": ((5, 3, 3, 1), LocalResponse(k=1.0, n=5, alpha=0.3, beta=0.75)),
+    "eight channels at a time": ((2, 3, 5, 16), LocalResponse(k=1.0, n=5, alpha=0.2, beta=0.75)),
+    "an even window of eight at a time": ((1, 3, 3, 24), LocalResponse(k=1.0, n=6, alpha=0.2, beta=0.8)),
+    "more channels than threads": ((1, 1, 2, 259), LocalResponse(k=1.0, n=5, alpha=0.2, beta=0.75)),
     "one element": ((1, 1, 1, 1), LocalResponse(k=1.0, n=2, alpha=0.3, beta=0.75)),
 }

@@ -9,6 +9,7 @@ from gpunn.backend.cuda.activation import activation_backward, activation_forwar
 from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
 from gpunn.backend.cuda.dropout import dropout_backward, dropout_forward
 from gpunn.backend.cuda.image import normalize_images
+from gpunn.backend.cuda.local_response_norm import local_response_norm_backward, local_response_norm_forward
 from gpunn.backend.cuda.loss import (
     binary_cross_entropy,
     record_losses,
@@ -33,7 +34,15 @@ from gpunn.backend.cuda.memory import (
     flatten_forward,
     scale,
 )
+from gpunn.backend.cuda.normalization import (
+    batch_norm_backward,
+    batch_norm_forward,
+    batch_norm_inference,
+    group_norm_backward,
+    group_norm_forward,
+)
 from gpunn.backend.cuda.optimizer import adagrad, adam, rmsprop, sgd
+from gpunn.backend.cuda.parametric_relu import parametric_relu_backward, parametric_relu_forward
 from gpunn.backend.cuda.penalty import penalty_gradient, penalty_value
 from gpunn.backend.cuda.pooling import (
     global_mean_pool2d_backward,
@@ -53,6 +62,9 @@ __all__ = [
     "adam",
     "add",
     "advance",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "batch_norm_inference",
     "binary_cross_entropy",
     "clip_global_norm",
     "commit_statistics",
@@ -69,6 +81,10 @@ __all__ = [
     "flatten_forward",
     "global_mean_pool2d_backward",
     "global_mean_pool2d_forward",
+    "group_norm_backward",
+    "group_norm_forward",
+    "local_response_norm_backward",
+    "local_response_norm_forward",
     "maximum_pool2d_backward",
     "maximum_pool2d_forward",
     "mean_pool2d_backward",
@@ -78,6 +94,8 @@ __all__ = [
     "median_pool2d_forward",
     "median_pool2d_forward_workspace",
     "normalize_images",
+    "parametric_relu_backward",
+    "parametric_relu_forward",
     "penalty_gradient",
     "penalty_value",
     "record_losses",
