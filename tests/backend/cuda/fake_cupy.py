@@ -154,9 +154,19 @@ class Array:
         return getattr(self.host, name)
 
     def __getitem__(self, key: Any) -> Array:
+        return self._seen_as(self.host[key])
+
+    def reshape(self, shape: tuple[int, ...]) -> Array:
+        return self._seen_as(self.host.reshape(shape))
+
+    def view(self, dtype: Any) -> Array:
+        return self._seen_as(self.host.view(dtype))
+
+    def _seen_as(self, host: Host) -> Array:
+        assert host.size == 0 or np.shares_memory(host, self.host), "CuPy would copy"
         part = object.__new__(Array)
-        part.host = self.host[key]
-        part.data = self.data + (part.host.ctypes.data - self.host.ctypes.data)
+        part.host = host
+        part.data = self.data + (host.ctypes.data - self.host.ctypes.data)
         return part
 
 

@@ -18,6 +18,7 @@ from gpunn.backend.cuda.opening import open_cuda
 from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.cuda.staging import Staging
 from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
+from gpunn.geometry import Pair, Pool2dGeometry
 from gpunn.precision import PRECISIONS
 from gpunn.training.devices import check_precision
 from tests.backend.arrays import integers, reals, upload
@@ -124,6 +125,18 @@ def test_kernels_compute_what_they_compute_in_the_emulator(fake_device: CudaDevi
     found = upload(fake_device, np.full_like(values, np.nan))
     cuda.activation_forward(fake_device, found, upload(fake_device, values), RELU)
     np.testing.assert_array_equal(fake_device.download(found), expected)
+
+
+def test_structures_are_passed_by_value(fake_device: CudaDevice) -> None:
+    geometry = Pool2dGeometry(2, 5, 6, 3, 2, 3, Pair(2, 1))
+    values = integers(1, (2, 5, 6, 3), np.float32) * 6
+    with emulator(FAST) as emulated:
+        expected = upload(emulated, np.zeros((2, geometry.P, geometry.Q, 3), np.float32))
+        cuda.mean_pool2d_forward(emulated, expected, upload(emulated, values), geometry)
+    found = upload(fake_device, np.full(expected.shape, np.nan, np.float32))
+    cuda.mean_pool2d_forward(fake_device, found, upload(fake_device, values), geometry)
+    np.testing.assert_array_equal(fake_device.download(found), expected)
+    assert expected.any()
 
 
 def test_a_kernel_is_compiled_and_loaded_once_for_the_gpu(fake_device: CudaDevice, machine: Machine) -> None:
