@@ -1,6 +1,6 @@
 // Every primitive of primitives_tensor.cuh and every conversion of primitives.cuh, once: what they compute is known to
-// the bit, so that a wrong operand shows. gpunn/backend/cuda/self_test.py holds the right answers. No network uses these
-// kernels.
+// the bit, so that a wrong operand shows. gpunn/backend/cuda/self_test.py holds the right answers. No network uses
+// these kernels.
 //
 // Architectures: sm_80 and later
 // ELEMENT: bfloat16 | float16 | float
@@ -60,8 +60,8 @@ extern "C" __global__ void multiply(OUTPUT float* d, const float* c, const ELEME
   store_sum(d, sum, lane);
 }
 
-// d = a b with both operands from shared memory: b from its transposed rows, and for 16-bit types once more from its own
-// rows. No element of a or b may need rounding to TF32.
+// d = a b with both operands from shared memory: b from its transposed rows, and for 16-bit types once more from its
+// own rows. No element of a or b may need rounding to TF32.
 extern "C" __global__ void multiply_from_shared(OUTPUT float* d_by_transposed, OUTPUT float* d_by_rows,
                                                 const ELEMENT* a, const ELEMENT* b, const ELEMENT* b_transposed) {
   __shared__ __align__(16) ELEMENT rows_a[ROWS][Product::DEPTH];
@@ -108,8 +108,8 @@ extern "C" __global__ void load_matrices(const unsigned* matrices, const int* ro
   for (int i = 0; i < 2; ++i) x2_transposed[lane * 2 + i] = two[i];
 }
 
-// The same 16 bytes a thread, copied in pieces of three sizes, one group each; a piece that does not exist is zeros. The
-// first two are read by the thread itself as soon as their group has ended, the last one by its mirror image.
+// The same 16 bytes a thread, copied in pieces of three sizes, one group each; a piece that does not exist is zeros.
+// The first two are read by the thread itself as soon as their group has ended, the last one by its mirror image.
 extern "C" __global__ void __launch_bounds__(COPY_THREADS)
     copy_asynchronously(const unsigned* x, const int* exists, OUTPUT unsigned* by_4, OUTPUT unsigned* by_8,
                         OUTPUT unsigned* by_16) {

@@ -8,10 +8,12 @@ from collections import Counter
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gpunn.backend.cuda.compile import compile_kernels
 from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.cuda.launch import Grid
 from gpunn.backend.cuda.self_test import FILE, primitive_failures
 from gpunn.backend.cuda.source import KernelSource, packaged_source
 from gpunn.errors import DeviceError
@@ -27,6 +29,16 @@ def test_kernels_of_the_self_test_are_all_launched(fast: CudaDevice, monkeypatch
     monkeypatch.setattr(fast.launcher, "launch_from", lambda *a, **n: (launched.add(a[1]), launch(*a, **n)))
     primitive_failures(fast)
     assert launched == set(packaged_source(FILE).signatures)
+
+
+@pytest.mark.parametrize("kernel", ["load_matrices", "multiply"])
+def test_half_a_warp_is_refused(every_way: CudaDevice, kernel: str) -> None:
+    arguments: dict[str, object] = {
+        parameter.name: np.zeros(512, {"int": np.int32, "unsigned": np.uint32}.get(parameter.type, np.float32))
+        for parameter in packaged_source(FILE).signatures[kernel].parameters
+    }
+    with pytest.raises(DeviceError, match=r"primitives_test\.cu:\d+: \S+ needs all 32 lanes of a warp"):
+        every_way.launcher.launch(FILE, kernel, Grid((1, 1, 1), (16, 1, 1)), arguments, {"ELEMENT": "float"})
 
 
 def instructions(cubin: bytes, folder: Path) -> dict[str, Counter[str]]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import re
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-import numpy as np
-
-from gpunn.backend.cuda.arguments import BoundArgument, rows_of
 from gpunn.backend.cuda.launch import CheckedLaunch
 from gpunn.backend.cuda.source import KernelSource
-from gpunn.backend.emulator.build import HOST_HEADERS, KernelLibrary, build_kernels, build_kernels_for_coverage
+from gpunn.backend.emulator.build import KernelLibrary, build_kernels, build_kernels_for_coverage
+from gpunn.backend.emulator.interface import Buffer, LaunchRequest, array_arguments, buffer_of, c_value
+from gpunn.backend.emulator.loaded_library import LoadedLibrary
 from gpunn.backend.emulator.profile import Profile, ProfileBuilder, RecordedAccess, RecordedBuffer
 from gpunn.cores import available_cores
 from gpunn.errors import DeviceError, UsageError
@@ -28,7 +24,6 @@ _Record = TypeVar("_Record", RecordedAccess, RecordedBuffer)
 _SCHEDULES: dict[ScheduleName, int] = {"forward": 0, "reverse": 1, "random": 2}
 _COPY_TIMINGS: dict[CopyTiming, int] = {"early": 0, "late": 1}
 _REPORT_BYTES = 1 << 16
-_CODE_ADDRESS = re.compile(r"<\+(0x[0-9a-f]+)>")
 
 
 @dataclass(frozen=True)
@@ -64,50 +59,13 @@ class EmulatorSettings:
             raise UsageError("coverage and check=True are two builds; choose one")
 
 
-class _Buffer(ctypes.Structure):
-    """emulator::Buffer of runtime/interface.h."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("address", ctypes.c_uint64),
-        ("bytes", ctypes.c_uint64),
-        ("row_bytes", ctypes.c_uint64),
-        ("pitch_bytes", ctypes.c_uint64),
-        ("element_bytes", ctypes.c_uint32),
-        ("writable", ctypes.c_uint32),
-        ("output", ctypes.c_uint32),
-    )
-
-
-class _LaunchRequest(ctypes.Structure):
-    """emulator::LaunchRequest of runtime/interface.h."""
-
-    _fields_ = (
-        ("kernel", ctypes.c_void_p),
-        ("shared_memory_anchor", ctypes.c_void_p),
-        ("arguments", ctypes.POINTER(ctypes.c_void_p)),
-        ("grid", ctypes.c_uint32 * 3),
-        ("block", ctypes.c_uint32 * 3),
-        ("dynamic_shared_bytes", ctypes.c_uint64),
-        ("seed", ctypes.c_uint64),
-        ("schedule", ctypes.c_uint32),
-        ("copies", ctypes.c_uint32),
-        ("check", ctypes.c_uint32),
-        ("record", ctypes.c_uint32),
-        ("buffer_count", ctypes.c_uint64),
-        ("buffers", ctypes.POINTER(_Buffer)),
-        ("report", ctypes.c_char_p),
-        ("report_capacity", ctypes.c_uint64),
-    )
-
-
 class EmulatorExecutor:
     """An executor of CudaDevice whose GPU is a process of threads and fibers."""
 
     def __init__(self, settings: EmulatorSettings) -> None:
         self._settings = settings
         self._workers = settings.workers or available_cores()
-        self._libraries: dict[KernelSource, _LoadedLibrary] = {}
+        self._libraries: dict[KernelSource, LoadedLibrary] = {}
         self._runtime: ctypes.CDLL | None = None
         self._machine: ctypes.c_void_p | None = None
         self._lock = Lock()
@@ -140,14 +98,14 @@ class EmulatorExecutor:
                 library.write_coverage()
         self._libraries.clear()
 
-    def _library(self, source: KernelSource) -> _LoadedLibrary:
+    def _library(self, source: KernelSource) -> LoadedLibrary:
         if source not in self._libraries:
             built = self._build(source)
             if self._runtime is None:
                 self._runtime = ctypes.CDLL(str(built.runtime))
                 self._runtime.emulator_open.restype = ctypes.c_void_p
                 self._machine = ctypes.c_void_p(self._runtime.emulator_open(self._workers))
-            self._libraries[source] = _LoadedLibrary(built)
+            self._libraries[source] = LoadedLibrary(built)
         return self._libraries[source]
 
     def _build(self, source: KernelSource) -> KernelLibrary:
@@ -155,13 +113,13 @@ class EmulatorExecutor:
             return build_kernels_for_coverage(source, self._settings.coverage)
         return build_kernels(source, self._settings.check)
 
-    def _run(self, library: _LoadedLibrary, launch: CheckedLaunch) -> str | None:
+    def _run(self, library: LoadedLibrary, launch: CheckedLaunch) -> str | None:
         """The report of what was found; None when all is well."""
-        values = [_c_value(argument) for argument in launch.arguments]
+        values = [c_value(argument) for argument in launch.arguments]
         pointers = (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values))
-        buffers = [_buffer(argument) for argument in _arrays(launch)]
+        buffers = [buffer_of(argument) for argument in array_arguments(launch)]
         report = ctypes.create_string_buffer(_REPORT_BYTES)
-        request = _LaunchRequest(
+        request = LaunchRequest(
             kernel=library.address(f"emulated_{launch.signature.name}"),
             shared_memory_anchor=library.address("emulator_shared_memory_anchor"),
             arguments=pointers,
@@ -174,7 +132,7 @@ class EmulatorExecutor:
             check=self._settings.check,
             record=self._settings.record,
             buffer_count=len(buffers),
-            buffers=(_Buffer * len(buffers))(*buffers),
+            buffers=(Buffer * len(buffers))(*buffers),
             report=ctypes.cast(report, ctypes.c_char_p),
             report_capacity=_REPORT_BYTES,
         )
@@ -184,7 +142,7 @@ class EmulatorExecutor:
             self._keep_record(library, launch)
         return report.value.decode() if found else None
 
-    def _keep_record(self, library: _LoadedLibrary, launch: CheckedLaunch) -> None:
+    def _keep_record(self, library: LoadedLibrary, launch: CheckedLaunch) -> None:
         kernel = launch.signature.name
         accesses = self._recorded(RecordedAccess, "emulator_recorded_accesses")
         places = library.places([access.code_address for access in accesses if access.code_address])
@@ -192,7 +150,7 @@ class EmulatorExecutor:
             known = f"{Path(access.file.decode()).name}:{access.line}" if access.file else f"+{access.code_address:#x}"
             self._profile.add_access(kernel, places.get(access.code_address, (known,)), access)
         buffers = self._recorded(RecordedBuffer, "emulator_recorded_buffers")
-        for argument, buffer in zip(_arrays(launch), buffers, strict=True):
+        for argument, buffer in zip(array_arguments(launch), buffers, strict=True):
             self._profile.add_buffer(kernel, argument.parameter.name, buffer)
 
     def _recorded(self, type_: type[_Record], function: str) -> list[_Record]:
@@ -200,76 +158,3 @@ class EmulatorExecutor:
         call = getattr(self._runtime, function)
         call.restype = ctypes.c_uint64
         return first[: call(self._machine, ctypes.byref(first))]
-
-
-class _LoadedLibrary:
-    def __init__(self, library: KernelLibrary) -> None:
-        self._path: Path = library.path
-        self._library = ctypes.CDLL(str(library.path))
-
-    def address(self, function: str) -> int:
-        return ctypes.cast(getattr(self._library, function), ctypes.c_void_p).value or 0
-
-    def write_coverage(self) -> None:
-        """Leave the counts of a coverage build beside the library. They can be written once only."""
-        self._library.emulator_write_coverage()
-
-    def with_lines(self, report: str) -> str:
-        """The report with file and line for every code address."""
-        addresses = set(_CODE_ADDRESS.findall(report))
-        if not addresses:
-            return report
-        places = self.places([int(address, 16) for address in addresses])
-        return _CODE_ADDRESS.sub(lambda match: ", called at ".join(places.get(int(match[1], 16), (match[0],))), report)
-
-    def places(self, addresses: Sequence[int]) -> dict[int, tuple[str, ...]]:
-        """Files and lines of code addresses, such as ("relu.cu:21",); of those that addr2line can tell.
-
-        The line of an access inside an inlined function comes first, then the line that calls the function, and so on.
-        Functions of the host headers, such as __ldg, are left out.
-        """
-        command = ["addr2line", "--addresses", "--inlines", "-s", "-e", str(self._path), *map(hex, addresses)]
-        try:
-            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        except (OSError, subprocess.CalledProcessError):
-            return {}
-        found: dict[int, tuple[str, ...]] = {}
-        address = 0
-        for line in output.splitlines():
-            if line.startswith("0x"):
-                address = int(line, 16)
-            elif line.partition(":")[0] not in HOST_HEADERS:
-                found[address] = (*found.get(address, ()), line.split(" ")[0])
-        return found
-
-
-def _arrays(launch: CheckedLaunch) -> list[BoundArgument]:
-    return [argument for argument in launch.arguments if argument.parameter.is_pointer and argument.value is not None]
-
-
-def _c_value(argument: BoundArgument) -> Any:
-    """The argument as the kernel wants to find it in memory."""
-    value = argument.value
-    if argument.parameter.is_pointer:
-        return ctypes.c_void_p(None if value is None else value.ctypes.data)
-    assert isinstance(value, np.generic)
-    return (ctypes.c_char * value.itemsize).from_buffer_copy(value.tobytes())
-
-
-def _buffer(argument: BoundArgument) -> _Buffer:
-    array, parameter = argument.value, argument.parameter
-    rows = rows_of(array)
-    assert rows is not None
-    itemsize = array.dtype.itemsize
-    row_bytes = rows.length * itemsize
-    pitch_bytes = rows.pitch * itemsize
-    return _Buffer(
-        name=parameter.name.encode(),
-        address=array.ctypes.data,
-        bytes=(rows.count - 1) * pitch_bytes + row_bytes,
-        row_bytes=max(1, row_bytes),
-        pitch_bytes=max(1, pitch_bytes),
-        element_bytes=itemsize,
-        writable=parameter.is_written,
-        output=parameter.is_output,
-    )

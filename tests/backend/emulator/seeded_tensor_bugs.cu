@@ -1,5 +1,5 @@
-// Asynchronous copies, matrix loads and tensor-core products, wrong on purpose as in seeded_bugs.cu: the same marks, the
-// same arguments, the same grid.
+// Asynchronous copies, matrix loads and tensor-core products, wrong on purpose as in seeded_bugs.cu: the same marks,
+// the same arguments, the same grid.
 
 #include "primitives_tensor.cuh"
 

@@ -61,7 +61,9 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, EMULATOR_HERE) {
   emulator_warp_operation(&request);
   return votes;
 }
-inline int __any_sync(unsigned mask, int predicate, EMULATOR_HERE) { return __ballot_sync(mask, predicate, where) != 0; }
+inline int __any_sync(unsigned mask, int predicate, EMULATOR_HERE) {
+  return __ballot_sync(mask, predicate, where) != 0;
+}
 inline int __all_sync(unsigned mask, int predicate, EMULATOR_HERE) {
   return __ballot_sync(mask, !predicate, where) == 0;
 }

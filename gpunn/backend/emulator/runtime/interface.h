@@ -36,8 +36,8 @@ struct Location {
 // What __syncthreads and its variants make of the predicates of all threads.
 enum class Vote : int { none, any, all, count };
 
-// What the lanes of a warp do together. A new one is a value here and a branch in Block::perform, and finds the operands
-// of all lanes through their requests.
+// What the lanes of a warp do together. A new one is a value here and a branch in Block::perform, and finds the
+// operands of all lanes through their requests.
 enum class WarpOperation : int {
   synchronize,
   shuffle,
@@ -84,7 +84,7 @@ enum class AtomicOperation : int {
 };
 
 // One array argument of a launch. Rows of `row_bytes` start every `pitch_bytes`: a slice of the channels of a wider
-// array has gaps, which do not belong to it. Mirrored in launcher.py.
+// array has gaps, which do not belong to it. Mirrored in interface.py.
 struct Buffer {
   const char* name;
   uint64_t address;
@@ -120,7 +120,7 @@ enum class Schedule : uint32_t { forward, reverse, random };
 // When an asynchronous copy is carried out: at once, or at the wait that covers it. The hardware may do either.
 enum class CopyTiming : uint32_t { early, late };
 
-// Everything about one launch. Mirrored in launcher.py.
+// Everything about one launch. Mirrored in interface.py.
 struct LaunchRequest {
   void (*kernel)(void** arguments);
   char* (*shared_memory_anchor)();
