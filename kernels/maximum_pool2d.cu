@@ -70,21 +70,16 @@ __device__ __forceinline__ void backward(STORED* __restrict__ gx, int gx_pitch, 
                                          bool accumulate) {
   const Position at = this_position<WIDTH>(g.N, g.H, g.W, g.C);
   if (!at.exists) return;
-  const Window windows = windows_of(g, at.row, at.column);
   STORED* target = pixel_at(gx, gx_pitch, g.H, g.W, at.image, at.row, at.column, at.channel);
   Floats<WIDTH> sum = {};
   if (accumulate) sum = load_floats<WIDTH>(target);
-  for (int p = windows.rows.stop - 1; p >= windows.rows.first; --p) {
-    for (int q = windows.columns.stop - 1; q >= windows.columns.first; --q) {
-      const int number = place_in_window(g, p, q, at.row, at.column);
-      const Vector<Place, WIDTH> winner =
-          load_vector<WIDTH>(pixel_at(argmax, g.C, g.P, g.Q, at.image, p, q, at.channel));
-      const Floats<WIDTH> gradient =
-          load_floats<WIDTH>(pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel));
+  for_each_window_over(g, at.row, at.column, [&](int p, int q, int place) {
+    const Vector<Place, WIDTH> winner =
+        load_vector<WIDTH>(pixel_at(argmax, g.C, g.P, g.Q, at.image, p, q, at.channel));
+    const Floats<WIDTH> gradient = load_floats<WIDTH>(pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel));
 #pragma unroll
-      for (int i = 0; i < WIDTH; ++i) sum[i] += winner[i] == number ? gradient[i] : 0.0f;
-    }
-  }
+    for (int i = 0; i < WIDTH; ++i) sum[i] += winner[i] == place ? gradient[i] : 0.0f;
+  });
   if (saved) {
     const Floats<WIDTH> activated =
         load_floats<WIDTH>(pixel_at(saved, saved_pitch, g.H, g.W, at.image, at.row, at.column, at.channel));

@@ -50,18 +50,14 @@ extern "C" __global__ void mean_pool2d_backward(STORED* __restrict__ gx, int gx_
   const Pool2d& g = geometry;
   const Position at = this_position<WIDTH>(g.N, g.H, g.W, g.C);
   if (!at.exists) return;
-  const Window windows = windows_of(g, at.row, at.column);
   STORED* target = pixel_at(gx, gx_pitch, g.H, g.W, at.image, at.row, at.column, at.channel);
   Floats<WIDTH> sum = {};
   if (accumulate) sum = load_floats<WIDTH>(target);
-  for (int p = windows.rows.stop - 1; p >= windows.rows.first; --p) {
-    for (int q = windows.columns.stop - 1; q >= windows.columns.first; --q) {
-      const float pixels = static_cast<float>(window_of(g, p, q).pixels());
-      const Floats<WIDTH> gradient =
-          load_floats<WIDTH>(pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel));
+  for_each_window_over(g, at.row, at.column, [&](int p, int q, int) {
+    const float pixels = static_cast<float>(window_of(g, p, q).pixels());
+    const Floats<WIDTH> gradient = load_floats<WIDTH>(pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel));
 #pragma unroll
-      for (int i = 0; i < WIDTH; ++i) sum[i] += gradient[i] / pixels;
-    }
-  }
+    for (int i = 0; i < WIDTH; ++i) sum[i] += gradient[i] / pixels;
+  });
   store_floats(target, sum);
 }

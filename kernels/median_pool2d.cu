@@ -108,21 +108,18 @@ extern "C" __global__ void median_pool2d_backward(STORED* __restrict__ gx, int g
   const Position at = this_position<1>(g.N, g.H, g.W, g.C);
   if (!at.exists) return;
   const Image image = image_of(x, x_pitch, g, at);
-  const Window windows = windows_of(g, at.row, at.column);
   float lower_sum = 0.0f, upper_sum = 0.0f;
-  for (int p = windows.rows.stop - 1; p >= windows.rows.first; --p) {
-    for (int q = windows.columns.stop - 1; q >= windows.columns.first; --q) {
-      const Window window = window_of(g, p, q);
-      const Standing own = standing(image, window, at.row, at.column);
-      const bool is_last = at.row == window.rows.stop - 1 && at.column == window.columns.stop - 1;
-      const bool is_first_equal = own.equal_before == 0;
-      const bool is_lower = own.beside_nan ? is_last : is_first_equal && own.has_rank((window.pixels() - 1) / 2);
-      const bool is_upper = own.beside_nan ? is_last : is_first_equal && own.has_rank(window.pixels() / 2);
-      const float half = 0.5f * to_float(*pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel));
-      lower_sum += is_lower ? half : 0.0f;
-      upper_sum += is_upper ? half : 0.0f;
-    }
-  }
+  for_each_window_over(g, at.row, at.column, [&](int p, int q, int) {
+    const Window window = window_of(g, p, q);
+    const Standing own = standing(image, window, at.row, at.column);
+    const bool is_last = at.row == window.rows.stop - 1 && at.column == window.columns.stop - 1;
+    const bool is_first_equal = own.equal_before == 0;
+    const bool is_lower = own.beside_nan ? is_last : is_first_equal && own.has_rank((window.pixels() - 1) / 2);
+    const bool is_upper = own.beside_nan ? is_last : is_first_equal && own.has_rank(window.pixels() / 2);
+    const float half = 0.5f * to_float(*pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel));
+    lower_sum += is_lower ? half : 0.0f;
+    upper_sum += is_upper ? half : 0.0f;
+  });
   STORED* target = pixel_at(gx, gx_pitch, g.H, g.W, at.image, at.row, at.column, at.channel);
   const float held = accumulate ? to_float(*target) : 0.0f;
   *target = from_float<STORED>(held + lower_sum + upper_sum);

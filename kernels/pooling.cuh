@@ -40,11 +40,30 @@ __device__ __forceinline__ Range pixels_under(int output, int stride, int paddin
   return {max(start, 0), min(start + window, size)};
 }
 
-// The output rows (columns) whose windows cover row (column) `pixel` of the image; there may be none.
-__device__ __forceinline__ Range windows_over(int pixel, int stride, int padding, int window, int outputs) {
-  const int last_start = pixel + padding;           // of a window that begins at this pixel, in the padded image
-  const int first_start = last_start - window + 1;  // of one that ends here
-  return {first_start > 0 ? (first_start + stride - 1) / stride : 0, min(last_start / stride + 1, outputs)};
+// A window over a given row (column) of the image: that of output row (column) `output`, in which it has the place r
+// (s). The windows over it are those with output >= 0 and a place below R (S).
+struct Overlap {
+  int output, place;
+
+  __device__ __forceinline__ Overlap previous(int stride) const { return {output - 1, place + stride}; }
+};
+
+// The last window that starts at or before row (column) `pixel`. Divides once; the others follow by `previous`.
+__device__ __forceinline__ Overlap last_window_over(int pixel, int stride, int padding, int outputs) {
+  const unsigned place = pixel + padding;  // in the padded image
+  const int output = min(static_cast<int>(place / stride), outputs - 1);
+  return {output, static_cast<int>(place) - output * stride};
+}
+
+// Calls f(p, q, r * S + s) for the windows over a pixel of the image, from the last to the first: its places rise.
+template <class Function>
+__device__ __forceinline__ void for_each_window_over(const Pool2d& g, int row, int column, Function f) {
+  const Overlap last_q = last_window_over(column, g.stride_columns, g.padding_left, g.Q);
+  for (Overlap p = last_window_over(row, g.stride_rows, g.padding_top, g.P); p.output >= 0 && p.place < g.R;
+       p = p.previous(g.stride_rows)) {
+    for (Overlap q = last_q; q.output >= 0 && q.place < g.S; q = q.previous(g.stride_columns))
+      f(p.output, q.output, p.place * g.S + q.place);
+  }
 }
 
 struct Window {
@@ -56,12 +75,6 @@ struct Window {
 __device__ __forceinline__ Window window_of(const Pool2d& g, int p, int q) {
   return {pixels_under(p, g.stride_rows, g.padding_top, g.R, g.H),
           pixels_under(q, g.stride_columns, g.padding_left, g.S, g.W)};
-}
-
-// The windows over a pixel of the image: ranges of p and of q.
-__device__ __forceinline__ Window windows_of(const Pool2d& g, int row, int column) {
-  return {windows_over(row, g.stride_rows, g.padding_top, g.R, g.P),
-          windows_over(column, g.stride_columns, g.padding_left, g.S, g.Q)};
 }
 
 // The number r * S + s of the place that a pixel has in the window of output (p, q).
