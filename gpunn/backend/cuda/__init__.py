@@ -6,9 +6,24 @@ The same functions serve a GPU, through CuPy, and the emulator; only opening a G
 from __future__ import annotations
 
 from gpunn.backend.cuda.activation import activation_backward, activation_forward
-from gpunn.backend.cuda.convolution import convolution2d_forward, convolution2d_forward_workspace
+from gpunn.backend.cuda.convolution import (
+    convolution2d_backward_data,
+    convolution2d_backward_data_workspace,
+    convolution2d_backward_filter,
+    convolution2d_backward_filter_workspace,
+    convolution2d_forward,
+    convolution2d_forward_workspace,
+)
 from gpunn.backend.cuda.dropout import dropout_backward, dropout_forward
 from gpunn.backend.cuda.image import normalize_images
+from gpunn.backend.cuda.linear import (
+    linear_backward_data,
+    linear_backward_data_workspace,
+    linear_backward_weight,
+    linear_backward_weight_workspace,
+    linear_forward,
+    linear_forward_workspace,
+)
 from gpunn.backend.cuda.local_response_norm import local_response_norm_backward, local_response_norm_forward
 from gpunn.backend.cuda.loss import (
     binary_cross_entropy,
@@ -70,6 +85,10 @@ __all__ = [
     "commit_statistics",
     "concatenate_backward",
     "concatenate_forward",
+    "convolution2d_backward_data",
+    "convolution2d_backward_data_workspace",
+    "convolution2d_backward_filter",
+    "convolution2d_backward_filter_workspace",
     "convolution2d_forward",
     "convolution2d_forward_workspace",
     "copy",
@@ -83,6 +102,12 @@ __all__ = [
     "global_mean_pool2d_forward",
     "group_norm_backward",
     "group_norm_forward",
+    "linear_backward_data",
+    "linear_backward_data_workspace",
+    "linear_backward_weight",
+    "linear_backward_weight_workspace",
+    "linear_forward",
+    "linear_forward_workspace",
     "local_response_norm_backward",
     "local_response_norm_forward",
     "maximum_pool2d_backward",

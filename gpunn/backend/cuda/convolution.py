@@ -43,7 +43,7 @@ def convolution2d_forward(
         UsageError: for arrays that do not fit the geometry.
         DeviceError: when the device has no kernel for the types.
     """
-    _require_shapes(
+    require_shapes(
         "convolution2d_forward",
         y=(y, geometry.output_shape),
         x=(x, geometry.input_shape),
@@ -84,7 +84,7 @@ def convolution2d_backward_data(
         UsageError: for arrays that do not fit the geometry, an f without `saved`, or an f with `accumulate`.
         DeviceError: when the device has no kernel for the types.
     """
-    _require_shapes(
+    require_shapes(
         "convolution2d_backward_data",
         gx=(gx, geometry.input_shape),
         gy=(gy, geometry.output_shape),
@@ -128,7 +128,7 @@ def convolution2d_backward_filter(
         UsageError: for arrays that do not fit the geometry.
         DeviceError: when the device has no kernel for the types.
     """
-    _require_shapes(
+    require_shapes(
         "convolution2d_backward_filter",
         gw=(gw, geometry.filter_shape),
         gbias=(gbias, (geometry.K,)),
@@ -147,7 +147,12 @@ def convolution2d_backward_filter_workspace(
     return largest_workspace(_BACKWARD_FILTER, Problem(geometry, dtype, arithmetic, device.capability))
 
 
-def _require_shapes(primitive: str, **arrays: tuple[Array | None, Shape]) -> None:
+def require_shapes(primitive: str, **arrays: tuple[Array | None, Shape]) -> None:
+    """Each array is None or has the shape beside it.
+
+    Raises:
+        UsageError: otherwise.
+    """
     for name, (array, shape) in arrays.items():
         if array is not None and array.shape != shape:
             raise UsageError(f"{primitive}: {name} has shape {array.shape}; the geometry wants {shape}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd, prod
-from typing import Any
 
 from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.convolution_splits import (
@@ -16,7 +15,7 @@ from gpunn.backend.cuda.convolution_splits import (
     sums_size,
     sums_view,
 )
-from gpunn.backend.cuda.convolution_variants import BackwardDataCall, ForwardCall, Problem
+from gpunn.backend.cuda.convolution_variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.geometry_arguments import convolution2d_argument
 from gpunn.backend.cuda.launch import Grid
@@ -205,4 +204,79 @@ def _backward_data_product(g: Conv2dGeometry) -> _Product:
 
 
 SIMT_BACKWARD_DATA = (SimtBackwardData(128), SimtBackwardData(64))
-SIMT_BACKWARD_FILTER: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class SimtBackwardFilter:
+    """convolution2d_backward_filter.cu with tiles of tile x tile."""
+
+    tile: int
+
+    @property
+    def name(self) -> str:
+        """Such as "simt 128"."""
+        return f"simt {self.tile}"
+
+    def serves(self, problem: Problem) -> bool:
+        """Everything but tf32."""
+        return _serves(problem)
+
+    def accepts(self, call: BackwardFilterCall) -> bool:
+        """Any pitch and address."""
+        return True
+
+    def cost(self, problem: Problem) -> float:
+        """What the tiles execute, full or not."""
+        return _backward_filter_product(problem.geometry).cost(self.tile)
+
+    def workspace(self, problem: Problem) -> int:
+        """The sums of the splits, those of the filters first."""
+        g = problem.geometry
+        splits = _backward_filter_product(g).splits(self.tile)
+        return sums_size(splits, prod(g.filter_shape)) + sums_size(splits, g.K)
+
+    def launch(self, device: CudaDevice, call: BackwardFilterCall) -> None:
+        """Compute the tiles, and add up the splits."""
+        g = call.problem.geometry
+        product = _backward_filter_product(g)
+        splits = product.splits(self.tile)
+        is_split = splits.count > 1
+        sums = bias_sums = None
+        if is_split:
+            sums = sums_view(device, call.workspace, splits, g.filter_shape)
+            if call.gbias is not None:
+                bias_sums = sums_view(device, call.workspace, splits, (g.K,), sums.nbytes)
+        device.launcher.launch(
+            "convolution2d_backward_filter.cu",
+            "convolution2d_backward_filter",
+            Grid((*product.tiles(self.tile), g.groups * splits.count), _BLOCK),
+            {
+                "gw": None if is_split else call.gw,
+                "gbias": None if is_split else call.gbias,
+                "sums": sums,
+                "bias_sums": bias_sums,
+                "x": call.x,
+                "x_pitch": channel_pitch(call.x),
+                "gy": call.gy,
+                "gy_pitch": channel_pitch(call.gy),
+                "geometry": convolution2d_argument(g),
+                "accumulate": call.accumulate and not is_split,
+                "splits": splits.count,
+                "slices_per_split": splits.slices_each,
+                "vector_x": reads_quads(device, call.x, g.groups),
+                "vector_gy": reads_quads(device, call.gy, g.groups),
+                "vector_gw": reads_quads(device, call.gw if sums is None else sums, g.groups),
+            },
+            {"TILE": str(self.tile)},
+        )
+        if sums is not None:
+            combine_gradient(device, call.gw, sums, None, call.accumulate)
+        if bias_sums is not None:
+            combine_gradient(device, call.gbias, bias_sums, None, call.accumulate)
+
+
+def _backward_filter_product(g: Conv2dGeometry) -> _Product:
+    return _Product(g.R * g.S * (g.C // g.groups), g.K // g.groups, g.N * g.P * g.Q, g.groups)
+
+
+SIMT_BACKWARD_FILTER = (SimtBackwardFilter(128), SimtBackwardFilter(64))
