@@ -149,7 +149,7 @@ class Array:
         self.host = memptr.memory.bytes[memptr.offset : memptr.offset + count].view(dtype).reshape(shape)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("shape", "dtype", "size", "ndim", "strides", "flags"):
+        if name not in ("shape", "dtype", "size", "ndim", "strides", "flags", "nbytes", "itemsize"):
             raise AttributeError(name)
         return getattr(self.host, name)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from gpunn.backend import cuda
-from gpunn.backend.contract import Primitives
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.emulator import open_emulator
 from gpunn.losses import Objective, SoftmaxCrossEntropy
@@ -23,11 +20,6 @@ from tests.training.runs import SIZE, network, striped
 
 BATCH = 4
 STEPS = 6
-NAMES = [name for name, _ in inspect.getmembers(Primitives, inspect.isfunction) if not name.startswith("_")]
-
-needs_every_kernel = pytest.mark.skipif(
-    not set(NAMES) <= set(cuda.__all__), reason="the CPU computes what has no kernel, in float32 and wider only"
-)
 
 Result = dict[str, np.ndarray]
 
@@ -77,7 +69,7 @@ def assert_same_bits(found: Result, expected: Result) -> None:
 
 
 @pytest.mark.parametrize("optimizer", [Sgd(momentum=0.9, weight_decay=1e-3), Adam()], ids=["sgd", "adam"])
-@pytest.mark.parametrize("name", ["float32", pytest.param("float16", marks=needs_every_kernel)])
+@pytest.mark.parametrize("name", ["float32", "float16"])
 def test_repeated_in_the_emulator(emulator: CudaDevice, optimizer: Optimizer, name: str) -> None:
     expected = train(emulator, recorded=False, optimizer=optimizer, name=name)
     assert int(expected["step"]) == STEPS
@@ -85,7 +77,6 @@ def test_repeated_in_the_emulator(emulator: CudaDevice, optimizer: Optimizer, na
     assert_same_bits(train(emulator, recorded=True, optimizer=optimizer, name=name), expected)
 
 
-@needs_every_kernel
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_captured_on_a_gpu(emulator: CudaDevice, fake_device: CudaDevice, name: str) -> None:
     expected = train(emulator, recorded=False, optimizer=Sgd(), name=name)
