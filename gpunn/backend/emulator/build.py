@@ -103,7 +103,7 @@ def build_runtime() -> Path:
     """The library that runs kernels, built at the first call."""
     unit = "".join(f'#include "{name}"\n' for name in _RUNTIME_SOURCES)
     texts = tuple(path.read_text() for path in sorted(_RUNTIME.iterdir()) if path.suffix in (".h", ".cpp"))
-    flags = (*_COMMON_FLAGS, "-O2", "-shared", "-pthread")
+    flags = (*_COMMON_FLAGS, "-O2", "-fno-semantic-interposition", "-shared", "-pthread")
     return _build(_Job("runtime", unit, texts, flags, (_RUNTIME,)))
 
 

@@ -81,6 +81,8 @@ class Block {
   void check(const Access& access);
   void check_and_record(const Access& access);
   void record(const Access& access);
+  // Whether threadIdx and its like are read from there.
+  bool identifies_thread(uintptr_t address) const;
   bool on_any_stack(uintptr_t address) const;
   void perform(unsigned lanes, int first_thread);
   void vote(unsigned lanes, int first_thread);

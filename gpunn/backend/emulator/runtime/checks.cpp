@@ -8,7 +8,7 @@ namespace emulator {
 
 void Block::check_access(uintptr_t address, size_t bytes, bool write, uintptr_t code_address) {
   const uintptr_t stack = reinterpret_cast<uintptr_t>(threads_[current_].stack);
-  if (address - stack < STACK_BYTES) return;
+  if (address - stack < STACK_BYTES || identifies_thread(address)) return;
   check_and_record({address, bytes, write, false, current_, number_, code_address - library_.base, {}});
 }
 
@@ -24,7 +24,7 @@ void Block::check_and_record(const Access& access) {
 void Block::record(const Access& access) {
   const bool is_shared = shared_memory_.contains(access.address);
   const int buffer = is_shared ? Touch::SHARED : launch_.global_memory.buffer_of(access);
-  if (!is_shared && buffer < 0) return;  // a constant of the program, or threadIdx and its like
+  if (!is_shared && buffer < 0) return;  // a constant of the program
   const uint64_t place = is_shared ? shared_memory_.offset_of(access.address) : access.address;
   touches_.push_back({access.code_address, access.where, place, static_cast<uint32_t>(access.bytes),
                       static_cast<int16_t>(buffer), static_cast<uint16_t>(access.thread), access.write, 0});
@@ -41,9 +41,6 @@ void Block::check(const Access& access) {
                    current_thread_name());
   } else if (library_.contains(access.address) && !access.write) {
     return;  // a constant of the program
-  } else if (access.address - reinterpret_cast<uintptr_t>(&threads_[current_].identity) < sizeof(ThreadIdentity) ||
-             access.address - reinterpret_cast<uintptr_t>(&emulator_current_thread) < sizeof(void*)) {
-    return;  // threadIdx and its like
   } else {
     findings().add(format("%s out of bounds", access.verb()), access.place(),
                    format("%zu bytes %s, %s", access.bytes,
@@ -51,6 +48,11 @@ void Block::check(const Access& access) {
     allowed = false;
   }
   if (!allowed) stop();
+}
+
+bool Block::identifies_thread(uintptr_t address) const {
+  return address - reinterpret_cast<uintptr_t>(&threads_[current_].identity) < sizeof(ThreadIdentity) ||
+         address - reinterpret_cast<uintptr_t>(&emulator_current_thread) < sizeof(void*);
 }
 
 bool Block::on_any_stack(uintptr_t address) const {

@@ -91,9 +91,10 @@ void Block::check_matrix_row(const WarpRequest& request, int row, int first_thre
     stop();
   }
   if (launch_.recording) record(access);
-  // Each element is read on behalf of the lane that gets it: that lane must be ordered after whoever wrote it.
-  access.bytes = ELEMENT_BYTES;
-  for (int column = 0; column < MATRIX_ROWS; ++column) {
+  // What a lane gets is read on its behalf: that lane must be ordered after whoever wrote it.
+  const int elements = transposed ? 1 : 2;  // of this row, a lane
+  access.bytes = elements * ELEMENT_BYTES;
+  for (int column = 0; column < MATRIX_ROWS; column += elements) {
     access.address = address + column * ELEMENT_BYTES;
     access.thread = first_thread + receiver_of(row % MATRIX_ROWS, column, transposed);
     check(access);
