@@ -25,6 +25,11 @@ from gpunn.backend.cuda.linear import (
     linear_forward_workspace,
 )
 from gpunn.backend.cuda.local_response_norm import local_response_norm_backward, local_response_norm_forward
+from gpunn.backend.cuda.locally_connected import (
+    locally_connected2d_backward_data,
+    locally_connected2d_backward_filter,
+    locally_connected2d_forward,
+)
 from gpunn.backend.cuda.loss import (
     binary_cross_entropy,
     record_losses,
@@ -110,6 +115,9 @@ __all__ = [
     "linear_forward_workspace",
     "local_response_norm_backward",
     "local_response_norm_forward",
+    "locally_connected2d_backward_data",
+    "locally_connected2d_backward_filter",
+    "locally_connected2d_forward",
     "maximum_pool2d_backward",
     "maximum_pool2d_forward",
     "mean_pool2d_backward",
