@@ -28,6 +28,21 @@ EVERY_WAY = {
 @contextmanager
 def emulator(settings: EmulatorSettings) -> Iterator[CudaDevice]:
     """An emulator whose primitives are those that have a kernel."""
-    device = CudaDevice("emulator", HostMemory(), EmulatorExecutor(settings), cast("Primitives", cuda))
-    yield device
+    with emulator_and_executor(settings) as (device, _):
+        yield device
+
+
+@contextmanager
+def recording_emulator() -> Iterator[tuple[CudaDevice, EmulatorExecutor]]:
+    """The check build that counts memory traffic; the executor's `profile` holds the counts."""
+    with emulator_and_executor(EmulatorSettings(check=True, record=True)) as both:
+        yield both
+
+
+@contextmanager
+def emulator_and_executor(settings: EmulatorSettings) -> Iterator[tuple[CudaDevice, EmulatorExecutor]]:
+    """An emulator, and what runs its kernels."""
+    executor = EmulatorExecutor(settings)
+    device = CudaDevice("emulator", HostMemory(), executor, cast("Primitives", cuda))
+    yield device, executor
     device.close()

@@ -8,32 +8,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpunn.backend.cuda.launch import Grid, Launcher
+from gpunn.backend.contract import Array
+from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.cuda.launch import Grid
 from gpunn.backend.cuda.source import KernelSource
-from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
-from gpunn.backend.emulator.memory import HostMemory
+from gpunn.backend.emulator.launcher import EmulatorSettings
 from gpunn.backend.emulator.profile import BufferTraffic, Operation, Profile, Space, Traffic
 from gpunn.errors import UsageError
+from tests.backend.emulator.devices import CHECK, emulator_and_executor, recording_emulator
 
 SOURCE = KernelSource(Path(__file__).parent / "memory_traffic.cu")
 WARP = Grid((1, 1, 1), (32, 1, 1))
-RECORD = EmulatorSettings(check=True, record=True)
-MEMORY = HostMemory()
 
 
-def aligned(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    array = MEMORY.view(MEMORY.allocate(values.nbytes), 0, values.shape, values.dtype)
-    array[...] = values
+def aligned(device: CudaDevice, values: np.ndarray[Any, Any]) -> Array:
+    memory = device.allocate(values.nbytes)
+    array = device.view(memory, 0, values.shape, values.dtype, "plain")
+    device.upload(array, values)
     return array
 
 
 def recorded(kernel: str, outputs: int = 32, dtype: type = np.float32, times: int = 1, **arguments: Any) -> Profile:
-    executor = EmulatorExecutor(RECORD)
-    x, y = aligned(np.arange(2048, dtype=np.float32)), aligned(np.zeros(outputs, dtype))
-    for _ in range(times):
-        Launcher(MEMORY, executor).launch_from(SOURCE, kernel, WARP, {"x": x, "y": y, **arguments})
-    executor.close()
-    return executor.profile
+    with recording_emulator() as (device, executor):
+        x = aligned(device, np.arange(2048, dtype=np.float32))
+        y = aligned(device, np.zeros(outputs, dtype))
+        for _ in range(times):
+            device.launcher.launch_from(SOURCE, kernel, WARP, {"x": x, "y": y, **arguments})
+        return executor.profile
 
 
 def traffic(profile: Profile, name: str, space: Space, operation: Operation | None = None) -> Traffic:
@@ -121,9 +122,13 @@ def test_table_says_where_what_and_how_far_from_the_ideal() -> None:
 
 
 def test_nothing_is_recorded_unless_asked_for() -> None:
-    executor = EmulatorExecutor(EmulatorSettings(check=True))
-    x, y = aligned(np.zeros(32, np.float32)), aligned(np.zeros(32, np.float32))
-    Launcher(MEMORY, executor).launch_from(SOURCE, "strided_copy", WARP, {"x": x, "y": y, "stride": 1, "first": 0})
-    assert executor.profile == Profile({}, {})
+    with emulator_and_executor(CHECK) as (device, executor):
+        x, y = (aligned(device, np.zeros(32, np.float32)) for _ in range(2))
+        arguments = {"x": x, "y": y, "stride": 1, "first": 0}
+        device.launcher.launch_from(SOURCE, "strided_copy", WARP, arguments)
+        assert executor.profile == Profile({}, {})
+
+
+def test_addresses_are_seen_by_the_check_build_only() -> None:
     with pytest.raises(UsageError, match="check=True"):
         EmulatorSettings(record=True)
