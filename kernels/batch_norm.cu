@@ -25,14 +25,14 @@ extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
                           OUTPUT float* __restrict__ inverse_deviation, float* __restrict__ running_mean,
                           float* __restrict__ running_variance, const float* __restrict__ sums,
                           const float* __restrict__ gamma, const float* __restrict__ beta, int rows, int channels,
-                          int slices, float eps, float momentum) {
+                          int slices, int slice_rows, float eps, float momentum) {
   const int channel = blockIdx.x * blockDim.x + threadIdx.x;
   Moments<1> moments = {};
   if (channel < channels) {
 #pragma unroll 4
     for (int slice = threadIdx.y; slice < slices; slice += blockDim.y) {
       const float* kinds = sums + static_cast<long long>(slice) * MOMENT_KINDS * channels + channel;
-      const float count = static_cast<float>(rows_in_slice(rows, slices, slice));
+      const float count = static_cast<float>(rows_in_slice(rows, slice_rows, slice));
       moments.merge({count, {kinds[0]}, {kinds[channels]}, {kinds[2 * channels]}});
     }
   }

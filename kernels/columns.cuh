@@ -2,29 +2,30 @@
 //
 // A block has blockDim.x lanes side by side, which take neighbouring channels, and blockDim.y rows of such lanes, a
 // power of two; together COLUMN_THREADS. gridDim.y runs over tiles of channels. gridDim.x runs over slices of rows,
-// the slices of one image behind another: the rows of an image are cut into `slices` runs of equal length, give or
-// take one row, and each block walks over one of them. Where all images share their columns they count as one image.
+// the slices of one image behind another: the rows of an image are cut into `slices` runs of `slice_rows`, the last one
+// shorter, and each block walks over one of them. Where all images share their columns they count as one image.
 #pragma once
 
 constexpr int COLUMN_THREADS = 256;
+
+// How many rows a slice of an image has: slice_rows, but for the last one.
+__device__ __forceinline__ int rows_in_slice(int rows, int slice_rows, int slice) {
+  const int left = rows - slice * slice_rows;
+  return left < slice_rows ? left : slice_rows;
+}
 
 // The rows of this block, counted over all images.
 struct RowSlice {
   int image;
   int first, end;
 
-  __device__ __forceinline__ RowSlice(int rows, int slices) {
+  __device__ __forceinline__ RowSlice(int rows, int slices, int slice_rows) {
     image = blockIdx.x / slices;
-    const long long slice = blockIdx.x % slices;
-    first = image * rows + static_cast<int>(rows * slice / slices);
-    end = image * rows + static_cast<int>(rows * (slice + 1) / slices);
+    const int slice = blockIdx.x % slices;
+    first = image * rows + slice * slice_rows;
+    end = first + rows_in_slice(rows, slice_rows, slice);
   }
 };
-
-// How many rows a slice has.
-__device__ __forceinline__ int rows_in_slice(int rows, int slices, int slice) {
-  return static_cast<int>(rows * (slice + 1ll) / slices - static_cast<long long>(rows) * slice / slices);
-}
 
 // The first of the WIDTH channels of this thread; it may lie behind the last channel there is.
 template <int WIDTH>

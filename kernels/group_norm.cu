@@ -41,7 +41,7 @@ extern "C" __global__ void __launch_bounds__(GROUP_THREADS)
     group_norm_statistics(OUTPUT float* __restrict__ coefficients, OUTPUT float* __restrict__ mean,
                           OUTPUT float* __restrict__ inverse_deviation, const float* __restrict__ sums,
                           const float* __restrict__ gamma, const float* __restrict__ beta, int rows, int channels,
-                          int slices, int groups, float eps) {
+                          int slices, int slice_rows, int groups, float eps) {
   __shared__ float shared_mean, shared_lost_to_rounding, shared_inverse;
   const Group group(channels, groups);
   const float* image_sums = sums + static_cast<long long>(group.image) * slices * MOMENT_KINDS * channels;
@@ -49,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(GROUP_THREADS)
   for (int item = threadIdx.y; item < slices * group.group_channels; item += GROUP_THREADS) {
     const int slice = item / group.group_channels, channel = group.first_channel + item % group.group_channels;
     const float* kinds = image_sums + static_cast<long long>(slice) * MOMENT_KINDS * channels + channel;
-    const float count = static_cast<float>(rows_in_slice(rows, slices, slice));
+    const float count = static_cast<float>(rows_in_slice(rows, slice_rows, slice));
     moments.merge({count, {kinds[0]}, {kinds[channels]}, {kinds[2 * channels]}});
   }
   merge_rows<GROUP_THREADS>(moments);

@@ -52,8 +52,8 @@ __device__ __forceinline__ void write_sums(float* sums, int kinds, int kind, int
 
 extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
     column_moments(OUTPUT float* __restrict__ sums, const STORED* __restrict__ x, int x_pitch, int rows, int channels,
-                   int slices) {
-  const RowSlice slice(rows, slices);
+                   int slices, int slice_rows) {
+  const RowSlice slice(rows, slices, slice_rows);
   const int channel = first_channel_of_lane<WIDTH>();
   Moments<WIDTH> moments = {};
   int row = slice.first + threadIdx.y;
@@ -89,8 +89,9 @@ extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
 
 extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
     normalize_columns(OUTPUT STORED* y, int y_pitch, const STORED* x, int x_pitch,
-                      const float* __restrict__ coefficients, int rows, int channels, int slices, int apply_relu) {
-  const RowSlice slice(rows, slices);
+                      const float* __restrict__ coefficients, int rows, int channels, int slices, int slice_rows,
+                      int apply_relu) {
+  const RowSlice slice(rows, slices, slice_rows);
   const int channel = first_channel_of_lane<WIDTH>();
   if (channel >= channels) return;
   const auto shift = coefficients_of(coefficients, COEFFICIENT_KINDS, slice.image, 0, channels, channel);
@@ -110,8 +111,8 @@ extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
 extern "C" __global__ void __launch_bounds__(COLUMN_THREADS, PRODUCT_BLOCKS)
     column_products(OUTPUT float* __restrict__ sums, const STORED* __restrict__ gy, int gy_pitch,
                     const STORED* __restrict__ x, int x_pitch, const float* __restrict__ mean, int rows, int channels,
-                    int slices, int groups) {
-  const RowSlice slice(rows, slices);
+                    int slices, int slice_rows, int groups) {
+  const RowSlice slice(rows, slices, slice_rows);
   const int channel = first_channel_of_lane<WIDTH>();
   // The first WIDTH sums are those of gy.
   Sums<2 * WIDTH> total = {};
@@ -146,8 +147,8 @@ extern "C" __global__ void __launch_bounds__(COLUMN_THREADS, PRODUCT_BLOCKS)
 extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
     columns_gradient(STORED* gx, int gx_pitch, const STORED* gy, int gy_pitch, const STORED* __restrict__ x,
                      int x_pitch, const float* __restrict__ coefficients, int rows, int channels, int slices,
-                     int accumulate) {
-  const RowSlice slice(rows, slices);
+                     int slice_rows, int accumulate) {
+  const RowSlice slice(rows, slices, slice_rows);
   const int channel = first_channel_of_lane<WIDTH>();
   if (channel >= channels) return;
   const auto factor = coefficients_of(coefficients, BACKWARD_KINDS, slice.image, 0, channels, channel);

@@ -37,8 +37,8 @@ __device__ __forceinline__ Floats<WIDTH> slopes_of(const float* slope, int chann
 
 extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
     parametric_relu_forward(OUTPUT STORED* y, int y_pitch, const STORED* x, int x_pitch,
-                            const float* __restrict__ slope, int rows, int channels, int slices) {
-  const RowSlice slice(rows, slices);
+                            const float* __restrict__ slope, int rows, int channels, int slices, int slice_rows) {
+  const RowSlice slice(rows, slices, slice_rows);
   const int channel = first_channel_of_lane<WIDTH>();
   if (channel >= channels) return;
   const Floats<WIDTH> slopes = slopes_of(slope, channel);
@@ -53,8 +53,9 @@ extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
 extern "C" __global__ void __launch_bounds__(COLUMN_THREADS)
     parametric_relu_backward(OPTIONAL STORED* gx, int gx_pitch, OUTPUT float* __restrict__ sums, const STORED* gy,
                              int gy_pitch, const STORED* __restrict__ x, int x_pitch,
-                             const float* __restrict__ slope, int rows, int channels, int slices, int accumulate) {
-  const RowSlice slice(rows, slices);
+                             const float* __restrict__ slope, int rows, int channels, int slices, int slice_rows,
+                             int accumulate) {
+  const RowSlice slice(rows, slices, slice_rows);
   const int channel = first_channel_of_lane<WIDTH>();
   Sums<WIDTH> total = {};
   if (channel < channels) {

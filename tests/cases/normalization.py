@@ -19,6 +19,6 @@ NORMALIZATIONS: dict[str, tuple[tuple[int, ...], int]] = {
 #: every element.
 LARGE_NORMALIZATIONS: dict[str, tuple[tuple[int, ...], int]] = {
     "two tiles of channels": ((2, 2, 3, 72), 3),
-    "several slices of rows": ((3, 25, 31, 16), 4),
-    "slices without vectors": ((2, 43, 37, 3), 1),
+    "several slices of rows": ((3, 23, 31, 16), 16),
+    "slices without vectors": ((2, 33, 37, 3), 3),
 }

@@ -31,6 +31,14 @@ _MOST_STREAMING_BLOCKS = 4096
 
 
 @dataclass(frozen=True)
+class Slices:
+    """The rows of an image, cut: `count` slices of `rows` each, of which the last may have fewer."""
+
+    count: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Columns:
     """`images` matrices of `rows` x `channels`, walked `vector` channels at a time.
 
@@ -61,29 +69,32 @@ class Columns:
         """Threads of a block behind one another."""
         return COLUMN_THREADS // self.lanes
 
-    def gathering_slices(self, most: int) -> int:
-        """Into how many slices, at most `most`, the rows of an image are cut where each leaves sums behind."""
+    def gathering_slices(self, most: int) -> Slices:
+        """At most `most` slices, for a pass in which each leaves sums behind."""
         blocks = max(1, _MOST_GATHERING_BLOCKS // (self.images * self.tiles))
-        return max(1, min(most, blocks, -(-self.rows // (self.rows_per_block * _ROWS_PER_THREAD))))
+        return self._cut(_ROWS_PER_THREAD, min(most, blocks))
 
-    @property
-    def streaming_slices(self) -> int:
-        """Into how many slices the rows of an image are cut where nothing is gathered."""
-        blocks = max(1, _MOST_STREAMING_BLOCKS // (self.images * self.tiles))
-        return max(1, min(blocks, -(-self.rows // (self.rows_per_block * _ROWS_PER_STREAMING_THREAD))))
+    def streaming_slices(self) -> Slices:
+        """The slices for a pass in which nothing is gathered."""
+        return self._cut(_ROWS_PER_STREAMING_THREAD, max(1, _MOST_STREAMING_BLOCKS // (self.images * self.tiles)))
 
-    def grid(self, slices: int) -> Grid:
+    def _cut(self, rows_per_thread: int, most: int) -> Slices:
+        wanted = min(most, -(-self.rows // (self.rows_per_block * rows_per_thread)))
+        slice_rows = -(-self.rows // wanted)
+        return Slices(-(-self.rows // slice_rows), slice_rows)
+
+    def grid(self, slices: Slices) -> Grid:
         """The grid of kernels/columns.cuh."""
-        return Grid((self.images * slices, self.tiles, 1), (self.lanes, self.rows_per_block, 1))
+        return Grid((self.images * slices.count, self.tiles, 1), (self.lanes, self.rows_per_block, 1))
 
     @property
     def choices(self) -> Choices:
         """WIDE of kernels/vectors.cuh."""
         return wide_choice(self.vector > 1)
 
-    def sizes(self, slices: int) -> dict[str, Any]:
-        """What a kernel declares as `rows`, `channels` and `slices`."""
-        return {"rows": self.rows, "channels": self.channels, "slices": slices}
+    def sizes(self, slices: Slices) -> dict[str, Any]:
+        """What a kernel declares as `rows`, `channels`, `slices` and `slice_rows`."""
+        return {"rows": self.rows, "channels": self.channels, "slices": slices.count, "slice_rows": slices.rows}
 
 
 def columns_of(device: CudaDevice, images: int, *arrays: Array) -> Columns:

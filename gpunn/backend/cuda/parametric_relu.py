@@ -19,7 +19,7 @@ def parametric_relu_forward(device: CudaDevice, y: Array, x: Array, slope: Array
     require_shapes("parametric_relu_forward", x.shape, y=y)
     require_shapes("parametric_relu_forward", x.shape[-1:], slope=slope)
     columns = columns_of(device, 1, y, x)
-    slices = columns.streaming_slices
+    slices = columns.streaming_slices()
     device.launcher.launch(
         _FILE,
         "parametric_relu_forward",
@@ -55,7 +55,7 @@ def parametric_relu_backward(
             f"parametric_relu_backward: {columns.channels} channels; CUDA takes at most {LARGEST_PARTIALS}: use the CPU"
         )
     slices = columns.gathering_slices(most=LARGEST_PARTIALS // columns.channels)
-    sums = device.partials(slices * columns.channels)
+    sums = device.partials(slices.count * columns.channels)
     device.launcher.launch(
         _FILE,
         "parametric_relu_backward",
@@ -78,7 +78,7 @@ def parametric_relu_backward(
             "total": gslope,
             "sums": sums,
             "channels": columns.channels,
-            "slices": slices,
+            "slices": slices.count,
             "accumulate": accumulate_parameters,
         },
     )
