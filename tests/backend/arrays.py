@@ -18,6 +18,11 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOATS = (FLOAT32, FLOAT64, BFLOAT16, FLOAT16)
 
 
+def summed(dtype: Any) -> np.dtype[Any]:
+    """The type of parameters, their gradients and statistics beside activations of `dtype`."""
+    return FLOAT32 if np.dtype(dtype) in (BFLOAT16, FLOAT16) else np.dtype(dtype)
+
+
 def integers(seed: int, shape: Shape, dtype: Any) -> Host:
     """Integers from -3 to 3: every precision holds the sums of their products exactly."""
     return np.random.default_rng(seed).integers(-3, 4, shape).astype(dtype)
