@@ -35,16 +35,19 @@ def device_with(free: int) -> Iterator[CudaDevice]:
     device.close()
 
 
-def prepare(free: int, batch: int) -> None:
-    """What a trainer does before it trains."""
+def prepare(free: int, batch: int) -> int:
+    """What a trainer does before it trains, and the bytes that it takes."""
     split = stripes()
     with device_with(free) as device:
         learner = Learner(network(), device, precision("float32"), preprocessing_of(split), Rule(Sgd()))
-        Trainer(learner, Plan(1, batch, ConstantSchedule(0.1)), split, preprocessing_of(split))
+        trainer = Trainer(learner, Plan(1, batch, ConstantSchedule(0.1)), split, preprocessing_of(split))
+        left = trainer.learner.device.free_memory()
+    assert left is not None
+    return free - left
 
 
 def test_the_largest_batch_is_named_and_fits() -> None:
-    free = 500_000
+    free = prepare(2**30, 48) // 2
     with pytest.raises(MemoryExhaustedError) as raised:
         prepare(free, 48)
     text = str(raised.value)
@@ -65,7 +68,7 @@ def test_the_largest_batch_is_named_and_fits() -> None:
 
 def test_not_even_one_image() -> None:
     with pytest.raises(MemoryExhaustedError, match="not even one image fits"):
-        prepare(20_000, 8)
+        prepare(prepare(2**30, 1) - 1, 8)
 
 
 def test_weights_that_do_not_fit() -> None:
