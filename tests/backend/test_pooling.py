@@ -341,6 +341,15 @@ def test_nan_and_infinity_pass_through(device: Device) -> None:
     np.testing.assert_array_equal(run_median(device, geometry, held).ravel(), [1.5, np.nan, 7.5, -np.inf])
 
 
+@pytest.mark.parametrize("value", [np.finfo(np.float32).max, np.finfo(np.float32).smallest_subnormal])
+def test_the_median_of_extreme_values_is_one_of_them(device: Device, value: np.float32) -> None:
+    """Half of the smallest number is 0, and the sum of two of the largest is infinite."""
+    x = np.full((1, 1, 4, 1), value)
+    odd, even = Pool2dGeometry(1, 1, 4, 1, 1, 3), Pool2dGeometry(1, 1, 4, 1, 1, 2)
+    assert (run_median(device, odd, upload(device, x)) == value).all()
+    assert np.isfinite(run_median(device, even, upload(device, x))).all()
+
+
 @pytest.mark.parametrize("place", [0, 4, 8])
 def test_a_nan_wins_at_the_last_place_in_the_image(device: Device, place: int) -> None:
     """The windows of a 3x3 image, padded at the end, end at its last row and column."""
