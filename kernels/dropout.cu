@@ -12,7 +12,8 @@
 // Layout: `rows` rows of `channels` numbers; a row of array a starts every a_pitch numbers. A dense array is one row.
 // Grid: one-dimensional, any size; each thread takes every (blocks * threads)-th block of eight numbers (forward) or
 // vector (backward). No shared memory.
-// With WIDE, eight divides the elements of an image and the channels, so no block crosses the end of a row.
+// With WIDE, the numbers of a vector divide the elements of an image and the channels, so no vector crosses the end of a
+// row, nor the beginning of this batch's share of a block.
 // y may be x and gx may be gy: that is why no pointer is __restrict__. What is dropped is chosen, not multiplied: a
 // product with 0 would make NaN of an infinity.
 //

@@ -191,6 +191,13 @@ def test_near_zero_no_digit_is_lost(device: Device, function: Activation) -> Non
     np.testing.assert_allclose(device.download(y), a * x.astype(np.float64), rtol=6e-6)
 
 
+def test_softplus_passes_the_small_gradients_of_negative_numbers(device: Device) -> None:
+    """f' is exp(x) far to the left, where 1 - exp(-y) would have no digit left."""
+    x = np.array([[-10, -15, -20, -30]], np.float32)
+    found = backward(device, Activation("softplus"), x, np.ones_like(x))
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-x.astype(np.float64))), rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("function", [f for f in ACTIVATIONS if f.name != "step"], ids=str)
 def test_nan_stays_nan(device: Device, function: Activation, dtype: Any) -> None:

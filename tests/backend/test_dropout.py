@@ -47,8 +47,9 @@ def test_the_reference_is_the_published_generator() -> None:
     ]
 
 
-#: The last three have a multiple of eight channels and elements an image: blocks of eight numbers fit their rows.
-DRAWN = ((1, 1), (5, 7), (3, 1, 1, 5), (2, 3, 5, 3), (5, 2, 2, 2), (3, 16), (2, 3, 1, 8), (1, 2, 3, 24))
+#: Images of an odd size, whose blocks of eight numbers join two images (forty of them fill five blocks), of four
+#: numbers, which is half a block, and of whole blocks.
+DRAWN = ((1, 1), (5, 7), (3, 1, 1, 5), (2, 3, 5, 3), (8, 5), (3, 4), (5, 2, 2, 2), (3, 16), (2, 3, 1, 8), (1, 2, 3, 24))
 
 
 @pytest.mark.parametrize("shape", DRAWN, ids=str)
@@ -62,10 +63,10 @@ def test_mask_is_integer_for_integer_the_reference(device: Device, shape: tuple[
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("shape", [(5, 7), (3, 2, 4, 8)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 7), (3, 12), (8, 5), (3, 2, 4, 8)], ids=str)
 def test_every_number_type_has_the_same_mask(device: Device, shape: tuple[int, ...], dtype: Any) -> None:
-    x, y, mask = draw(device, shape, SETTINGS, dtype=dtype)
-    assert np.array_equal(mask, reference.mask(shape, 0, 11, SETTINGS))
+    x, y, mask = draw(device, shape, SETTINGS, first_image=3, dtype=dtype)
+    assert np.array_equal(mask, reference.mask(shape, 3, 11, SETTINGS))
     wide = x if dtype == FLOAT64 else x.astype(np.float32)
     factor = wide.dtype.type(1 / (1 - SETTINGS.p))
     assert np.array_equal(y, np.where(mask == 1, (wide * factor).astype(dtype), 0))
@@ -73,7 +74,7 @@ def test_every_number_type_has_the_same_mask(device: Device, shape: tuple[int, .
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("sides", [(8, 8), (8, 4), (3, 2)], ids=str)
-@pytest.mark.parametrize("channels", [8, 5])
+@pytest.mark.parametrize("channels", [8, 4, 5])
 def test_slices_of_channels_and_results_in_place(
     device: Device, channels: int, sides: tuple[int, int], dtype: Any
 ) -> None:

@@ -204,6 +204,15 @@ def test_equal_targets_mean_the_first(device: Device) -> None:
     assert soft(device, np.array([[3, 2, 1], [1, 2, 3]], np.float32), targets)[2].tolist() == [1, 2]
 
 
+def test_a_row_of_targets_that_are_nan_spoils_its_loss_and_no_other(device: Device) -> None:
+    targets = np.array([[np.nan] * 3, [0, 1, 0]], np.float32)
+    loss, gradient, ranks = soft(device, np.array([[1, 3, 2], [0, 0, 0]], np.float32), targets)
+    assert np.isnan(loss[0])
+    assert np.isnan(gradient[0]).all()
+    np.testing.assert_allclose(loss[1], np.log(3), rtol=1e-6)
+    assert ranks.tolist() == [2, 1]
+
+
 def test_a_score_that_is_nan_is_no_hit(device: Device) -> None:
     nan = np.nan
     scores = np.array([[nan] * 8, [nan, 5, 0, 0, 0, 0, 0, 0], [nan, 5, 0, 0, 0, 0, 0, 0]], np.float32)
@@ -302,13 +311,17 @@ def test_binary_cross_entropy_with_a_gradient_of_a_narrower_type(device: Device,
 
 
 def test_binary_cross_entropy_far_from_zero(device: Device) -> None:
-    x, t = np.array([[1000], [1000], [-1000], [-1000]], np.float32), np.array([[1], [0], [0], [1]], np.float32)
-    loss, gradient = unwritten(device, (4,), np.float32), unwritten(device, (4, 1), np.float32)
+    """A loss of exp(-20) is still there, though 1 + exp(-20) is 1."""
+    x = np.array([[1000], [1000], [-1000], [-1000], [-20]], np.float32)
+    t = np.array([[1], [0], [0], [1], [0]], np.float32)
+    loss, gradient = unwritten(device, (5,), np.float32), unwritten(device, (5, 1), np.float32)
     device.primitives.binary_cross_entropy(
         device, loss, gradient, upload(device, x), upload(device, t), one(device, 1), 1.0, False
     )
-    assert device.download(loss).tolist() == [0, 1000, 0, 1000]
-    assert device.download(gradient).ravel().tolist() == [0, 1, 0, -1]
+    assert device.download(loss)[:4].tolist() == [0, 1000, 0, 1000]
+    assert device.download(gradient).ravel()[:4].tolist() == [0, 1, 0, -1]
+    np.testing.assert_allclose(device.download(loss)[4], np.exp(-20), rtol=1e-6)
+    np.testing.assert_allclose(device.download(gradient)[4], np.exp(-20), rtol=1e-6)
 
 
 def test_totals_add_up(device: Device) -> None:

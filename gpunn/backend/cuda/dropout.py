@@ -24,8 +24,8 @@ def dropout_forward(
     """
     walk = walk_over(device, "dropout_forward", y=y, mask=mask, x=x)
     image = prod(x.shape[1:])
-    # Blocks are counted through the whole batch; these conditions keep each inside one row of one image.
-    wide = walk.vector > 1 and image % NUMBERS_PER_BLOCK == 0 and walk.channels % NUMBERS_PER_BLOCK == 0
+    # Blocks are counted through the whole batch: where it is cut, the cut must not go through a vector.
+    wide = walk.vector > 1 and image % walk.vector == 0
     device.launcher.launch(
         "dropout.cu",
         "dropout_forward",
