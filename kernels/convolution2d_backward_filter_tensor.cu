@@ -1,0 +1,169 @@
+// Two-dimensional convolution, gradient of the filters and of the bias, on tensor cores.
+//
+//   gw[r,s,c,k] = sum over n,p,q of x[n, p * stride_rows + r * dilation_rows - padding_top,
+//                                     q * stride_columns + s * dilation_columns - padding_left, c] * gy[n,p,q,k]
+//   gbias[k]    = sum over n,p,q of gy[n,p,q,k]
+//
+// Factors are of the stored type (float: rounded to TF32; those of gbias are not), sums float32.
+//
+// Method: implicit GEMM as in convolution2d_forward_tensor.cu, with the pixels as depth:
+//   A   rows: taps and channels, R*S*C/G   depth: output pixels, N*P*Q   patches of x, channels contiguous
+//   B   depth: the same                    columns: filters, K/G         gy as it lies in memory
+// The blocks of the first tile of rows also add up their columns of gy, which pass through shared memory anyway.
+// Layout: x is N,H,W,C and gy is N,P,Q,K, each with a pitch; gw is R,S,C/G,K; gbias is null or K numbers. With
+// `accumulate`, results are added to what is there. With several splits, gw and gbias have one place for each.
+// Grid: x runs over tiles of the result, y over groups, z over splits of the depth; 128 threads.
+// Shared memory: tensor_core_tile.cuh; afterwards the results pass through it (tensor_core_results.cuh).
+//
+// Architectures: sm_80 and later
+// STORED: float | bfloat16 | float16
+// TILE: aligned_128x128 | aligned_128x64 | aligned_64x64 | padded_64x64
+
+#include "geometry.cuh"
+#include "tensor_core_loads.cuh"
+#include "tensor_core_results.cuh"
+
+namespace {
+
+using Tile = tiles::TILE<STORED>;
+using PatchLayout = IndexContiguous<STORED, Tile::ROWS, Tile::DEPTH>;
+using PatchShare = Share<Tile, PatchLayout>;
+using GradientLayout = IndexContiguous<STORED, Tile::COLUMNS, Tile::DEPTH>;
+using GradientShare = Share<Tile, GradientLayout>;
+
+// A stage of A: some channels of one tap, which are the thread's own, at the output pixels of its lines.
+class PatchColumns {
+ public:
+  __device__ __forceinline__ PatchColumns(const Convolution2d& g, const Channels<STORED>& image, int first_row,
+                                          int first_position) {
+    const int channels = padded_channels<Tile>(image.count);
+    const int row = first_row + PatchShare::element(), tap = row / channels;
+    x = image.from(row % channels);
+    if (tap >= g.R * g.S) x.count = 0;
+    row_offset = tap / g.S * g.dilation_rows - g.padding_top;
+    column_offset = tap % g.S * g.dilation_columns - g.padding_left;
+    const int position = first_position + PatchShare::line(), line = position / g.Q;
+    n = line / g.P;
+    p = line - n * g.P;
+    q = position - line * g.Q;
+  }
+
+  // Positions beyond the last belong to images beyond the last.
+  __device__ __forceinline__ void load(STORED* tile, const Convolution2d& g) {
+#pragma unroll
+    for (int i = 0; i < PatchShare::COUNT; ++i) {
+      const int h = p * g.stride_rows + row_offset, v = q * g.stride_columns + column_offset;
+      const bool inside = static_cast<unsigned>(h) < static_cast<unsigned>(g.H) &&
+                          static_cast<unsigned>(v) < static_cast<unsigned>(g.W) && n < g.N;
+      copy_piece<Tile>(tile + PatchShare::place(i), x.at((n * g.H + h) * g.W + v), inside ? x.count : 0,
+                       x.in_pieces);
+      for (q += PatchShare::STRIDE; q >= g.Q; q -= g.Q)
+        if (++p == g.P) {
+          p = 0;
+          ++n;
+        }
+    }
+  }
+
+ private:
+  Channels<STORED> x;  // from the thread's first channel on
+  int row_offset, column_offset;
+  int n, p, q;
+};
+
+// The sums of the columns of B, two or one (a word) for each thread and every PARTS-th line.
+class ColumnSums {
+ public:
+  __device__ __forceinline__ void add(const STORED* tile) {
+#pragma unroll
+    for (int line = 0; line < Tile::DEPTH; line += PARTS) {
+      const auto values =
+          load_floats<WIDTH>(tile + GradientLayout::place(line + threadIdx.x / WORDS, threadIdx.x % WORDS * WIDTH));
+#pragma unroll
+      for (int i = 0; i < WIDTH; ++i) sum[i] += values[i];
+    }
+  }
+
+  // The whole block calls it; store(column, total) is called once for each column.
+  template <class Store>
+  __device__ __forceinline__ void finish(unsigned char* shared, Store store) {
+    float* parts = reinterpret_cast<float*>(shared);
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i)
+      parts[threadIdx.x / WORDS * Tile::COLUMNS + threadIdx.x % WORDS * WIDTH + i] = sum[i];
+    __syncthreads();
+    if (threadIdx.x < Tile::COLUMNS) {
+      float total = 0.0f;
+#pragma unroll
+      for (int part = 0; part < PARTS; ++part) total += parts[part * Tile::COLUMNS + threadIdx.x];
+      store(threadIdx.x, total);
+    }
+    __syncthreads();  // the results overwrite what slower warps still read
+  }
+
+ private:
+  static constexpr int WIDTH = 4 / static_cast<int>(sizeof(STORED));
+  static constexpr int WORDS = Tile::COLUMNS / WIDTH, PARTS = Tile::THREADS / WORDS;
+  float sum[WIDTH] = {};
+};
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCKS)
+    convolution2d_backward_filter_tensor(float* __restrict__ gw, OPTIONAL float* __restrict__ gbias,
+                                         const STORED* __restrict__ x, int x_pitch, const STORED* __restrict__ gy,
+                                         int gy_pitch, Convolution2d geometry, int accumulate) {
+  DYNAMIC_SHARED(shared);
+  const Convolution2d& g = geometry;
+  const int group_channels = g.C / g.groups, group_filters = g.K / g.groups;
+  const int channels = padded_channels<Tile>(group_channels), taps = g.R * g.S;
+  const int positions = g.N * g.P * g.Q;
+  const TilePosition tile = tile_position(blockIdx.x, (taps * channels - 1) / Tile::ROWS + 1,
+                                          (group_filters - 1) / Tile::COLUMNS + 1);
+  const int first_row = tile.row * Tile::ROWS, first_column = tile.column * Tile::COLUMNS;
+  const Slice slice = slice_of_depth<Tile>(positions, blockIdx.z, gridDim.z);
+
+  const Channels<STORED> image = channels_of_group(x, x_pitch, group_channels);
+  const Channels<STORED> gradient =
+      channels_of_group(gy, gy_pitch, group_filters).from(first_column + GradientShare::element());
+  int position = slice.first * Tile::DEPTH + GradientShare::line();
+  PatchColumns patches(g, image, first_row, slice.first * Tile::DEPTH);
+  const auto load = [&](STORED* rows, STORED* columns) {
+    patches.load(rows, g);
+#pragma unroll
+    for (int i = 0; i < GradientShare::COUNT; ++i) {
+      const int down = i * GradientShare::STRIDE;
+      copy_piece<Tile>(columns + GradientShare::place(i), gradient.at(position + down),
+                       down < positions - position ? gradient.count : 0, gradient.in_pieces);
+    }
+    position += Tile::DEPTH;
+  };
+  const bool adds_columns = gbias && tile.row == 0;
+  ColumnSums column_sums;
+  Sums<Tile> sums;
+  sum_products<Tile, PatchLayout, GradientLayout>(sums, reinterpret_cast<STORED*>(shared), slice.steps, load,
+                                                  [&](const STORED* columns) {
+                                                    if (adds_columns) column_sums.add(columns);
+                                                  });
+  if (adds_columns)
+    column_sums.finish(shared, [&](int local_column, float total) {
+      if (local_column >= group_filters - first_column) return;
+      float& target = gbias[blockIdx.z * g.K + blockIdx.y * group_filters + first_column + local_column];
+      target = accumulate ? target + total : total;
+    });
+
+  const int column = first_column + result_column<Tile>();
+  const Rows<float> target = rows_of_group(gw, g.K, group_filters);
+  const long long split_row = static_cast<long long>(blockIdx.z) * taps * group_channels;
+  for_each_result(sums, shared, [&](int local_row, Floats<RESULTS> values) {
+    const int tap = (first_row + local_row) / channels, channel = (first_row + local_row) % channels;
+    if (tap >= taps || channel >= group_channels || column >= group_filters) return;
+    const long long row = split_row + tap * group_channels + channel;
+    if (accumulate) {
+      const Floats<RESULTS> before = read_results(target, row, column);
+#pragma unroll
+      for (int i = 0; i < RESULTS; ++i) values[i] += before[i];
+    }
+    write_results(target, row, column, values);
+  });
+}

@@ -1,0 +1,106 @@
+// Two-dimensional convolution (cross-correlation), forward, on tensor cores, with bias and ReLU.
+//
+//   y[n,p,q,k] = f(bias[k] + sum over r,s,c of
+//                  x[n, p * stride_rows + r * dilation_rows - padding_top,
+//                       q * stride_columns + s * dilation_columns - padding_left, c] * w[r,s,c,k])
+//
+// Pixels outside the image count as 0. With G groups, filter k sees only the C/G channels of its own group. Factors are
+// of the stored type (float: rounded to TF32), sums float32.
+//
+// Method: implicit GEMM (Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014). For each group,
+//   A   rows: output pixels, N*P*Q       depth: taps and channels, R*S*C/G       patches of x, channels contiguous
+//   B   depth: the same                  columns: filters, K/G                   w as it lies in memory
+// Layout: x is N,H,W,C and y is N,P,Q,K with a pitch, w is R,S,C/G,K; bias is null or K numbers.
+// The result goes to y or, as float, to wide_y; the other one is null.
+// Grid: x runs over tiles of the result, y over groups, z over splits of the depth; 128 threads. With several splits,
+// wide_y is splits x (N*P*Q) x K, and bias and ReLU are left to convolution2d_combine.cu.
+// Shared memory: tensor_core_tile.cuh; afterwards the results pass through it (tensor_core_results.cuh).
+//
+// Architectures: sm_80 and later
+// STORED: float | bfloat16 | float16
+// TILE: aligned_128x128 | aligned_128x64 | aligned_64x64 | padded_128x64
+
+#include "geometry.cuh"
+#include "tensor_core_loads.cuh"
+#include "tensor_core_results.cuh"
+
+namespace {
+
+using Tile = tiles::TILE<STORED>;
+using FilterLayout = IndexContiguous<STORED, Tile::COLUMNS, Tile::DEPTH>;
+using FilterShare = Share<Tile, FilterLayout>;
+
+// A stage of B: some filters, which are the thread's own, at the depth of its lines. Where channels are padded, the
+// rows of w that padding stands for do not exist.
+__device__ __forceinline__ void load_filters(STORED* tile, const Channels<STORED>& w, int first_depth, int taps,
+                                             int group_channels) {
+  const int channels = padded_channels<Tile>(group_channels);
+  const int depth = first_depth + FilterShare::line(), depth_left = taps * channels - depth;
+#pragma unroll
+  for (int i = 0; i < FilterShare::COUNT; ++i) {
+    const int down = i * FilterShare::STRIDE;
+    int row = depth + down;
+    bool exists = down < depth_left;
+    if constexpr (!Tile::IS_ALIGNED) {
+      const int tap = row / channels, channel = row % channels;
+      row = tap * group_channels + channel;
+      exists = exists && channel < group_channels;
+    }
+    copy_piece<Tile>(tile + FilterShare::place(i), w.at(row), exists ? w.count : 0, w.in_pieces);
+  }
+}
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCKS)
+    convolution2d_forward_tensor(OUTPUT OPTIONAL STORED* __restrict__ y, int y_pitch,
+                                 OUTPUT OPTIONAL float* __restrict__ wide_y, int wide_y_pitch,
+                                 const STORED* __restrict__ x, int x_pitch, const STORED* __restrict__ w,
+                                 OPTIONAL const float* __restrict__ bias, Convolution2d geometry, int apply_relu) {
+  DYNAMIC_SHARED(shared);
+  const Convolution2d& g = geometry;
+  const int group_channels = g.C / g.groups, group_filters = g.K / g.groups;
+  const Channels<STORED> image = channels_of_group(x, x_pitch, group_channels);
+  const Walk walk = {{g.P, g.R, g.stride_rows, -g.padding_top, g.dilation_rows, g.H},
+                     {g.Q, g.S, g.stride_columns, -g.padding_left, g.dilation_columns, g.W}};
+  const int channels = padded_channels<Tile>(group_channels);
+  const int positions = g.N * g.P * g.Q;
+  const TilePosition tile = tile_position(blockIdx.x, (positions - 1) / Tile::ROWS + 1,
+                                          (group_filters - 1) / Tile::COLUMNS + 1);
+  const int first_position = tile.row * Tile::ROWS, first_column = tile.column * Tile::COLUMNS;
+  const Slice slice = slice_of_depth<Tile>(g.R * g.S * channels, blockIdx.z, gridDim.z);
+
+  const Channels<STORED> filters =
+      channels_of_group(w, g.K, group_filters).from(first_column + FilterShare::element());
+  int depth = slice.first * Tile::DEPTH;
+  TapCursor<Tile> cursor(walk, channels, depth + Patches<Tile>::Lines::element());
+  Patches<Tile> patches(walk, first_position, positions);
+  patches.move_to(walk, cursor);
+  const auto load = [&](STORED* rows, STORED* columns) {
+    patches.load(rows, image, cursor.channel);
+    load_filters(columns, filters, depth, g.R * g.S, group_channels);
+    depth += Tile::DEPTH;
+    if (cursor.advance(walk, channels)) patches.move_to(walk, cursor);
+  };
+  Sums<Tile> sums;
+  sum_products<Tile, Patches<Tile>::Layout, FilterLayout>(sums, reinterpret_cast<STORED*>(shared), slice.steps, load,
+                                                          [](const STORED*) {});
+
+  const int column = first_column + result_column<Tile>();
+  Floats<RESULTS> offset = {};
+#pragma unroll
+  for (int i = 0; i < RESULTS; ++i)
+    if (bias && column + i < group_filters) offset[i] = bias[blockIdx.y * group_filters + column + i];
+  const Rows<STORED> stored = rows_of_group(y, y_pitch, group_filters);
+  const Rows<float> wide = rows_of_group(wide_y, wide_y_pitch, group_filters);
+  const long long first_row = static_cast<long long>(blockIdx.z) * positions + first_position;
+  for_each_result(sums, shared, [&](int row, Floats<RESULTS> values) {
+    if (row >= positions - first_position || column >= group_filters) return;
+#pragma unroll
+    for (int i = 0; i < RESULTS; ++i) values[i] = apply_relu ? relu(values[i] + offset[i]) : values[i] + offset[i];
+    if (wide_y)
+      write_results(wide, first_row + row, column, values);
+    else
+      write_results(stored, first_row + row, column, values);
+  });
+}
