@@ -15,12 +15,17 @@ from gpunn.backend.cuda.convolution_variants import (
 )
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.simt_convolution import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
+from gpunn.backend.cuda.tensor_core_convolution import (
+    TENSOR_CORE_BACKWARD_DATA,
+    TENSOR_CORE_BACKWARD_FILTER,
+    TENSOR_CORE_FORWARD,
+)
 from gpunn.errors import UsageError
 from gpunn.geometry import Conv2dGeometry, Shape
 
-_FORWARD: tuple[Variant[ForwardCall], ...] = SIMT_FORWARD
-_BACKWARD_DATA: tuple[Variant[BackwardDataCall], ...] = SIMT_BACKWARD_DATA
-_BACKWARD_FILTER: tuple[Variant[BackwardFilterCall], ...] = SIMT_BACKWARD_FILTER
+_FORWARD: tuple[Variant[ForwardCall], ...] = (*SIMT_FORWARD, *TENSOR_CORE_FORWARD)
+_BACKWARD_DATA: tuple[Variant[BackwardDataCall], ...] = (*SIMT_BACKWARD_DATA, *TENSOR_CORE_BACKWARD_DATA)
+_BACKWARD_FILTER: tuple[Variant[BackwardFilterCall], ...] = (*SIMT_BACKWARD_FILTER, *TENSOR_CORE_BACKWARD_FILTER)
 
 
 def convolution2d_forward(
