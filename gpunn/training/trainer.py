@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, takewhile
 from typing import Any
@@ -19,7 +19,6 @@ from gpunn.errors import CheckpointError, DivergedError, GpunnError, UsageError
 from gpunn.training.agreement import require_data, require_same_preprocessing
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
-from gpunn.training.divergence import Suspects, report_divergence
 from gpunn.training.early_stopping import EarlyStopping
 from gpunn.training.guessing import Guessing
 from gpunn.training.history import EpochRecord, History
@@ -32,10 +31,10 @@ from gpunn.training.progress import Progress
 from gpunn.training.resumption import fingerprint, require_same_run, require_same_settings, settings_of
 from gpunn.training.run_folder import RunFolder
 from gpunn.training.totals import Totals
+from gpunn.training.watch import Watch
 
-#: Seconds between two reports of progress, and between two looks at whether the loss is still finite.
+#: Seconds between two reports of progress.
 REPORT_SECONDS = 0.2
-POLL_SECONDS = 1.0
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 - an orderly end that was asked for, not an error
@@ -89,7 +88,7 @@ class Trainer:
         self._ranks = any(objective.loss.ranks for objective in learner.objectives)
         self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
         self._begun = False
-        self._saved_at = self._polled_at = time.monotonic()
+        self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
         classifies = self._ranks and len(learner.objectives) == 1
         self._guessing = Guessing(len(split.train.classes)) if classifies else None
@@ -106,6 +105,7 @@ class Trainer:
         self._validation = Loader(
             split.validation, preprocessing, batch_size=plan.batch_size, seed=plan.seed, workers=plan.workers
         )
+        self._watch = Watch(learner, plan, split, self._training, run)
         learner.prepare(plan.passes(len(split.train)), plan.batch_sizes(len(split.validation)))
 
     @property
@@ -256,7 +256,7 @@ class Trainer:
                     self._report()
         finally:
             batches.close()
-        self._stop_if_diverged()
+        self._watch.look(self.progress)
         self._report()
         trained = time.monotonic()
         training_seconds = trained - begun
@@ -283,7 +283,9 @@ class Trainer:
         try:
             totals = self.learner.evaluate(wanted)
         except DivergedError as error:
-            raise self._diverged(f"after step {self.progress.step}, {error}", self._validation.batches(0)) from None
+            raise self._watch.error(
+                f"after step {self.progress.step}, {error}", self.progress, self._validation.batches(0)
+            ) from None
         self._leave_if_asked(guard)
         return totals
 
@@ -303,13 +305,9 @@ class Trainer:
             progress.step += 1
 
     def _after_update(self, guard: InterruptionGuard) -> None:
-        """A snapshot when it is time for one, or when a signal asks for the end.
-
-        Asking the device whether the loss is still finite waits for it, so that is done once in POLL_SECONDS; updates
-        that follow one which broke are void too.
-        """
-        if time.monotonic() - self._polled_at > POLL_SECONDS:
-            self._stop_if_diverged()
+        """A look at the device and a snapshot when it is time for one, or when a signal asks for the end."""
+        if self._watch.is_due:
+            self._watch.look(self.progress)
         self._leave_if_asked(guard)
         if time.monotonic() - self._saved_at > self.plan.checkpoint_seconds:
             self._save_within_epoch()
@@ -321,7 +319,7 @@ class Trainer:
             raise TrainingInterrupted(exit_code)
 
     def _save_within_epoch(self) -> None:
-        self._stop_if_diverged()
+        self._watch.look(self.progress)
         self.progress.totals = self.learner.sums()
         self._save(is_best=False)
 
@@ -332,8 +330,8 @@ class Trainer:
         broken = [name for name, values in state.items() if not np.isfinite(values).all()]
         if broken:
             first = islice(self._validation.batches(0), 1)
-            raise self._diverged(
-                f"after step {self.progress.step}, {broken[0]} holds numbers that are not finite", first
+            raise self._watch.error(
+                f"after step {self.progress.step}, {broken[0]} holds numbers that are not finite", self.progress, first
             )
         self.progress.early_stopping = self._stopping.to_manifest()
         manifest = Manifest(
@@ -359,39 +357,6 @@ class Trainer:
         if self.run is None:
             return None
         return History(self.run.metrics_lines, self.run.metrics_table, epochs_done=self.progress.epoch)
-
-    def _stop_if_diverged(self) -> None:
-        self._polled_at = time.monotonic()
-        latched = int(self.learner.state.read_control("latched_step"))
-        if latched < 0:
-            return
-        self._go_back_to(latched)
-        clips = self.learner.rule is not None and self.learner.rule.clip_norm is not None
-        broken = f"the loss{' or the gradient' if clips else ''} of step {self.progress.step + 1}"
-        raise self._diverged(f"{broken} is not a finite number; that update was not applied")
-
-    def _go_back_to(self, step: int) -> None:
-        """Forget the void updates of this epoch that were made after the one that broke."""
-        progress, passes = self.progress, self.plan.accumulate
-        first = progress.step - -(-progress.batch // passes)
-        progress.batch = min((step - first + 1) * passes, self._training.steps_per_epoch)
-        progress.step = step
-
-    def _diverged(self, what: str, measured: Iterable[Batch] | None = None) -> DivergedError:
-        """The error to raise, after the report was written; `measured` are shown where no update broke."""
-        step = self.progress.step + (measured is None)
-        where = report_divergence(self.learner, self.split, Suspects(step, self._latest_update, measured), self.run)
-        return DivergedError(
-            f"{what}; the checkpoints are untouched{where}. Train with a lower learning rate, or with --set clip_norm=1"
-        )
-
-    def _latest_update(self) -> Iterator[Batch]:
-        """The passes of the update made last, read anew."""
-        epoch, end = self.progress.epoch, self.progress.batch
-        if end == 0:
-            epoch, end = epoch - 1, self._training.steps_per_epoch
-        start = (end - 1) // self.plan.accumulate * self.plan.accumulate
-        return islice(self._training.batches(epoch, start), end - start) if epoch >= 0 else iter(())
 
     def _announce(self, text: str) -> None:
         # The signal may have come in the middle of a print, which cannot be entered twice.
