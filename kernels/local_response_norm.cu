@@ -15,9 +15,9 @@
 // Layout: `rows` pixels of `channels` numbers, one every x_pitch numbers.
 // Grid: x runs over tiles of blockDim.y pixels; blockDim.x lanes share the channels of a pixel. A thread takes one
 // channel at a time, or with WIDE 16 bytes of neighbouring ones, and every blockDim.x-th of these.
-// Shared memory: frames of floats, one in the forward and three in the backward pass. A frame holds, for each pixel of
-// the tile, `before` zeros, a number for each channel, and `after` zeros. The numbers that a thread moves at once lie
-// in as many planes, so that neighbouring threads use neighbouring memory banks.
+// Shared memory: frames of floats, one in the forward and three in the backward pass. A frame holds a number for each
+// channel of each pixel of the tile. The numbers that a thread moves at once lie in as many planes, and in a plane the
+// threads lie in their order, so that no two threads of a warp meet in a memory bank.
 // gx may be gy: that is why these are not __restrict__.
 //
 // Architectures: sm_75 and later
@@ -30,61 +30,68 @@ namespace {
 
 constexpr int WIDTH = CONTIGUOUS<STORED, WIDE>;
 constexpr int BLOCK_THREADS = 256;
-constexpr int PAPER_WINDOW = 5;
+constexpr int PAPER_REACH = 2;  // channels to either side
 constexpr float PAPER_BETA = 0.75f;
 
-// The channels of one pixel in shared memory, with the zeros around them.
+// Channels c - before to c + after.
+struct Window {
+  int before, after;
+};
+
+// The channels of one pixel in shared memory.
 class Frame {
  public:
-  // `floats` of one frame: see frame_floats in gpunn/backend/cuda/local_response_norm.py.
-  __device__ __forceinline__ Frame(float* memory, int channels, int before, int after)
-      : channels_(channels), before_(before), after_(after) {
-    const int pixel_length = (channels + before + after + WIDTH - 1) / WIDTH;
-    plane_ = pixel_length * blockDim.y;
-    pixel_ = memory + threadIdx.y * pixel_length;
-  }
-
-  __device__ __forceinline__ void clear_sides() const {
-    for (int i = threadIdx.x; i < before_ + after_; i += blockDim.x) at(i < before_ ? i : channels_ + i) = 0.0f;
+  // Frame `number` of those that start at `memory`.
+  __device__ __forceinline__ Frame(unsigned char* memory, int number, int channels) : channels_(channels) {
+    const int vectors = channels / WIDTH;
+    plane_ = vectors * blockDim.y;
+    pixel_ = reinterpret_cast<float*>(memory) + number * WIDTH * plane_ + threadIdx.y * vectors;
   }
 
   __device__ __forceinline__ void put(int channel, const Floats<WIDTH>& values) const {
 #pragma unroll
-    for (int i = 0; i < WIDTH; ++i) at(before_ + channel + i) = values[i];
+    for (int i = 0; i < WIDTH; ++i) at(channel, i) = values[i];
   }
 
   __device__ __forceinline__ Floats<WIDTH> get(int channel) const {
     Floats<WIDTH> values;
 #pragma unroll
-    for (int i = 0; i < WIDTH; ++i) values[i] = at(before_ + channel + i);
+    for (int i = 0; i < WIDTH; ++i) values[i] = at(channel, i);
     return values;
   }
 
   // For each of the channels from `channel` on, the sum of f over its window.
   template <class Function>
-  __device__ __forceinline__ Floats<WIDTH> sum_over_windows(int channel, Function f) const {
-    return before_ + after_ + 1 == PAPER_WINDOW ? sum_over<PAPER_WINDOW>(channel, PAPER_WINDOW, f)
-                                                : sum_over<0>(channel, before_ + after_ + 1, f);
+  __device__ __forceinline__ Floats<WIDTH> sum_over(Window window, int channel, Function f) const {
+    // Where the compiler knows the window, neighbouring channels share their loads.
+    if (window.before == PAPER_REACH && window.after == PAPER_REACH)
+      return sum_from_to(-PAPER_REACH, PAPER_REACH, channel, f);
+    return sum_from_to(-window.before, window.after, channel, f);
   }
 
  private:
-  // WINDOW is the window's length where the compiler may know it, so that neighbouring windows share their loads.
-  template <int WINDOW, class Function>
-  __device__ __forceinline__ Floats<WIDTH> sum_over(int channel, int window, Function f) const {
+  template <class Function>
+  __device__ __forceinline__ Floats<WIDTH> sum_from_to(int first, int last, int channel, Function f) const {
     Floats<WIDTH> sums = {};
-    const int length = WINDOW ? WINDOW : window;
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) {
 #pragma unroll
-      for (int neighbour = 0; neighbour < length; ++neighbour) sums[i] = f(sums[i], at(channel + i + neighbour));
+      for (int neighbour = first; neighbour <= last; ++neighbour) {
+        const int distance = i + neighbour;
+        if (channel + distance >= 0 && channel + distance < channels_) sums[i] = f(sums[i], at(channel, distance));
+      }
     }
     return sums;
   }
 
-  __device__ __forceinline__ float& at(int i) const { return pixel_[i % WIDTH * plane_ + i / WIDTH]; }
+  // The number of the channel that lies `distance` behind `channel`, which is a multiple of WIDTH.
+  __device__ __forceinline__ float& at(int channel, int distance) const {
+    const int plane = distance & (WIDTH - 1);
+    return pixel_[plane * plane_ + channel / WIDTH + (distance - plane) / WIDTH];
+  }
 
   float* pixel_;
-  int plane_, channels_, before_, after_;
+  int plane_, channels_;
 };
 
 __device__ __forceinline__ float inverse_power(float d, float beta) {
@@ -100,19 +107,17 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
                                 int denominator_pitch, const STORED* __restrict__ x, int x_pitch, int rows,
                                 int channels, int before, int after, float k, float alpha, float beta) {
   DYNAMIC_SHARED(memory);
-  const Frame inputs(reinterpret_cast<float*>(memory), channels, before, after);
+  const Frame inputs(memory, 0, channels);
   const int row = blockIdx.x * blockDim.y + threadIdx.y;
-  if (row < rows) {
-    inputs.clear_sides();
+  if (row < rows)
     for (int channel = threadIdx.x * WIDTH; channel < channels; channel += blockDim.x * WIDTH)
       inputs.put(channel, load_floats<WIDTH>(&at(x, x_pitch, row, channel)));
-  }
   __syncthreads();
   if (row >= rows) return;
 
   for (int channel = threadIdx.x * WIDTH; channel < channels; channel += blockDim.x * WIDTH) {
-    Floats<WIDTH> d =
-        inputs.sum_over_windows(channel, [](float sum, float value) { return fmaf(value, value, sum); });
+    Floats<WIDTH> d = inputs.sum_over({before, after}, channel,
+                                      [](float sum, float value) { return fmaf(value, value, sum); });
     Floats<WIDTH> result = inputs.get(channel);
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) {
@@ -128,16 +133,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
     local_response_norm_backward(STORED* gx, int gx_pitch, const STORED* gy, int gy_pitch,
                                  const STORED* __restrict__ x, int x_pitch, const STORED* __restrict__ y, int y_pitch,
                                  const STORED* __restrict__ denominator, int denominator_pitch, int rows,
-                                 int channels, int before, int after, int frame_floats, float alpha, float beta,
-                                 int accumulate) {
+                                 int channels, int before, int after, float alpha, float beta, int accumulate) {
   DYNAMIC_SHARED(memory);
-  float* floats = reinterpret_cast<float*>(memory);
-  const Frame ratios(floats, channels, before, after);
-  const Frame direct_parts(floats + frame_floats, channels, before, after);
-  const Frame inputs(floats + 2 * frame_floats, channels, before, after);
+  const Frame ratios(memory, 0, channels), direct_parts(memory, 1, channels), inputs(memory, 2, channels);
   const int row = blockIdx.x * blockDim.y + threadIdx.y;
-  if (row < rows) {
-    ratios.clear_sides();
+  if (row < rows)
     for (int channel = threadIdx.x * WIDTH; channel < channels; channel += blockDim.x * WIDTH) {
       const Floats<WIDTH> gradient = load_floats<WIDTH>(&at(gy, gy_pitch, row, channel));
       const Floats<WIDTH> output = load_floats<WIDTH>(&at(y, y_pitch, row, channel));
@@ -152,13 +152,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
       direct_parts.put(channel, direct);
       inputs.put(channel, load_floats<WIDTH>(&at(x, x_pitch, row, channel)));
     }
-  }
   __syncthreads();
   if (row >= rows) return;
 
   const float factor = -2.0f * alpha * beta;
   for (int channel = threadIdx.x * WIDTH; channel < channels; channel += blockDim.x * WIDTH) {
-    const Floats<WIDTH> sum = ratios.sum_over_windows(channel, [](float sum, float value) { return sum + value; });
+    const Floats<WIDTH> sum =
+        ratios.sum_over({before, after}, channel, [](float sum, float value) { return sum + value; });
     const Floats<WIDTH> value = inputs.get(channel), direct = direct_parts.get(channel);
     STORED* target = &at(gx, gx_pitch, row, channel);
     Floats<WIDTH> result = {};

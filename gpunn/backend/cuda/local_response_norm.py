@@ -10,6 +10,7 @@ import numpy as np
 
 from gpunn.backend.attributes import LocalResponse
 from gpunn.backend.contract import Array
+from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.columns import pitched, require_shapes
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launch import Grid
@@ -66,14 +67,7 @@ def local_response_norm_backward(
         _FILE,
         "local_response_norm_backward",
         tile.grid(frames=3),
-        {
-            **arrays,
-            **tile.arguments,
-            "frame_floats": tile.frame_floats,
-            "alpha": settings.alpha,
-            "beta": settings.beta,
-            "accumulate": accumulate,
-        },
+        {**arrays, **tile.arguments, "alpha": settings.alpha, "beta": settings.beta, "accumulate": accumulate},
         tile.choices,
     )
 
@@ -95,16 +89,13 @@ class _Tile:
 
     @property
     def pixels(self) -> int:
+        """Of one block."""
         return _BLOCK_THREADS // self.lanes
 
-    @property
-    def frame_floats(self) -> int:
-        """One frame: in each plane the channels of every pixel with the zeros around them."""
-        return self.vector * self.pixels * -(-(self.channels + self.before + self.after) // self.vector)
-
     def grid(self, frames: int) -> Grid:
-        blocks = -(-self.rows // self.pixels)
-        return Grid((blocks, 1, 1), (self.lanes, self.pixels, 1), frames * self.frame_floats * _FLOAT_BYTES)
+        """The blocks, each with so many frames: a float for every channel of every pixel."""
+        frame_bytes = self.pixels * self.channels * _FLOAT_BYTES
+        return Grid((-(-self.rows // self.pixels), 1, 1), (self.lanes, self.pixels, 1), frames * frame_bytes)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -116,9 +107,7 @@ class _Tile:
 
 
 def _tile(device: CudaDevice, before: int, after: int, *arrays: Array) -> _Tile:
-    """The tile for a window of so many channels; beyond the first and the last channel a window has only zeros."""
+    """The tile for windows of so many channels; a window reaches no further than the first and the last channel."""
     shape = arrays[0].shape
-    channels = shape[-1]
-    pitches = pitched(**{str(i): array for i, array in enumerate(arrays)})
-    vector = vector_length(device, channels, *((array, pitches[f"{i}_pitch"]) for i, array in enumerate(arrays)))
-    return _Tile(prod(shape[:-1]), channels, min(before, channels - 1), min(after, channels - 1), vector)
+    vector = vector_length(device, shape[-1], *((array, channel_pitch(array)) for array in arrays))
+    return _Tile(prod(shape[:-1]), shape[-1], min(before, shape[-1] - 1), min(after, shape[-1] - 1), vector)
