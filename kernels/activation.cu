@@ -34,7 +34,8 @@ __device__ __forceinline__ void with_function(int function, float a, Work work) 
     case GENERALIZED_RELU: return work(GeneralizedRelu{a});
     case ELU: return work(Elu{a});
     case SOFTPLUS: return work(Softplus());
-    case SWISH: return work(Swish());
+    case SWISH:
+    default: return work(Swish());
   }
 }
 
