@@ -7,13 +7,14 @@ from types import ModuleType
 
 import pytest
 
-from gpunn.backend import cpu
+from gpunn.backend import cpu, cuda
 from gpunn.backend.contract import Device, Primitives
 from gpunn.backend.cpu.device import CpuDevice
+from gpunn.backend.cuda.device import CudaDevice
 
 NAMES = [name for name, member in inspect.getmembers(Primitives, inspect.isfunction) if not name.startswith("_")]
 
-BACKENDS = [cpu]
+BACKENDS = [cpu, cuda]
 
 
 def parameters(function: object) -> list[tuple[str, inspect._ParameterKind, object]]:
@@ -44,5 +45,6 @@ def test_the_handle_comes_first_and_workspaces_have_a_companion(name: str) -> No
 @pytest.mark.parametrize(
     "name", [name for name, member in inspect.getmembers(Device, inspect.isfunction) if not name.startswith("_")]
 )
-def test_the_cpu_is_a_device(name: str) -> None:
-    assert parameters(getattr(CpuDevice, name)) == parameters(getattr(Device, name))
+@pytest.mark.parametrize("kind", [CpuDevice, CudaDevice])
+def test_a_handle_is_a_device(kind: type, name: str) -> None:
+    assert parameters(getattr(kind, name)) == parameters(getattr(Device, name))

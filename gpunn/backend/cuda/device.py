@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.arena import align
-from gpunn.backend.contract import Array, Device, DType, Layout, Memory, Primitives
+from gpunn.backend.contract import Array, DType, Layout, Memory, Primitives
 from gpunn.backend.cuda.chunk_table import ChunkTables
 from gpunn.backend.cuda.device_memory import ALIGNMENT, DeviceMemory
 from gpunn.backend.cuda.graph import RecordedExecutor, RecordedMemory, RecordedRun
@@ -35,16 +35,8 @@ class CudaDevice:
         capability: compute capability, such as 90.
     """
 
-    # The lender computes the primitives that CUDA has no kernel for; it is the device's own and closed with it.
-
     def __init__(
-        self,
-        name: str,
-        memory: DeviceMemory,
-        executor: Executor,
-        primitives: Primitives,
-        lender: Device | None = None,
-        traits: Traits | None = None,
+        self, name: str, memory: DeviceMemory, executor: Executor, primitives: Primitives, traits: Traits | None = None
     ) -> None:
         traits = traits or Traits()
         self.recorder = traits.recorder
@@ -60,7 +52,6 @@ class CudaDevice:
         self._precisions = traits.precisions
         self._executor = executor
         self._primitives = primitives
-        self._lender = lender
 
     @property
     def name(self) -> str:
@@ -130,15 +121,13 @@ class CudaDevice:
         return RecordedRun(run, self.recorder)
 
     def thread_plan(self) -> dict[str, int | str]:
-        """What results depend on besides the seed: which kernels were chosen, and the threads of the lender."""
-        return {**(self._lender.thread_plan() if self._lender else {}), **self.tuner.plan()}
+        """What results depend on besides the seed: which kernels were chosen."""
+        return {**self.tuner.plan()}
 
     def adopt_plan(self, plan: Mapping[str, object]) -> None:
         """Use the kernels that a checkpoint was computed with."""
         self.tuner.adopt(plan)
 
     def close(self) -> None:
-        """Give back what the executor holds, and close the lender."""
+        """Give back what the executor holds."""
         self._executor.close()
-        if self._lender:
-            self._lender.close()

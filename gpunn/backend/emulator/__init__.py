@@ -25,8 +25,6 @@ __all__ = ["open_emulator"]
 def open_emulator(check: bool = False) -> CudaDevice:
     """A handle of the emulator, named "emulator".
 
-    Primitives without a kernel are computed by the CPU backend.
-
     Args:
         check: run the check build, which reports races, accesses out of bounds, reads of what nobody wrote, and
             barriers that not all threads reach, with file and line.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from gpunn.backend.cpu.device import open_cpu
+from typing import cast
+
+from gpunn.backend import cuda
+from gpunn.backend.contract import Primitives
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.emulator.borrowed import borrowed_primitives
 from gpunn.backend.emulator.build import compiler
 from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
 from gpunn.backend.emulator.memory import HostMemory
@@ -17,6 +19,5 @@ def open_with(settings: EmulatorSettings) -> CudaDevice:
         DeviceError: when g++ is missing, or the machine is not Linux on x86-64.
     """
     compiler()
-    lender = open_cpu()
-    executor = EmulatorExecutor(settings)
-    return CudaDevice("emulator", HostMemory(settings.memory_bytes), executor, borrowed_primitives(lender), lender)
+    memory, executor = HostMemory(settings.memory_bytes), EmulatorExecutor(settings)
+    return CudaDevice("emulator", memory, executor, cast("Primitives", cuda))

@@ -116,19 +116,6 @@ def test_a_recorded_step_within_another_becomes_part_of_it(device: CudaDevice) -
     assert step.calls == 3
 
 
-def test_borrowed_primitives_are_repeated_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator computes on the host what has no kernel; a recorded step holds that in its place."""
-    monkeypatch.setattr(cuda, "__all__", [])
-    device = open_with(EmulatorSettings())
-    x, y = (upload(device, np.zeros((2, 8), np.float32)) for _ in range(2))
-    replay = device.recorder.record(lambda: device.primitives.scale(device, y, x, 2.0, False))
-    assert not device.download(y).any()
-    device.upload(x, np.full((2, 8), 3, np.float32))
-    replay()
-    assert device.download(y).tolist() == [[6] * 8] * 2
-    device.close()
-
-
 def test_the_cpu_has_nothing_to_write_down(cpu: Device) -> None:
     run: Callable[[], None] = lambda: None  # noqa: E731
     assert cpu.record(run) is run
