@@ -11,7 +11,24 @@ def _square(N: int, size: int, C: int, K: int, window: int, stride: int = 1, pad
     )
 
 
-CONVOLUTIONS: dict[str, Conv2dGeometry] = {
+#: Around tiles of 64 and 128, and with few outputs for their products, which are then shared by blocks.
+TILES: dict[str, Conv2dGeometry] = {
+    "one tile of 64": _square(1, 8, 16, 64, 1),
+    "one tile of 128": Conv2dGeometry(2, 8, 8, 16, 128, 1, 1),
+    "one pixel and one filter more than 64": Conv2dGeometry(1, 5, 13, 9, 65, 1, 1),
+    "one pixel and one channel more than 128": Conv2dGeometry(1, 3, 43, 129, 4, 1, 1),
+    "two groups of more filters than a tile": Conv2dGeometry(
+        2, 5, 7, 6, 140, 3, 3, padding=Padding(1, 1, 1, 1), groups=2
+    ),
+    "many taps, few pixels": _square(2, 3, 68, 12, 3, padding=1),
+    "many taps that no quad fits, few pixels": _square(2, 3, 67, 13, 3, padding=1),
+    "many filters, few pixels, stride 2": _square(1, 5, 12, 132, 3, stride=2, padding=1),
+    "many filters that no quad fits, two groups": Conv2dGeometry(1, 4, 5, 10, 262, 2, 3, Pair(2, 1), groups=2),
+    "many pixels, few taps": Conv2dGeometry(4, 9, 11, 4, 4, 2, 2),
+    "everything uneven": Conv2dGeometry(3, 9, 8, 6, 70, 4, 3, Pair(2, 3), Padding(3, 1, 0, 4), Pair(2, 1), groups=2),
+}
+
+CONVOLUTIONS: dict[str, Conv2dGeometry] = TILES | {
     "one of everything": _square(1, 1, 1, 1, 1),
     "1x1": _square(3, 5, 16, 12, 1),
     "1x1, one channel": _square(2, 4, 1, 3, 1),
