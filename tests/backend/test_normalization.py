@@ -8,8 +8,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from gpunn import backend
 from gpunn.backend.attributes import LINEAR, RELU, Activation, Normalization
 from gpunn.backend.contract import Array, Device
+from gpunn.backend.cuda import normalization_passes
+from gpunn.errors import UsageError
 from tests.backend.arrays import FLOAT32, FLOAT64, FLOATS, Host, unwritten, upload, upload_slice
 from tests.cases.normalization import LARGE_NORMALIZATIONS, NORMALIZATIONS
 from tests.reference import normalization as reference
@@ -352,3 +355,39 @@ def test_two_runs_give_the_same_bits(device: Device, kind: str) -> None:
     x, gy = (upload(device, reals(seed, shape, np.float32)) for seed in (23, 24))
     for first, second in zip(norm.gradients(gy, x), norm.gradients(gy, x), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_group_norm_takes_as_many_images_at_a_time_as_there_is_scratch(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, groups, kinds = (5, 3, 2, 6), 3, 6
+    norm, gamma, beta = make(device, "group", shape, groups, FLOAT32)
+    x, gy = reals(25, shape, FLOAT32), reals(26, shape, FLOAT32)
+    monkeypatch.setattr(normalization_passes, "LARGEST_PARTIALS", 2 * kinds * shape[-1])
+    output = norm.output(upload(device, x))
+    np.testing.assert_allclose(output, reference.forward(x, gamma, beta, EPS, groups), rtol=1e-5, atol=1e-5)
+    for found, expected in zip(
+        norm.gradients(upload(device, gy), upload(device, x)),
+        reference.backward(gy, x, gamma, EPS, groups),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@each_kind
+def test_more_channels_than_scratch_are_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = backend.open("emulator")
+    norm, _, _ = make(emulator, kind, (2, 6), 3, FLOAT32)
+    monkeypatch.setattr(normalization_passes, "LARGEST_PARTIALS", 30)
+    with pytest.raises(UsageError, match="6 channels; CUDA normalises at most 5: use the CPU"):
+        norm.output(upload(emulator, reals(27, (2, 6), FLOAT32)))
+    emulator.close()
+
+
+@each_kind
+def test_shapes_must_fit(kind: str) -> None:
+    emulator = backend.open("emulator")
+    norm, _, _ = make(emulator, kind, (2, 6), 3, FLOAT32)
+    with pytest.raises(UsageError, match=r"y has shape \(2, 3\); it must have \(2, 6\)"):
+        norm.forward(unwritten(emulator, (2, 3), FLOAT32), unwritten(emulator, (2, 6), FLOAT32))
+    emulator.close()
