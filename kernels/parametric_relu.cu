@@ -10,8 +10,8 @@
 //
 // Layout: `rows` rows of `channels` numbers, a row every x_pitch numbers. slope and gslope have a number for each
 // channel.
-// Grid and shared memory: see columns.cuh; all images count as one. A thread takes one channel, or with WIDE 16 bytes of
-// neighbouring ones.
+// Grid and shared memory: see columns.cuh; all images count as one. A thread takes one channel, or with WIDE 16 bytes
+// of neighbouring ones.
 // y may be x and gx may be gy: that is why these are not __restrict__.
 //
 // Architectures: sm_75 and later

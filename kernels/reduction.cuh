@@ -1,4 +1,4 @@
-// Sums over the threads of a warp and of a block, always in the same order, so that the same numbers give the same bits.
+// Sums over the threads of a warp and of a block, always in the same order: the same numbers give the same bits.
 #pragma once
 
 constexpr int WARP_THREADS = 32;
