@@ -57,7 +57,7 @@ def occupancy(architecture: str, threads: int, registers: int, shared_bytes: int
     blocks = min(
         limits.blocks,
         limits.warps // warps,
-        scheduler_warps * _SCHEDULERS // _round_up(warps, _SCHEDULERS),
+        scheduler_warps * _SCHEDULERS // warps,
         limits.shared_bytes // block_shared if block_shared else limits.blocks,
     )
     return blocks * warps / limits.warps
