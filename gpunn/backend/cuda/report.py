@@ -18,10 +18,12 @@ from gpunn.backend.cuda.disassembly import Instructions, count_instructions, dis
 from gpunn.backend.cuda.launch import STRIDING_BLOCK
 from gpunn.backend.cuda.occupancy import occupancy
 from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.tensor_core_convolution import Tile
 
 #: A processor's share of the compilations is handed to it in portions of so many.
 _PORTION = 4
-_DYNAMIC_SHARED = re.compile(r"^// Dynamic shared memory(?: of ([^:\n]+))?: (\d+) bytes$", re.MULTILINE)
+#: A choice that is the tile of a matrix product on tensor cores.
+_TILE = re.compile(r"(?P<kind>aligned|padded)_(?P<rows>\d+)x(?P<columns>\d+)")
 #: Part of the name under which results are kept: raise it when the same inputs would be reported differently.
 _FORM = "1"
 
@@ -133,18 +135,13 @@ def _reported(job: Job, kernel: _Compiled, count: Instructions) -> KernelReport:
 
 
 def dynamic_shared_bytes(source: KernelSource) -> int:
-    """What the head of the file says its kernels get of dynamic shared memory, for the words that were chosen.
-
-    `// Dynamic shared memory: 4096 bytes` speaks of all choices, `// Dynamic shared memory of float, 64: 4096 bytes`
-    of one combination.
-    """
-    of_all = 0
-    for words, size in _DYNAMIC_SHARED.findall(source.text):
-        if words == ", ".join(word for _, word in source.chosen):
-            return int(size)
-        if not words:
-            of_all = int(size)
-    return of_all
+    """What a launch gives kernels that were compiled for a tile of a matrix product; 0 for other kernels."""
+    tiles = (_TILE.fullmatch(word) for _, word in source.chosen)
+    return sum(
+        Tile(int(tile["rows"]), int(tile["columns"]), tile["kind"] == "aligned", rate=1.0).shared_bytes
+        for tile in tiles
+        if tile
+    )
 
 
 def _compile_all(ordered: Sequence[Job], processes: int) -> Iterator[list[_Compiled]]:
@@ -186,7 +183,8 @@ def _key(job: Job) -> str:
     """A file name from everything that the result is made from."""
     source = job.source
     headers = (part for name in sorted(source.headers) for part in (name, source.headers[name]))
-    texts = (_FORM, str(compiler_version()), str(disassembler().stat().st_size), job.architecture, *COMPILE_OPTIONS)
-    parts = (*texts, *source.definitions, source.name, source.text, *headers)
+    tools = (str(compiler_version()), str(disassembler().stat().st_size))
+    options = (job.architecture, *COMPILE_OPTIONS, *source.definitions, str(dynamic_shared_bytes(source)))
+    parts = (_FORM, *tools, *options, source.name, source.text, *headers)
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return f"{source.path.stem}-sm_{job.architecture}-{digest[:32]}.json"

@@ -14,7 +14,7 @@ from gpunn.backend.cuda.cubin import kernel_codes
 from gpunn.backend.cuda.disassembly import disassembler
 from gpunn.backend.cuda.kernel_budget import budget_of, format_budget, overruns, parse_budget
 from gpunn.backend.cuda.report import KernelReport, dynamic_shared_bytes, jobs, report
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.source import KernelSource, packaged_source
 from gpunn.errors import DeviceError, UsageError
 
 TEXT = """// Architectures: sm_75 and later
@@ -125,13 +125,17 @@ def test_a_source_that_does_not_compile_is_named(tmp_path: Path) -> None:
         report(jobs([KernelSource(path)], ["80"]))
 
 
-def test_dynamic_shared_memory_is_what_the_head_says(tmp_path: Path) -> None:
-    path = tmp_path / "dynamic.cu"
-    path.write_text(
-        "// TYPE: float | double\n// Dynamic shared memory: 100 bytes\n// Dynamic shared memory of double: 200 bytes\n"
-    )
-    sizes = [dynamic_shared_bytes(variant) for variant in KernelSource(path).variants()]
-    assert sizes == [100, 200]
+def test_dynamic_shared_memory_of_tiles() -> None:
+    """Three stages of both operands, 64 bytes of depth in each: kernels/tensor_core_tile.cuh."""
+    source = packaged_source("convolution2d_forward_tensor.cu")
+    sizes = {
+        dict(variant.chosen)["TILE"]: dynamic_shared_bytes(variant)
+        for variant in source.variants()
+        if ("STORED", "float16") in variant.chosen
+    }
+    assert sizes["aligned_128x128"] == 3 * (128 * 64 + 128 * 64)
+    assert sizes["aligned_64x64"] == 3 * (64 * 64 + 64 * 64)
+    assert dynamic_shared_bytes(packaged_source("advance.cu")) == 0
 
 
 ONE = KernelReport("sum<float>", "sum.cu", "80", 40, 0, 1024, 0.5, 8, 4)
