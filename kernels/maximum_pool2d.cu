@@ -1,7 +1,8 @@
 // Maximum pooling (Weng, Ahuja and Huang, "Cresceptron", 1992), forward and backward.
 //
-//   forward   y[n,p,q,c] = the largest x[n, p * stride_rows + r - padding_top, q * stride_columns + s - padding_left, c]
-//             over the places (r, s) of the window that lie in the image; argmax = r * S + s of the first such place
+//   forward   y[n,p,q,c] = the largest of x[n, p * stride_rows + r - padding_top,
+//             q * stride_columns + s - padding_left, c] over the places (r, s) of the window that lie in the image;
+//             argmax = r * S + s of the first place that holds it
 //   backward  gx[n,h,w,c] = the sum of gy[n,p,q,c] over the windows whose argmax is this pixel, from the last window to
 //             the first; added to what gx holds with `accumulate`; 0 where `saved`, the ReLU's output, is not above 0
 //

@@ -9,7 +9,7 @@
 // less + equal - 1; the middle ranks of n pixels are (n - 1) / 2 and n / 2. This takes n^2 comparisons a window, but no
 // memory and no places from the forward pass: a thread of the backward pass owns a pixel of gx, and asks of each window
 // over it whether the pixel is the first of a value with a middle rank. That is n comparisons a window and pixel, as
-// many in all, and nothing is added twice at once. Windows overlap, so nearly all reads come from the first-level cache.
+// many in all, and nothing is added twice at once. Windows overlap, so nearly all reads come from the nearest cache.
 //
 // Layout: x and gx are N,H,W,C and y, gy N,P,Q,C with a pitch each.
 // Grid: of pooling.cuh, over the pixels that are written, one channel a thread. No shared memory.
