@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gpunn.backend.contract import Device
 from gpunn.backend.cuda import opening
 from gpunn.backend.cuda.installation import Installation
 from gpunn.backend.cuda.opening import open_cuda
+from gpunn.backend.cuda.source import kernel_folder
 from gpunn.training.devices import open_device
 from gpunn.training.run_folder import RunFolder
 from tests.backend.cuda.fake_cupy import CUDARuntimeError, Machine, fake_cupy
@@ -135,3 +137,20 @@ def test_what_was_trained_in_another_precision_is_measured_in_float32(
     assert found.error == "note: trained in float64, which cpu does not compute: this is float32\n"
     assert found.out == expected.out
     assert train(gpunn, data, tmp_path / "other", "--device", "cpu", "--precision", "float64").status == 4
+
+
+def test_a_race_ends_training_with_its_file_and_line(
+    gpunn: Gpunn, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the kernels in which a convolution no longer waits for what the other threads store."""
+    folder = tmp_path / "kernels"
+    shutil.copytree(kernel_folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    file = folder / "convolution2d_forward.cu"
+    file.write_text(file.read_text().replace("__syncthreads();", ";"))
+    monkeypatch.setattr("gpunn.backend.cuda.source.kernel_folder", lambda: folder)
+    options = ("--data", data, "--model", "mlp", "--epochs", 1, "--out", tmp_path / "run")
+    result = gpunn("train", *options, "--device", "emulator", "--check")
+    assert result.status == 4
+    assert re.search(
+        r"race in shared memory.* at convolution2d_forward\.cu:\d+|convolution2d_forward\.cu:\d+: race in", result.error
+    )
