@@ -18,7 +18,7 @@ from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.emulator.memory import HostMemory
 from gpunn.errors import DeviceError
 
-ORDERING = re.compile(r"(?:__sync(?:threads|warp)\(\)|copy_async_commit\(\)|copy_async_wait<[^>;]+>\(\));")
+ORDERING = re.compile(r"\b(?:__sync(?:threads|warp)\(\)|copy_async_commit\(\)|copy_async_wait<[^>;]+>\(\));")
 
 Host = np.ndarray[Any, Any]
 
