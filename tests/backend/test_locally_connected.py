@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gpunn.backend.attributes import LINEAR
+from gpunn.backend.attributes import LINEAR, Arithmetic
 from gpunn.backend.contract import Array, Device
 from gpunn.geometry import Conv2dGeometry, Padding, Pair, Shape
-from tests.backend.arrays import Host, integers, reals, unwritten, upload, upload_slice
+from tests.backend.arrays import FLOATS, Host, integers, reals, summed, unwritten, upload, upload_slice, workspace
+from tests.backend.rounding import computing, rounding
 from tests.cases.locally_connected import LOCALLY_CONNECTED
 from tests.reference import locally_connected as reference
 
-each_case = pytest.mark.parametrize("geometry", LOCALLY_CONNECTED.values(), ids=LOCALLY_CONNECTED.keys())
-each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+#: The emulator runs the cases of fewer operations; its check build is some 20 times slower.
+LARGEST_FLOPS = {"cpu": inf, "emulator": 4_000_000, "emulator:check": 600_000}
+
+each_case = pytest.mark.parametrize(
+    ("device", "geometry"),
+    [
+        pytest.param(device, geometry, id=f"{device}-{name}")
+        for device, largest in LARGEST_FLOPS.items()
+        for name, geometry in LOCALLY_CONNECTED.items()
+        if geometry.flops <= largest
+    ],
+    indirect=["device"],
+)
+each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
 
 def filter_shape(geometry: Conv2dGeometry) -> Shape:
@@ -47,8 +60,8 @@ def run_backward_filter(
     device: Device, geometry: Conv2dGeometry, x: Array, gy: Array, before: tuple[Host, Host] | None = None
 ) -> tuple[Host, Host]:
     if before is None:
-        gw = unwritten(device, filter_shape(geometry), x.dtype, "plain")
-        gbias = unwritten(device, bias_shape(geometry), x.dtype, "plain")
+        gw = unwritten(device, filter_shape(geometry), summed(x.dtype), "plain")
+        gbias = unwritten(device, bias_shape(geometry), summed(x.dtype), "plain")
     else:
         gw, gbias = (upload(device, part, "plain") for part in before)
     device.primitives.locally_connected2d_backward_filter(device, gw, gbias, x, gy, geometry, before is not None)
@@ -59,10 +72,10 @@ def run_backward_filter(
 @each_dtype
 def test_forward_of_integers_is_exact(device: Device, geometry: Conv2dGeometry, dtype: Any) -> None:
     x, w = integers(1, geometry.input_shape, dtype), integers(2, filter_shape(geometry), dtype)
-    bias = integers(3, bias_shape(geometry), dtype)
+    bias = integers(3, bias_shape(geometry), summed(dtype))
     held = upload(device, x)
     for given in (bias, None):
-        expected = reference.forward(x, w, given, geometry)
+        expected = reference.forward(x, w, given, geometry).astype(dtype)
         np.testing.assert_array_equal(run_forward(device, geometry, held, w, given), expected)
 
 
@@ -71,13 +84,14 @@ def test_forward_of_integers_is_exact(device: Device, geometry: Conv2dGeometry, 
 def test_backward_of_integers_is_exact(device: Device, geometry: Conv2dGeometry, dtype: Any) -> None:
     x, w = integers(1, geometry.input_shape, dtype), integers(2, filter_shape(geometry), dtype)
     gy = integers(3, geometry.output_shape, dtype)
-    before = integers(4, w.shape, dtype), integers(5, bias_shape(geometry), dtype)
+    before = integers(4, w.shape, summed(dtype)), integers(5, bias_shape(geometry), summed(dtype))
     held_x, held_gy = upload(device, x), upload(device, gy)
     gx, gw = reference.backward_data(gy, w, geometry), reference.backward_filter(x, gy, geometry)
     gbias = gy.sum(0, dtype=np.float64)
 
-    np.testing.assert_array_equal(run_backward_data(device, geometry, held_gy, w), gx)
-    np.testing.assert_array_equal(run_backward_data(device, geometry, held_gy, w, x), gx + x)
+    np.testing.assert_array_equal(run_backward_data(device, geometry, held_gy, w), gx.astype(dtype))
+    added = run_backward_data(device, geometry, held_gy, w, x)
+    np.testing.assert_array_equal(added, (gx + x.astype(np.float64)).astype(dtype))
     for result, expected in zip(run_backward_filter(device, geometry, held_x, held_gy), (gw, gbias), strict=True):
         np.testing.assert_array_equal(result, expected)
     added = run_backward_filter(device, geometry, held_x, held_gy, before)
@@ -85,9 +99,10 @@ def test_backward_of_integers_is_exact(device: Device, geometry: Conv2dGeometry,
         np.testing.assert_array_equal(result, expected + first)
 
 
+@pytest.mark.parametrize("device", ["cpu", "emulator"], indirect=True)
 @each_dtype
 def test_real_numbers_obey_the_rounding_bound(device: Device, dtype: Any) -> None:
-    geometry = LOCALLY_CONNECTED["several blocks"]
+    geometry = LOCALLY_CONNECTED["several blocks" if device.name == "cpu" else "dilation 2"]
     x, w = reals(1, geometry.input_shape, dtype), reals(2, filter_shape(geometry), dtype)
     gy = reals(3, geometry.output_shape, dtype)
     held_x, held_gy = upload(device, x), upload(device, gy)
@@ -100,7 +115,8 @@ def test_real_numbers_obey_the_rounding_bound(device: Device, dtype: Any) -> Non
         (gw, reference.backward_filter(x, gy, geometry), reference.backward_filter(abs(x), abs(gy), geometry)),
     ]
     for result, expected, size in pairs:
-        assert np.all(np.abs(result - expected) <= 8 * np.finfo(dtype).eps / 2 * size)
+        error = np.abs(result.astype(np.float64) - expected)
+        assert np.all(error <= 8 * computing(dtype) / 2 * size + rounding(result.dtype) * abs(expected))
 
 
 @each_dtype
@@ -121,18 +137,18 @@ def test_channel_slices(device: Device, dtype: Any) -> None:
     np.testing.assert_array_equal(gw, reference.backward_filter(x, gy, geometry))
 
 
-def test_gradients_match_finite_differences(device: Device) -> None:
+def test_gradients_match_finite_differences(cpu: Device) -> None:
     geometry = Conv2dGeometry(3, 5, 6, 3, 2, 3, 2, Pair(2, 1), Padding(1, 1, 0, 1))
     shapes = geometry.input_shape, filter_shape(geometry), bias_shape(geometry)
     values = [reals(seed, shape, np.float64) for seed, shape in enumerate(shapes)]
     gy = reals(3, geometry.output_shape, np.float64)
-    held_gy = upload(device, gy)
+    held_gy = upload(cpu, gy)
 
     def loss(x: Host, w: Host, bias: Host) -> float:
-        return float(np.sum(gy * run_forward(device, geometry, upload(device, x), w, bias)))
+        return float(np.sum(gy * run_forward(cpu, geometry, upload(cpu, x), w, bias)))
 
-    gx = run_backward_data(device, geometry, held_gy, values[1])
-    gradients = gx, *run_backward_filter(device, geometry, upload(device, values[0]), held_gy)
+    gx = run_backward_data(cpu, geometry, held_gy, values[1])
+    gradients = gx, *run_backward_filter(cpu, geometry, upload(cpu, values[0]), held_gy)
     for place, gradient in enumerate(gradients):
         direction = reals(10 + place, gradient.shape, np.float64)
         ends = []
@@ -147,9 +163,11 @@ def test_equal_filters_everywhere_are_a_convolution(device: Device) -> None:
     geometry = LOCALLY_CONNECTED["3x3 same, three channels"]
     x, w = integers(1, geometry.input_shape, np.float32), integers(2, geometry.filter_shape, np.float32)
     y = unwritten(device, geometry.output_shape, np.float32)
-    size = device.primitives.convolution2d_forward_workspace(device, geometry, np.dtype(np.float32))
+    float32 = Arithmetic("float32")
+    size = device.primitives.convolution2d_forward_workspace(device, geometry, x.dtype, float32)
+    scratch, filters = workspace(device, size), upload(device, w, "plain")
     device.primitives.convolution2d_forward(
-        device, y, upload(device, x), upload(device, w, "plain"), None, geometry, LINEAR, device.allocate(size)
+        device, y, upload(device, x), filters, None, geometry, LINEAR, float32, scratch
     )
     everywhere = np.broadcast_to(w, filter_shape(geometry)).copy()
     result = run_forward(device, geometry, upload(device, x), everywhere, None)
