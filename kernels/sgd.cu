@@ -10,7 +10,7 @@
 // from step to step is read from device memory, because a captured CUDA graph freezes scalar arguments.
 // Grid: one-dimensional, any size, 256 threads a block: 16 entries of the table at a time, four elements a thread.
 // Memory: 20 bytes a parameter (w, v, gradient read; w, v written), 12 without momentum, 2 more for a 16-bit copy, and
-// 12 bytes of table for 64 parameters. Nothing is read or written twice, and every access is 16 bytes a thread.
+// 12 bytes of table for 64 parameters. Nothing moves twice, and floats move 16 bytes a thread at a time.
 // Shared memory: two floats, computed once a block because a^t is slow.
 //
 // Architectures: sm_75 and later
