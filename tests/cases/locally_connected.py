@@ -17,6 +17,8 @@ LOCALLY_CONNECTED: dict[str, Conv2dGeometry] = {
     "stride above the window": Conv2dGeometry(2, 11, 10, 8, 3, 2, 1, Pair(3, 4)),
     "dilation 2": Conv2dGeometry(2, 8, 9, 8, 3, 3, 3, padding=Padding(2, 2, 1, 1), dilation=Pair(2, 2)),
     "dilation 2, stride 3": Conv2dGeometry(2, 11, 9, 3, 4, 4, 3, Pair(3, 3), Padding(1, 2, 2, 1), Pair(2, 2)),
+    "more images than a thread takes": Conv2dGeometry(19, 3, 4, 5, 6, 2, 2),
+    "more filters than a warp has lanes": Conv2dGeometry(2, 4, 3, 4, 41, 2, 2, padding=Padding(1, 0, 0, 1)),
     "several blocks": Conv2dGeometry(17, 22, 20, 8, 12, 5, 5, padding=Padding(2, 2, 2, 2)),
     "rows cut into blocks": Conv2dGeometry(96, 2, 40, 16, 4, 3, 3, padding=Padding(1, 1, 1, 1)),
 }

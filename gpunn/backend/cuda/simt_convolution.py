@@ -24,8 +24,8 @@ from gpunn.geometry import Conv2dGeometry
 #: As in kernels/tile_product.cuh.
 _BLOCK = (256, 1, 1)
 _SLICES = {128: 8, 64: 16}
-#: Tensor cores multiply what ordinary cores multiply as it is, and tf32, which ordinary cores do not.
-_MULTIPLIED = ("float32", "bfloat16", "float16")
+#: Where tensor cores cannot round factors to tf32, ordinary cores multiply them as they are.
+_MULTIPLIED = ("float32", "tf32", "bfloat16", "float16")
 #: The rate of each tile against the larger one's: a thread of the smaller does half as many products a number read.
 _RATES = {128: 1.0, 64: 0.6}
 
@@ -68,7 +68,7 @@ class SimtForward:
         return f"simt {self.tile}"
 
     def serves(self, problem: Problem) -> bool:
-        """Everything but tf32."""
+        """Every type but float64."""
         return _serves(problem)
 
     def accepts(self, call: ForwardCall) -> bool:
@@ -138,7 +138,7 @@ class SimtBackwardData:
         return f"simt {self.tile}"
 
     def serves(self, problem: Problem) -> bool:
-        """Everything but tf32."""
+        """Every type but float64."""
         return _serves(problem)
 
     def accepts(self, call: BackwardDataCall) -> bool:
@@ -218,7 +218,7 @@ class SimtBackwardFilter:
         return f"simt {self.tile}"
 
     def serves(self, problem: Problem) -> bool:
-        """Everything but tf32."""
+        """Every type but float64."""
         return _serves(problem)
 
     def accepts(self, call: BackwardFilterCall) -> bool:
