@@ -10,7 +10,7 @@ import pytest
 from gpunn.backend.contract import Device
 from gpunn.errors import UsageError
 from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Host, integers, unwritten, upload, upload_slice
-from tests.backend.emulator.devices import FAST, emulator
+from tests.backend.emulator.devices import EVERY_WAY, FAST, emulator
 from tests.backend.rounding import computing, rounding, smallest_step
 from tests.cases.loss import SHAPES
 from tests.reference import loss as reference
@@ -347,6 +347,20 @@ def test_totals_of_more_images_than_a_block_has_threads(device: Device) -> None:
     found = device.download(totals)
     np.testing.assert_allclose(found[0], loss.astype(np.float64).sum(), rtol=1e-13)
     assert found[1:].tolist() == [(ranks == 0).sum(), (ranks < 5).sum(), 9001]
+
+
+def test_the_order_in_which_threads_run_changes_no_bit() -> None:
+    scores, labels, targets = some_scores((3, 700), np.float32), some_labels(3, 700), some_targets((3, 700), np.float32)
+    results = set()
+    for settings in EVERY_WAY.values():
+        with emulator(settings) as device:
+            loss, totals = unwritten(device, (3,), np.float32), upload(device, np.zeros(4), "plain")
+            x, t, scale = upload(device, scores), upload(device, targets), one(device, 1)
+            device.primitives.binary_cross_entropy(device, loss, None, x, t, scale, 1.0, False)
+            device.primitives.record_losses(device, totals, x.reshape(-1), None, one(device, 1, np.int32))
+            found = *hard(device, scores, labels, 0.1), *soft(device, scores, targets, 0.1), loss, totals
+            results.add(b"".join(device.download(array).tobytes() for array in found))
+    assert len(results) == 1
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
