@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from multiprocessing import get_context
 
 from gpunn.backend.cache import CacheFiles
@@ -17,11 +16,11 @@ from gpunn.backend.cuda.cubin import kernel_codes
 from gpunn.backend.cuda.disassembly import Instructions, count_instructions, disassembler
 from gpunn.backend.cuda.launch import STRIDING_BLOCK
 from gpunn.backend.cuda.occupancy import occupancy
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.source import ARCHITECTURES, KernelSource
 from gpunn.backend.cuda.tensor_core_convolution import Tile
 
-#: A processor's share of the compilations is handed to it in portions of so many.
-_PORTION = 4
+#: Jobs that a process takes at a time, and after which results are kept.
+_BATCH = 16
 #: A choice that is the tile of a matrix product on tensor cores.
 _TILE = re.compile(r"(?P<kind>aligned|padded)_(?P<rows>\d+)x(?P<columns>\d+)")
 #: Part of the name under which results are kept: raise it when the same inputs would be reported differently.
@@ -108,15 +107,35 @@ def report(wanted: Sequence[Job], processes: int = 1, files: CacheFiles | None =
 
 
 def _measure(missing: Sequence[Job], processes: int) -> Iterator[tuple[Job, list[KernelReport]]]:
-    """All jobs of an architecture share one run of the disassembler."""
-    ordered = sorted(missing, key=lambda job: job.architecture)
-    compiled = zip(ordered, _compile_all(ordered, processes), strict=True)
-    for architecture, group in groupby(compiled, key=lambda pair: pair[0].architecture):
-        pairs = list(group)
-        codes = [kernel.code for _, kernels in pairs for kernel in kernels]
-        counts = iter(count_instructions(architecture, codes))
-        for job, kernels in pairs:
-            yield job, [_reported(job, kernel, next(counts)) for kernel in kernels]
+    batches = list(_batches(missing))
+    for batch, reports in zip(batches, _spread(batches, processes), strict=True):
+        yield from zip(batch, reports, strict=True)
+
+
+def _batches(missing: Sequence[Job]) -> Iterator[list[Job]]:
+    for architecture in ARCHITECTURES:
+        group = [job for job in missing if job.architecture == architecture]
+        for first in range(0, len(group), _BATCH):
+            yield group[first : first + _BATCH]
+
+
+def _spread(batches: Sequence[list[Job]], processes: int) -> Iterator[list[list[KernelReport]]]:
+    if processes == 1 or len(batches) <= 1:
+        yield from map(_measure_batch, batches)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_measure_batch, batches)
+
+
+def _measure_batch(batch: Sequence[Job]) -> list[list[KernelReport]]:
+    """Jobs of one architecture, which share a run of the disassembler."""
+    compiled = [_compile(job) for job in batch]
+    codes = [kernel.code for kernels in compiled for kernel in kernels]
+    counts = iter(count_instructions(batch[0].architecture, codes))
+    return [
+        [_reported(job, kernel, next(counts)) for kernel in kernels]
+        for job, kernels in zip(batch, compiled, strict=True)
+    ]
 
 
 def _reported(job: Job, kernel: _Compiled, count: Instructions) -> KernelReport:
@@ -142,14 +161,6 @@ def dynamic_shared_bytes(source: KernelSource) -> int:
         for tile in tiles
         if tile
     )
-
-
-def _compile_all(ordered: Sequence[Job], processes: int) -> Iterator[list[_Compiled]]:
-    if processes == 1 or len(ordered) <= _PORTION:
-        yield from map(_compile, ordered)
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_compile, ordered, chunksize=_PORTION)
 
 
 def _compile(job: Job) -> list[_Compiled]:
