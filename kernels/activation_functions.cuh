@@ -1,8 +1,8 @@
 // Activation functions and their derivatives, one number at a time, and how they are applied to whole arrays.
 //
 // Each function has value(x) and gradient(gy, saved) = gy f', where `saved` is x or y, as backward_reads of Activation
-// in gpunn/backend/attributes.py says. The derivative at a kink is the one from the left. A NaN stays one, except in the
-// step function, where it gives 0; where `saved` is NaN, the ReLU family takes the derivative of the left side.
+// in gpunn/backend/attributes.py says. The derivative at a kink is the one from the left. A NaN stays one, except in
+// the step function, where it gives 0; where `saved` is NaN, the ReLU family takes the derivative of the left side.
 #pragma once
 
 #include "store_gradients.cuh"
@@ -50,8 +50,8 @@ struct GeneralizedRelu {
   __device__ __forceinline__ float gradient(float gy, float saved) const { return saved > 0.0f ? gy : a * gy; }
 };
 
-// x where positive, else a (exp(x) - 1), whose derivative is a exp(x) = y + a. With a < 0 the sign of y hides that of x,
-// so x is saved instead.
+// x where positive, else a (exp(x) - 1), whose derivative is a exp(x) = y + a. With a < 0 the sign of y hides that of
+// x, so x is saved instead.
 struct Elu {
   float a;
   __device__ __forceinline__ float value(float x) const { return x > 0.0f ? x : a * expm1f(x); }

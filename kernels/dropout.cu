@@ -1,19 +1,20 @@
-// Dropout (Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural networks
-// from overfitting", 2014) with masks that depend on nothing but the seed, the layer, the step and the place in the
-// whole batch: they equal the CPU's, integer for integer.
+// Dropout (Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: a simple way to prevent neural
+// networks from overfitting", 2014) with masks that depend on nothing but the seed, the layer, the step and the place
+// in the whole batch: they equal the CPU's, integer for integer.
 //
 //   forward   y  = kept_factor * x where kept, else 0; mask = 1 where kept, else 0
 //   backward  gx = kept_factor * gy where kept, else 0; added to what gx holds with `accumulate`
 //
-// Element i of the whole batch, images counted from first_image[0], draws 32-bit number i % 8, low half of a word first,
-// of Philox block i / 8, and is kept when the upper 24 bits are at least `threshold`. NumPy raises the counter before it
-// computes a block, so block b is that of counter b + 1; the other words of the counter are the step and the layer.
+// Element i of the whole batch, images counted from first_image[0], draws 32-bit number i % 8, low half of a word
+// first, of Philox block i / 8, and is kept when the upper 24 bits are at least `threshold`. NumPy raises the counter
+// before it computes a block, so block b is that of counter b + 1; the other words of the counter are the step and the
+// layer.
 //
 // Layout: `rows` rows of `channels` numbers; a row of array a starts every a_pitch numbers. A dense array is one row.
 // Grid: one-dimensional, any size; each thread takes every (blocks * threads)-th block of eight numbers (forward) or
 // vector (backward). No shared memory.
-// With WIDE, the numbers of a vector divide the elements of an image and the channels, so no vector crosses the end of a
-// row, nor the beginning of this batch's share of a block.
+// With WIDE, the numbers of a vector divide the elements of an image and the channels, so no vector crosses the end of
+// a row, nor the beginning of this batch's share of a block.
 // y may be x and gx may be gy: that is why no pointer is __restrict__. What is dropped is chosen, not multiplied: a
 // product with 0 would make NaN of an infinity.
 //

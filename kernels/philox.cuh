@@ -1,6 +1,6 @@
-// Philox4x64-10, the counter-based random numbers of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
-// 1, 2, 3", 2011, section 4.2 and table 2. A block of numbers is a function of its counter and the key, and of nothing
-// else, so any thread can compute any block. NumPy's Philox is the same generator: see gpunn/random.py.
+// Philox4x64-10, the counter-based random numbers of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy
+// as 1, 2, 3", 2011, section 4.2 and table 2. A block of numbers is a function of its counter and the key, and of
+// nothing else, so any thread can compute any block. NumPy's Philox is the same generator: see gpunn/random.py.
 #pragma once
 
 struct PhiloxBlock {
