@@ -97,30 +97,38 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
   sum_products<Tile, Patches<Tile>::Layout, FilterLayout>(tile_sums, reinterpret_cast<STORED*>(shared), slice.steps,
                                                           load, [](const STORED*) {});
 
-  const int column = first_column + result_column<Tile>();
-  const Rows<STORED> target = rows_of_group(gx, gx_pitch, group_channels);
-  const Rows<const STORED> mask = rows_of_group(saved, saved_pitch, group_channels);
-  const Rows<float> split_sums = rows_of_group(sums, g.C, group_channels);
-  for_each_result(tile_sums, shared, [&](int row, Floats<RESULTS> values) {
-    if (row >= positions - first_position || column >= group_channels) return;
+  const auto pixel_of = [&](int row) {
     const int position = first_position + row;
     const int line = position / walk.columns.positions, image = line / walk.rows.positions;
     const int h = phase.rows.first + (line - image * walk.rows.positions) * g.stride_rows;
     const int v = phase.columns.first + (position - line * walk.columns.positions) * g.stride_columns;
-    const long long pixel = (image * g.H + h) * g.W + v;
-    if (sums) {
-      write_results(split_sums, static_cast<long long>(split) * g.N * g.H * g.W + pixel, column, values);
-      return;
-    }
+    return (image * g.H + h) * g.W + v;
+  };
+  const int rows = positions - first_position;
+  if (sums) {
+    const Rows<float> target = rows_of_group(sums, g.C, group_channels);
+    const int column = first_column + result_column<Tile, float>();
+    for_each_result<float>(tile_sums, shared, [&](int row, const Floats<RESULTS<float>>& values) {
+      if (row >= rows || column >= group_channels) return;
+      write_results(target, static_cast<long long>(split) * g.N * g.H * g.W + pixel_of(row), column, values);
+    });
+    return;
+  }
+  const Rows<STORED> target = rows_of_group(gx, gx_pitch, group_channels);
+  const Rows<const STORED> mask = rows_of_group(saved, saved_pitch, group_channels);
+  const int column = first_column + result_column<Tile, STORED>();
+  for_each_result<STORED>(tile_sums, shared, [&](int row, Floats<RESULTS<STORED>> values) {
+    if (row >= rows || column >= group_channels) return;
+    const int pixel = pixel_of(row);
     if (saved) {
-      const Floats<RESULTS> kept = read_results(mask, pixel, column);
+      const Floats<RESULTS<STORED>> kept = read_results(mask, pixel, column);
 #pragma unroll
-      for (int i = 0; i < RESULTS; ++i) values[i] = kept[i] > 0.0f ? values[i] : 0.0f;
+      for (int i = 0; i < RESULTS<STORED>; ++i) values[i] = kept[i] > 0.0f ? values[i] : 0.0f;
     }
     if (accumulate) {
-      const Floats<RESULTS> before = read_results(target, pixel, column);
+      const Floats<RESULTS<STORED>> before = read_results(target, pixel, column);
 #pragma unroll
-      for (int i = 0; i < RESULTS; ++i) values[i] += before[i];
+      for (int i = 0; i < RESULTS<STORED>; ++i) values[i] += before[i];
     }
     write_results(target, pixel, column, values);
   });

@@ -88,9 +88,7 @@ class ColumnSums {
   template <class Store>
   __device__ __forceinline__ void finish(unsigned char* shared, Store store) {
     float* parts = reinterpret_cast<float*>(shared);
-#pragma unroll
-    for (int i = 0; i < WIDTH; ++i)
-      parts[threadIdx.x / WORDS * Tile::COLUMNS + threadIdx.x % WORDS * WIDTH + i] = sum[i];
+    store_floats(parts + threadIdx.x / WORDS * Tile::COLUMNS + threadIdx.x % WORDS * WIDTH, sum);
     __syncthreads();
     if (threadIdx.x < Tile::COLUMNS) {
       float total = 0.0f;
@@ -104,7 +102,7 @@ class ColumnSums {
  private:
   static constexpr int WIDTH = 4 / static_cast<int>(sizeof(STORED));
   static constexpr int WORDS = Tile::COLUMNS / WIDTH, PARTS = Tile::THREADS / WORDS;
-  float sum[WIDTH] = {};
+  Floats<WIDTH> sum = {};
 };
 
 }  // namespace
@@ -152,17 +150,17 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
       target = accumulate ? target + total : total;
     });
 
-  const int column = first_column + result_column<Tile>();
+  const int column = first_column + result_column<Tile, float>();
   const Rows<float> target = rows_of_group(gw, g.K, group_filters);
   const long long split_row = static_cast<long long>(blockIdx.z) * taps * group_channels;
-  for_each_result(sums, shared, [&](int local_row, Floats<RESULTS> values) {
+  for_each_result<float>(sums, shared, [&](int local_row, Floats<RESULTS<float>> values) {
     const int tap = (first_row + local_row) / channels, channel = (first_row + local_row) % channels;
     if (tap >= taps || channel >= group_channels || column >= group_filters) return;
     const long long row = split_row + tap * group_channels + channel;
     if (accumulate) {
-      const Floats<RESULTS> before = read_results(target, row, column);
+      const Floats<RESULTS<float>> before = read_results(target, row, column);
 #pragma unroll
-      for (int i = 0; i < RESULTS; ++i) values[i] += before[i];
+      for (int i = 0; i < RESULTS<float>; ++i) values[i] += before[i];
     }
     write_results(target, row, column, values);
   });

@@ -50,6 +50,24 @@ __device__ __forceinline__ void load_filters(STORED* tile, const Channels<STORED
   }
 }
 
+// y = f(sums + bias), from the tile's corner on, or the same as float.
+template <class T>
+__device__ __forceinline__ void store_outputs(const Sums<Tile>& sums, unsigned char* shared, const Rows<T>& y,
+                                              long long first_row, int rows, int first_column, const float* bias,
+                                              bool apply_relu) {
+  const int column = first_column + result_column<Tile, T>();
+  Floats<RESULTS<T>> offset = {};
+#pragma unroll
+  for (int i = 0; i < RESULTS<T>; ++i)
+    if (bias && column + i < y.count) offset[i] = bias[blockIdx.y * y.count + column + i];
+  for_each_result<T>(sums, shared, [&](int row, Floats<RESULTS<T>> values) {
+    if (row >= rows || column >= y.count) return;
+#pragma unroll
+    for (int i = 0; i < RESULTS<T>; ++i) values[i] = apply_relu ? relu(values[i] + offset[i]) : values[i] + offset[i];
+    write_results(y, first_row + row, column, values);
+  });
+}
+
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCKS)
@@ -86,21 +104,12 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
   sum_products<Tile, Patches<Tile>::Layout, FilterLayout>(sums, reinterpret_cast<STORED*>(shared), slice.steps, load,
                                                           [](const STORED*) {});
 
-  const int column = first_column + result_column<Tile>();
-  Floats<RESULTS> offset = {};
-#pragma unroll
-  for (int i = 0; i < RESULTS; ++i)
-    if (bias && column + i < group_filters) offset[i] = bias[blockIdx.y * group_filters + column + i];
-  const Rows<STORED> stored = rows_of_group(y, y_pitch, group_filters);
-  const Rows<float> wide = rows_of_group(wide_y, wide_y_pitch, group_filters);
   const long long first_row = static_cast<long long>(blockIdx.z) * positions + first_position;
-  for_each_result(sums, shared, [&](int row, Floats<RESULTS> values) {
-    if (row >= positions - first_position || column >= group_filters) return;
-#pragma unroll
-    for (int i = 0; i < RESULTS; ++i) values[i] = apply_relu ? relu(values[i] + offset[i]) : values[i] + offset[i];
-    if (wide_y)
-      write_results(wide, first_row + row, column, values);
-    else
-      write_results(stored, first_row + row, column, values);
-  });
+  const int rows = positions - first_position;
+  if (wide_y)
+    store_outputs(sums, shared, rows_of_group(wide_y, wide_y_pitch, group_filters), first_row, rows, first_column, bias,
+                  apply_relu);
+  else
+    store_outputs(sums, shared, rows_of_group(y, y_pitch, group_filters), first_row, rows, first_column, bias,
+                  apply_relu);
 }
