@@ -47,6 +47,7 @@ class Session:
         """Run one stage that takes about so many seconds, and write what it gives, or how it failed."""
         if time.monotonic() + seconds > self._end:
             self.found[name] = {"left out": "the time was used up"}
+            self._write()
             return None
         begun = time.monotonic()
         print(f"{name} ...", flush=True)
@@ -58,9 +59,12 @@ class Session:
             self.found[name] = {"failed": traceback.format_exc()}
             print(self.found[name]["failed"], flush=True)
         self.found.setdefault("stage_seconds", {})[name] = round(time.monotonic() - begun, 1)
+        self._write()
+        return result
+
+    def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps(self.found, indent=1, default=asdict) + "\n")
-        return result
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ from gpunn.precision import precision
 from gpunn.program.comparison import compare_devices
 
 ROOT = Path(__file__).parents[2]
-#: Networks that are compared call by call, with the images of a batch.
-COMPARED = {"lenet": 3, "alexnet": 2, "alexnet-2group": 2, "vgg11-bn-cifar": 2}
+#: Networks that are compared call by call.
+COMPARED = ("lenet", "alexnet", "alexnet-2group", "vgg11-bn-cifar")
+COMPARED_IMAGES = 3
 SANITIZED = "lenet"
 TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 #: The end of a program's output that is kept of a failure.
@@ -31,7 +32,7 @@ def primitives(device: CudaDevice) -> list[str]:
     return primitive_failures(device)
 
 
-def networks(device: Device, precisions: Sequence[str], names: Sequence[str] = tuple(COMPARED)) -> list[str]:
+def networks(device: Device, precisions: Sequence[str], names: Sequence[str] = COMPARED) -> list[str]:
     """A training step of whole networks against the CPU, call by call, in every precision."""
     failures: list[str] = []
     cpu = backend.open("cpu")
@@ -39,7 +40,7 @@ def networks(device: Device, precisions: Sequence[str], names: Sequence[str] = t
         chosen = model(name)
         network = chosen.build(chosen.image, chosen.classes)
         for precision_name in precisions:
-            results = compare_devices(network, cpu, device, precision(precision_name), COMPARED[name], seed=0)
+            results = compare_devices(network, cpu, device, precision(precision_name), COMPARED_IMAGES, seed=0)
             failures += [f"{name}, {precision_name}: {result}" for result in results if not result.share <= 1]
     cpu.close()
     return failures

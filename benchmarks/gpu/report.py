@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+#: Stages that give a list of failures.
+CHECKS = ("primitives", "networks", "tests")
 
 
 def table(found: Mapping[str, Any]) -> str:
     """A line per check, then per way to do a step; times are medians, with the lowest and the highest."""
-    lines = [f"{name:28}  {_verdict(found[name])}" for name in ("primitives", "networks", "tests") if name in found]
-    lines += [f"{'sanitizer ' + tool:28}  {_verdict(result)}" for tool, result in _tools(found).items()]
+    checks = {name: found[name] for name in CHECKS if isinstance(found.get(name), list)}
+    checks |= {f"sanitizer {tool}": result for tool, result in found.get("sanitizer", {}).items()}
+    lines = [f"{name:28}  {_verdict(result)}" for name, result in checks.items() if isinstance(result, list)]
     for stage, result in found.items():
-        if isinstance(result, dict) and "milliseconds" in result:
+        if not isinstance(result, dict):
+            continue
+        if "failed" in result or "left out" in result:
+            lines.append(f"{stage:28}  {next(iter(result))}")
+        if "milliseconds" in result:
             lines += ["", f"{stage}, batch {result['batch']}"]
             lines += [_step(name, times, result) for name, times in result["milliseconds"].items()]
     return "\n".join(lines)
 
 
-def _tools(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    tools = found.get("sanitizer", {})
-    return {name: result for name, result in tools.items() if isinstance(result, list)}
-
-
-def _verdict(result: Any) -> str:
-    if isinstance(result, list):
-        return "right" if not result else f"{len(result)} failures, the first: {result[0][:200]}"
-    return next(iter(result))
+def _verdict(failures: Sequence[str]) -> str:
+    return "right" if not failures else f"{len(failures)} failures, the first: {failures[0][:200]}"
 
 
 def _step(name: str, times: Mapping[str, float], result: Mapping[str, Any]) -> str:

@@ -1,0 +1,64 @@
+"""The one command for a GPU, tried on the emulator: its stages, its file, its table, and stages that break."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu import __main__ as program
+from benchmarks.gpu.report import table
+
+TIMED = ("float32", "tf32", "bfloat16")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, out: Path, *options: str) -> dict[str, dict[str, object]]:
+    arguments = ["--device", "emulator", "--networks", "mlp", "--compared", "mlp", "--batch", "2", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", *arguments, "--without-pytorch", "--without-tests", *options])
+    for module in ("stopwatch.SAMPLE_SECONDS", "layers.REPEATS"):
+        monkeypatch.setattr(f"benchmarks.gpu.{module}", 1)
+    monkeypatch.setattr("benchmarks.gpu.stopwatch.LARGEST_SAMPLE", 1)
+    program.main()
+    (file,) = out.glob("gpu-emulator-*.json")
+    found: dict[str, dict[str, object]] = json.loads(file.read_text())
+    return found
+
+
+def test_every_stage_leaves_its_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(monkeypatch, tmp_path)
+    assert found["primitives"] == found["networks"] == []
+    assert found["environment"]["device"] == "emulator"
+    for precision in TIMED:
+        times = found[f"steps of mlp in {precision}"]["milliseconds"]["gpunn"]  # type: ignore[index]
+        assert 0 < times["low"] <= times["median"] <= times["high"]
+    layers = found["layers of mlp in bfloat16"]
+    assert [layer["call"] for layer in layers][:2] == ["flatten_forward", "linear_forward"]  # type: ignore[index]
+    assert layers[1]["flops"] > 0  # type: ignore[index]
+    printed = capsys.readouterr().out
+    assert "primitives                    right" in printed
+    assert "steps of mlp in tf32, batch 2" in printed
+
+
+def test_a_stage_that_breaks_costs_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("benchmarks.gpu.checks.primitives", lambda device: 1 / 0)
+    found = run(monkeypatch, tmp_path)
+    assert "ZeroDivisionError" in str(found["primitives"]["failed"])
+    assert found["networks"] == []
+
+
+def test_nothing_begins_after_the_time_is_used_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = run(monkeypatch, tmp_path, "--minutes", "-1")
+    assert found.pop("environment")
+    assert all(stage == {"left out": "the time was used up"} for stage in found.values())
+
+
+def test_the_table_names_the_first_failure() -> None:
+    printed = table({"networks": ["conv1 is wrong", "fc8 is wrong"], "sanitizer": {"racecheck": []}})
+    assert printed.splitlines() == [
+        "networks                      2 failures, the first: conv1 is wrong",
+        "sanitizer racecheck           right",
+    ]
