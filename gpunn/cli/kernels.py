@@ -38,13 +38,19 @@ def kernels(
 
     gpunn kernels --kernel convolution2d_forward --architecture 90
     """
+    from tqdm import tqdm
+
     from gpunn.backend.cache import CacheFiles, cache_folder
     from gpunn.backend.cuda.kernel_budget import budget_of, format_budget
-    from gpunn.backend.cuda.report import report
+    from gpunn.backend.cuda.report import in_order, measure
 
     if write_budget is not None and (kernel is not None or architecture):
         raise UsageError("--write-budget is for all kernels; leave out --kernel and --architecture")
-    reports = report(_wanted(kernel, architecture), os.cpu_count() or 1, CacheFiles(cache_folder("kernel_reports")))
+    wanted = _wanted(kernel, architecture)
+    measured = measure(wanted, os.cpu_count() or 1, CacheFiles(cache_folder("kernel_reports")))
+    # Without a terminal tqdm prints nothing.
+    bar = tqdm(measured, "compiling", len(wanted), leave=False, dynamic_ncols=True, disable=None)
+    reports = in_order(wanted, bar)
     if kernel is not None:
         reports = [one for one in reports if kernel in one.kernel or kernel in one.file]
     if write_budget is not None:

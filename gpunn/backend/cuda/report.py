@@ -87,7 +87,20 @@ def jobs(sources: Iterable[KernelSource], architectures: Sequence[str] | None = 
 
 
 def report(wanted: Sequence[Job], processes: int = 1, files: CacheFiles | None = None) -> list[KernelReport]:
-    """A report on every kernel, in the order of the jobs.
+    """A report on every kernel, in the order of the jobs; see `measure`."""
+    return in_order(wanted, measure(wanted, processes, files))
+
+
+def in_order(wanted: Sequence[Job], measured: Iterable[tuple[Job, list[KernelReport]]]) -> list[KernelReport]:
+    """What was measured, in the order of the jobs."""
+    found = dict(measured)
+    return [one for job in wanted for one in found[job]]
+
+
+def measure(
+    wanted: Sequence[Job], processes: int = 1, files: CacheFiles | None = None
+) -> Iterator[tuple[Job, list[KernelReport]]]:
+    """Each job with the reports on its kernels, as soon as they are there.
 
     Args:
         wanted: from `jobs`.
@@ -97,13 +110,17 @@ def report(wanted: Sequence[Job], processes: int = 1, files: CacheFiles | None =
     Raises:
         DeviceError: when the compiler or the disassembler is missing, or refuses a source.
     """
-    known = {job: _read(files, job) for job in wanted} if files else {}
-    missing = [job for job in wanted if known.get(job) is None]
+    missing = []
+    for job in wanted:
+        kept = _read(files, job) if files else None
+        if kept is None:
+            missing.append(job)
+        else:
+            yield job, kept
     for job, reports in _measure(missing, processes):
-        known[job] = reports
         if files:
             files.write(_key(job), json.dumps([asdict(one) for one in reports]).encode())
-    return [one for job in wanted for one in known[job] or ()]
+        yield job, reports
 
 
 def _measure(missing: Sequence[Job], processes: int) -> Iterator[tuple[Job, list[KernelReport]]]:
