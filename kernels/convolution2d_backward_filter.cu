@@ -17,7 +17,7 @@
 // `accumulate`, or sums and bias_sums, for convolution2d_combine.cu to add in the order of the splits; the others are
 // null, and so are gbias and bias_sums when the bias's gradient is not wanted.
 // Grid: x runs over tiles of taps, y over tiles of filters of a group, z over groups and splits; 256 threads.
-// Shared memory: 2 slices of both matrices, 4 x SLICE x (TILE + 4) floats: 16896 bytes (TILE 128) or 17408 (64).
+// Shared memory: 2 slices of both matrices, 4 x SLICE x (TILE + 4) floats: 17 KiB.
 //
 // Architectures: sm_75 and later
 // STORED: float | bfloat16 | float16
@@ -32,11 +32,11 @@ namespace {
 // Reads both matrices: this thread's part of each slice is four neighbouring taps and four neighbouring filters of one
 // output pixel.
 struct Reader {
-  Counter tap;          // row, column and channel of the first of the four taps
+  Counter tap;  // row, column and channel of the first of the four taps
   int taps_left;
   const STORED* gradient;  // of the output pixel and the first of the four filters
   int filters_left;
-  Counter pixel, step;  // image, row and column of the output pixel; the same of a slice of pixels
+  Counter pixel;  // image, row and column of the output pixel
   int pixels_left;
   float patch[QUAD], gradients[QUAD];
 
@@ -49,7 +49,6 @@ struct Reader {
                place.column;
     filters_left = g.group_filters - first_filter - place.column;
     pixel = counter_of(first_pixel + place.t, g.P, g.Q);
-    step = counter_of(SLICE, g.P, g.Q);
     pixels_left = end_pixel - first_pixel - place.t;
   }
 
@@ -66,17 +65,17 @@ struct Reader {
   // x starts at the group's first channel. Four taps are four channels of one pixel when the channels are a multiple
   // of four; otherwise each is on its own.
   __device__ __forceinline__ void read(const Convolution2d& g, const STORED* x, int x_pitch, bool vector_x,
-                                       int gy_pitch, bool vector_gy) {
+                                       int gy_pitch, bool vector_gy, const Counter& step) {
     const bool exists = pixels_left > 0;
     if (vector_x) {
       const STORED* const from = channel(g, x, x_pitch, tap);
       load_quad(patch, from, from && exists ? taps_left : 0, true);
     } else {
       Counter single = tap;
-#pragma unroll
+#pragma unroll 1  // four taps at a time would need more registers than there are
       for (int j = 0; j < QUAD; ++j) {
         const STORED* const from = channel(g, x, x_pitch, single);
-        patch[j] = from && exists && j < taps_left ? to_float(*from) : 0.0f;
+        shift_in(patch, from && exists && j < taps_left ? to_float(*from) : 0.0f);
         advance_by_one(single, g.S, g.group_channels);
       }
     }
@@ -119,11 +118,16 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
   reader.start(g, gy, gy_pitch, group, first_tap, first_filter, first_pixel, end_pixel, place);
   const bool sums_bias = (gbias || bias_sums) && blockIdx.x == 0 && threadIdx.x < TILE;
 
+  // In shared memory, because all threads need the same, and seldom.
+  __shared__ Counter step;  // a slice of pixels
+  if (threadIdx.x == 0) step = counter_of(SLICE, g.P, g.Q);
+  __syncthreads();
+
   const Square square = square_of_thread();
   float sum[EDGE][EDGE] = {}, bias_sum = 0.0f;
   for (int slice = -1; slice < slices; ++slice) {
     const bool more = slice + 1 < slices;
-    if (more) reader.read(g, x + group * g.group_channels, x_pitch, vector_x, gy_pitch, vector_gy);
+    if (more) reader.read(g, x + group * g.group_channels, x_pitch, vector_x, gy_pitch, vector_gy, step);
     if (slice >= 0) {
       multiply_slices(sum, patches[slice % 2], gradients[slice % 2], square);
       if (sums_bias) {

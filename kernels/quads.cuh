@@ -24,6 +24,13 @@ __device__ __forceinline__ void load_quad(float (&values)[QUAD], const T* from, 
   }
 }
 
+// Drops the first value and appends one, for loops that must stay loops: these cannot index registers.
+__device__ __forceinline__ void shift_in(float (&values)[QUAD], float value) {
+#pragma unroll
+  for (int j = 1; j < QUAD; ++j) values[j - 1] = values[j];
+  values[QUAD - 1] = value;
+}
+
 // Writes the first `count` values; `vector` as above.
 template <class T>
 __device__ __forceinline__ void store_quad(T* to, const float (&values)[QUAD], int count, bool vector) {
