@@ -95,7 +95,7 @@ def run_backward_weight(
 
 
 def arithmetic(dtype: Any) -> Arithmetic:
-    return Arithmetic(np.dtype(dtype).name)  # type: ignore[arg-type]
+    return Arithmetic(np.dtype(dtype).name)
 
 
 @cache

@@ -25,7 +25,7 @@ TILES: dict[str, Conv2dGeometry] = {
     "many filters, few pixels, stride 2": _square(1, 5, 12, 132, 3, stride=2, padding=1),
     "many filters that no quad fits, two groups": Conv2dGeometry(1, 4, 5, 10, 262, 2, 3, Pair(2, 1), groups=2),
     "many pixels, few taps": Conv2dGeometry(4, 9, 11, 4, 4, 2, 2),
-    "everything uneven": Conv2dGeometry(3, 9, 8, 6, 70, 4, 3, Pair(2, 3), Padding(3, 1, 0, 4), Pair(2, 1), groups=2),
+    "everything uneven": Conv2dGeometry(3, 9, 8, 6, 70, 4, 3, Pair(2, 3), Padding(3, 1, 0, 4), Pair(3, 1), groups=2),
 }
 
 CONVOLUTIONS: dict[str, Conv2dGeometry] = TILES | {

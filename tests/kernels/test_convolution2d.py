@@ -13,7 +13,18 @@ from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.simt_convolution import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
 from gpunn.errors import UsageError
 from gpunn.geometry import Conv2dGeometry
-from tests.backend.arrays import BFLOAT16, FLOAT32, Host, integers, reals, unwritten, upload, upload_slice, workspace
+from tests.backend.arrays import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    Host,
+    integers,
+    reals,
+    unwritten,
+    upload,
+    upload_slice,
+    workspace,
+)
 from tests.cases.convolution import TILES
 from tests.reference import convolution as reference
 
@@ -77,7 +88,7 @@ def expect_exact(device: CudaDevice, variants: Any, geometry: Conv2dGeometry, dt
 
 @each_tile
 @each_geometry
-@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16], ids=str)
+@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16, FLOAT16], ids=str)
 def test_integers_are_exact(fast: CudaDevice, variants: Any, geometry: Conv2dGeometry, dtype: Any) -> None:
     expect_exact(fast, variants, geometry, dtype)
 
