@@ -177,7 +177,9 @@ def test_mean_backward(device: Device, geometry: Pool2dGeometry, dtype: Any) -> 
     assert_rounded_sums(accumulated, before + expected, roundings, magnitude + np.abs(before))
 
 
-@pytest.mark.parametrize("name", ["3x3, stride 2, padded", "sixteen channels", "more than 256 places"])
+@pytest.mark.parametrize(
+    "name", ["3x3, stride 2, padded", "sixteen channels", "sixteen channels, 3x3, stride 2", "more than 256 places"]
+)
 @each_dtype
 def test_the_derivative_of_relu_multiplies_the_whole_gradient(device: Device, name: str, dtype: Any) -> None:
     geometry = POOLINGS[name]
@@ -271,7 +273,9 @@ def test_gradient_by_finite_differences(
     np.testing.assert_allclose(analytic, numeric, rtol=1e-6, atol=1e-6 * np.abs(gy).max())
 
 
-@pytest.mark.parametrize("name", ["3x3, stride 2, padded", "sixteen channels, overlapping, padded"])
+@pytest.mark.parametrize(
+    "name", ["3x3, stride 2, padded", "sixteen channels, 3x3, stride 2", "sixteen channels, overlapping, padded"]
+)
 @pytest.mark.parametrize(("channels_before", "channels_after"), [(3, 2), (8, 16)])
 @each_dtype
 def test_channel_slices(device: Device, name: str, channels_before: int, channels_after: int, dtype: Any) -> None:
@@ -321,12 +325,29 @@ def test_large_layers_equal_their_small_repetition(cpu: Device, window: int) -> 
     np.testing.assert_array_equal(run_median(cpu, large, held), np.tile(reference.median(x, small), repeats))
 
 
-def test_maximum_without_places(device: Device) -> None:
-    geometry = POOLINGS["3x3, stride 2"]
+@pytest.mark.parametrize("name", ["3x3, stride 2", "sixteen channels"])
+def test_maximum_without_places(device: Device, name: str) -> None:
+    geometry = POOLINGS[name]
     x = integers(13, geometry.input_shape, np.float32)
     y = unwritten(device, geometry.output_shape, np.float32)
     device.primitives.maximum_pool2d_forward(device, y, None, upload(device, x), geometry)
     np.testing.assert_array_equal(device.download(y), reference.maximum(x, geometry)[0])
+
+
+@each_dtype
+@pytest.mark.parametrize("window", [2, 3])
+def test_a_nan_wins_in_many_channels(device: Device, window: int, dtype: Any) -> None:
+    """Channel c holds NaN at place c of the first window; without one, the first place of the largest wins."""
+    geometry = Pool2dGeometry(1, window, window + 2, 16, window, window, Pair(2, 2))
+    x = np.full(geometry.input_shape, -np.inf).astype(dtype)
+    places = window * window
+    for c in range(places):
+        x[0, c // window, c % window, c] = np.nan
+    y, argmax = run_maximum(device, geometry, upload(device, x))
+    expected, expected_places = np.full(16, -np.inf), np.zeros(16)
+    expected[:places], expected_places[:places] = np.nan, places - 1
+    np.testing.assert_array_equal(y[0, 0, 0].astype(np.float64), expected)
+    np.testing.assert_array_equal(device.download(argmax)[0, 0, 0], expected_places)
 
 
 def test_nan_and_infinity_pass_through(device: Device) -> None:
@@ -389,12 +410,13 @@ def test_places_above_255(device: Device) -> None:
         np.testing.assert_array_equal(run(device, geometry, upload(device, gy), x), expected)
 
 
-def test_an_infinite_gradient_reaches_only_the_place_that_won(device: Device) -> None:
-    geometry = Pool2dGeometry(1, 2, 2, 1, 2, 2)
-    x = np.array([1, 4, 3, 2], np.float32).reshape(geometry.input_shape)
-    gy = upload(device, np.full((1, 1, 1, 1), np.inf, np.float32))
+@pytest.mark.parametrize("channels", [1, 8])
+def test_an_infinite_gradient_reaches_only_the_place_that_won(device: Device, channels: int) -> None:
+    geometry = Pool2dGeometry(1, 2, 2, channels, 2, 2, Pair(2, 2))
+    x = np.repeat(np.array([1, 4, 3, 2], np.float32), channels).reshape(geometry.input_shape)
+    gy = upload(device, np.full(geometry.output_shape, np.inf, np.float32))
     gradient = run_maximum_backward(device, geometry, gy, upload(device, x))
-    np.testing.assert_array_equal(gradient.ravel(), [0, np.inf, 0, 0])
+    np.testing.assert_array_equal(gradient.ravel(), np.repeat([0, np.inf, 0, 0], channels))
 
 
 @each_dtype

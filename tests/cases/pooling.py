@@ -37,6 +37,7 @@ POOLINGS: dict[str, Pool2dGeometry] = {
     "one row": Pool2dGeometry(2, 1, 9, 3, 1, 4, Pair(1, 2), Padding(0, 0, 1, 2)),
     "one column": Pool2dGeometry(2, 9, 1, 3, 3, 1, Pair(2, 1), Padding(1, 1, 0, 0)),
     "sixteen channels": _square(2, 7, 16, 2, 2),
+    "sixteen channels, 3x3, stride 2": Pool2dGeometry(2, 7, 8, 16, 3, 3, Pair(2, 2)),
     "sixteen channels, overlapping, padded": _square(1, 5, 16, 3, 2, padding=1),
     "more channels than threads lie side by side": _square(2, 3, 130, 2, 1),
     "256 places": _square(1, 17, 1, 16, 1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from gpunn.backend.attributes import Activation
@@ -11,6 +13,7 @@ from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.geometry_arguments import pool2d_argument
 from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.source import Choices
 from gpunn.backend.cuda.vectors import vector_length, wide_choice
 from gpunn.errors import UsageError
 from gpunn.geometry import Pool2dGeometry, Shape
@@ -45,11 +48,11 @@ def maximum_pool2d_forward(
     require_shapes("maximum_pool2d_forward", y=(y, geometry.output_shape), x=(x, geometry.input_shape))
     if argmax is not None:
         _require_places("maximum_pool2d_forward", argmax, geometry)
-    vector = 1 if _is_large(geometry) else _common_vector(device, geometry, y, x)
+    variant = _maximum_variant(geometry, _common_vector(device, geometry, y, x))
     device.launcher.launch(
-        "maximum_pool2d.cu",
-        f"maximum_pool2d_forward{_suffix(geometry)}",
-        pixel_grid(geometry.output_shape, vector),
+        f"{variant.family}.cu",
+        f"{variant.family}_forward{variant.suffix}",
+        pixel_grid(geometry.output_shape, variant.vector),
         {
             "y": y,
             "y_pitch": channel_pitch(y),
@@ -58,7 +61,7 @@ def maximum_pool2d_forward(
             "x_pitch": channel_pitch(x),
             "geometry": pool2d_argument(geometry),
         },
-        wide_choice(vector > 1),
+        variant.choices,
     )
 
 
@@ -86,11 +89,13 @@ def maximum_pool2d_backward(
     if fused is not None:
         require_shapes("maximum_pool2d_backward", saved=(fused, geometry.input_shape))
     arrays = [gx, gy] if fused is None else [gx, gy, fused]
-    vector = 1 if _is_large(geometry) else _common_vector(device, geometry, *arrays)
+    variant = _maximum_variant(geometry, _common_vector(device, geometry, *arrays))
+    N, H, W, C = geometry.input_shape
+    cells = (N, -(-H // variant.cell), -(-W // variant.cell), C)
     device.launcher.launch(
-        "maximum_pool2d.cu",
-        f"maximum_pool2d_backward{_suffix(geometry)}",
-        pixel_grid(geometry.input_shape, vector),
+        f"{variant.family}.cu",
+        f"{variant.family}_backward{variant.suffix}",
+        pixel_grid(cells, variant.vector),
         {
             "gx": gx,
             "gx_pitch": channel_pitch(gx),
@@ -102,7 +107,7 @@ def maximum_pool2d_backward(
             "geometry": pool2d_argument(geometry),
             "accumulate": accumulate,
         },
-        wide_choice(vector > 1),
+        variant.choices,
     )
     if saved is not None and fused is None and activation.name != "linear":
         activation_backward(device, gx, gx, saved, activation, False)
@@ -228,8 +233,40 @@ def _is_large(geometry: Pool2dGeometry) -> bool:
     return geometry.R * geometry.S > _PLACES_OF_A_BYTE
 
 
-def _suffix(geometry: Pool2dGeometry) -> str:
-    return "_large" if _is_large(geometry) else ""
+@dataclass(frozen=True)
+class _MaximumVariant:
+    """Which kernels compute a maximum pooling, and what a thread of theirs takes.
+
+    Attributes:
+        family: the file, and how the names of its kernels begin.
+        suffix: how they end.
+        vector: channels of a thread.
+        cell: rows and columns of gx that a thread of the backward kernel owns.
+    """
+
+    family: str
+    suffix: str
+    vector: int
+    cell: int
+    choices: Choices
+
+
+def _maximum_variant(geometry: Pool2dGeometry, vector: int) -> _MaximumVariant:
+    """`vector` channels are what the arrays allow a thread to move at once."""
+    if vector > 1 and _is_halving(geometry):
+        return _MaximumVariant("maximum_pool2d_stride2", "", vector, 2, {"WINDOW": str(geometry.R)})
+    if _is_large(geometry):
+        return _MaximumVariant("maximum_pool2d", "_large", 1, 1, wide_choice(False))
+    return _MaximumVariant("maximum_pool2d", "", vector, 1, wide_choice(vector > 1))
+
+
+def _is_halving(geometry: Pool2dGeometry) -> bool:
+    """What kernels/maximum_pool2d_stride2.cu computes: windows of 2x2 or 3x3 with stride 2, all within the image."""
+    window = geometry.R
+    is_square = window == geometry.S and window in (2, 3) and geometry.stride == (2, 2)
+    starts_inside = geometry.padding.top == 0 and geometry.padding.left == 0
+    ends_inside = 2 * geometry.P + window - 2 <= geometry.H and 2 * geometry.Q + window - 2 <= geometry.W
+    return is_square and starts_inside and ends_inside
 
 
 def _require_places(primitive: str, argmax: Array, geometry: Pool2dGeometry) -> None:
