@@ -45,7 +45,7 @@ extern "C" __global__ void convolution2d_combine_forward(OUTPUT RESULT* __restri
                                                          int splits, int rows, int channels, int vector) {
   for_each_sum(sums, splits, rows, channels, vector, [=](float(&values)[QUAD], int row, int channel, int left) {
     float bias_values[QUAD] = {};
-    if (bias) load_quad(bias_values, bias + channel, left, false);
+    if (bias) load_quad(bias_values, bias + channel, left, vector);
 #pragma unroll
     for (int j = 0; j < QUAD; ++j) {
       values[j] += bias_values[j];

@@ -34,7 +34,7 @@ from tests.reference import activation as activation_reference
 from tests.reference import convolution as reference
 
 #: The check build is some 20 times slower: it runs the smaller cases, which differ in everything but size.
-CHECKED_FLOPS = 600_000
+CHECKED_FLOPS = 150_000
 
 
 def on_every_device(cases: Mapping[str, Conv2dGeometry]) -> pytest.MarkDecorator:

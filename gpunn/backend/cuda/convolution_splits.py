@@ -60,7 +60,7 @@ def sums_view(device: CudaDevice, workspace: Memory, splits: Splits, shape: Shap
 
 def combine_forward(device: CudaDevice, y: Array, sums: Array, bias: Array | None, apply_relu: bool) -> None:
     """y = f(bias + the sum over splits), f is ReLU or nothing; y may be a slice of channels, of any type."""
-    _combine(device, "convolution2d_combine_forward", y, sums, {"bias": bias, "apply_relu": apply_relu}, (y,))
+    _combine(device, "convolution2d_combine_forward", y, sums, {"bias": bias, "apply_relu": apply_relu}, (y, bias))
 
 
 def combine_gradient(device: CudaDevice, gradient: Array, sums: Array, saved: Array | None, accumulate: bool) -> None:
