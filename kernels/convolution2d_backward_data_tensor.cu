@@ -3,16 +3,17 @@
 //   gx[n,h,v,c] = f'(n,h,v,c) * sum over k and those r,s,p,q with
 //                 p * stride_rows + r * dilation_rows - padding_top = h, and q, s, v alike, of gy[n,p,q,k] * w[r,s,c,k]
 //
-// f' is 1 where `saved`, the output of the ReLU, is above 0, and else 0; without `saved` it is 1 everywhere. Factors are
-// of the stored type (float: rounded to TF32), sums float32.
+// f' is 1 where `saved`, the output of the ReLU, is above 0, and else 0; without `saved` it is 1 everywhere. Factors
+// are of the stored type (float: rounded to TF32), sums float32.
 //
 // Method: implicit GEMM as in convolution2d_forward_tensor.cu, one for each phase of the stride (stride_phases.cuh):
 //   A   rows: the phase's input pixels    depth: its taps, and filters K/G      gy, filters contiguous
 //   B   depth: the same                   columns: channels, C/G                w as it lies in memory, k contiguous
-// Layout: gx and saved are N,H,W,C and gy is N,P,Q,K, each with a pitch; w is R,S,C/G,K. The result goes to gx, added to
-// what is there with `accumulate`, or as float to `sums`, splits x N,H,W,C; the other one is null.
+// Layout: gx and saved are N,H,W,C and gy is N,P,Q,K, each with a pitch; w is R,S,C/G,K. The result goes to gx, added
+// to what is there with `accumulate`, or as float to `sums`, splits x N,H,W,C; the other one is null.
 // Grid: x runs over tiles of the largest phase, y over groups, z over phases and splits of the depth; 128 threads.
-// Shared memory: tensor_core_tile.cuh; afterwards the results pass through it (tensor_core_results.cuh).
+// Shared memory: three stages of A and B (tensor_core_tile.cuh), 48, 36 or 24 KiB; afterwards the results pass through
+// it (tensor_core_results.cuh).
 //
 // Architectures: sm_80 and later
 // STORED: float | bfloat16 | float16
@@ -84,17 +85,18 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
   const Channels<STORED> gradient = channels_of_group(gy, gy_pitch, group_filters);
   const Channels<STORED> filters = channels_of_group(w, g.K, group_filters);
   const int depth_of_tap = padded_channels<Tile>(group_filters);
-  const Slice slice = slice_of_depth<Tile>(walk.rows.taps * walk.columns.taps * depth_of_tap, split, splits);
-  TapCursor<Tile> cursor(walk, depth_of_tap, slice.first * Tile::DEPTH + FilterShare::element());
+  const Part part = part_of_depth<Tile>(walk.rows.taps * walk.columns.taps * depth_of_tap, split, splits);
+  TapCursor<Tile> cursor(walk, depth_of_tap, part.first * Tile::DEPTH + FilterShare::element());
   Patches<Tile> patches(walk, first_position, positions);
   patches.move_to(walk, cursor);
+
   const auto load = [&](STORED* rows, STORED* columns) {
     patches.load(rows, gradient, cursor.channel);
     load_filters(columns, filters, g, phase, cursor, first_column);
     if (cursor.advance(walk, depth_of_tap)) patches.move_to(walk, cursor);
   };
   Sums<Tile> tile_sums;
-  sum_products<Tile, Patches<Tile>::Layout, FilterLayout>(tile_sums, reinterpret_cast<STORED*>(shared), slice.steps,
+  sum_products<Tile, Patches<Tile>::Layout, FilterLayout>(tile_sums, reinterpret_cast<STORED*>(shared), part.steps,
                                                           load, [](const STORED*) {});
 
   const auto pixel_of = [&](int row) {

@@ -13,7 +13,8 @@
 // Layout: x is N,H,W,C and gy is N,P,Q,K, each with a pitch; gw is R,S,C/G,K; gbias is null or K numbers. With
 // `accumulate`, results are added to what is there. With several splits, gw and gbias have one place for each.
 // Grid: x runs over tiles of the result, y over groups, z over splits of the depth; 128 threads.
-// Shared memory: tensor_core_tile.cuh; afterwards the results pass through it (tensor_core_results.cuh).
+// Shared memory: three stages of A and B (tensor_core_tile.cuh), 48, 36 or 24 KiB; afterwards the results pass through
+// it (tensor_core_results.cuh).
 //
 // Architectures: sm_80 and later
 // STORED: float | bfloat16 | float16
@@ -119,13 +120,13 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
   const TilePosition tile = tile_position(blockIdx.x, (taps * channels - 1) / Tile::ROWS + 1,
                                           (group_filters - 1) / Tile::COLUMNS + 1);
   const int first_row = tile.row * Tile::ROWS, first_column = tile.column * Tile::COLUMNS;
-  const Slice slice = slice_of_depth<Tile>(positions, blockIdx.z, gridDim.z);
+  const Part part = part_of_depth<Tile>(positions, blockIdx.z, gridDim.z);
 
   const Channels<STORED> image = channels_of_group(x, x_pitch, group_channels);
   const Channels<STORED> gradient =
       channels_of_group(gy, gy_pitch, group_filters).from(first_column + GradientShare::element());
-  int position = slice.first * Tile::DEPTH + GradientShare::line();
-  PatchColumns patches(g, image, first_row, slice.first * Tile::DEPTH);
+  int position = part.first * Tile::DEPTH + GradientShare::line();
+  PatchColumns patches(g, image, first_row, part.first * Tile::DEPTH);
   const auto load = [&](STORED* rows, STORED* columns) {
     patches.load(rows, g);
 #pragma unroll
@@ -139,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
   const bool adds_columns = gbias && tile.row == 0;
   ColumnSums column_sums;
   Sums<Tile> sums;
-  sum_products<Tile, PatchLayout, GradientLayout>(sums, reinterpret_cast<STORED*>(shared), slice.steps, load,
+  sum_products<Tile, PatchLayout, GradientLayout>(sums, reinterpret_cast<STORED*>(shared), part.steps, load,
                                                   [&](const STORED* columns) {
                                                     if (adds_columns) column_sums.add(columns);
                                                   });

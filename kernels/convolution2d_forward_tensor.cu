@@ -14,7 +14,8 @@
 // The result goes to y or, as float, to wide_y; the other one is null.
 // Grid: x runs over tiles of the result, y over groups, z over splits of the depth; 128 threads. With several splits,
 // wide_y is splits x (N*P*Q) x K, and bias and ReLU are left to convolution2d_combine.cu.
-// Shared memory: tensor_core_tile.cuh; afterwards the results pass through it (tensor_core_results.cuh).
+// Shared memory: three stages of A and B (tensor_core_tile.cuh), 48, 36 or 24 KiB; afterwards the results pass through
+// it (tensor_core_results.cuh).
 //
 // Architectures: sm_80 and later
 // STORED: float | bfloat16 | float16
@@ -86,14 +87,15 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
   const TilePosition tile = tile_position(blockIdx.x, (positions - 1) / Tile::ROWS + 1,
                                           (group_filters - 1) / Tile::COLUMNS + 1);
   const int first_position = tile.row * Tile::ROWS, first_column = tile.column * Tile::COLUMNS;
-  const Slice slice = slice_of_depth<Tile>(g.R * g.S * channels, blockIdx.z, gridDim.z);
+  const Part part = part_of_depth<Tile>(g.R * g.S * channels, blockIdx.z, gridDim.z);
 
   const Channels<STORED> filters =
       channels_of_group(w, g.K, group_filters).from(first_column + FilterShare::element());
-  int depth = slice.first * Tile::DEPTH;
+  int depth = part.first * Tile::DEPTH;
   TapCursor<Tile> cursor(walk, channels, depth + Patches<Tile>::Lines::element());
   Patches<Tile> patches(walk, first_position, positions);
   patches.move_to(walk, cursor);
+
   const auto load = [&](STORED* rows, STORED* columns) {
     patches.load(rows, image, cursor.channel);
     load_filters(columns, filters, depth, g.R * g.S, group_channels);
@@ -101,7 +103,7 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
     if (cursor.advance(walk, channels)) patches.move_to(walk, cursor);
   };
   Sums<Tile> sums;
-  sum_products<Tile, Patches<Tile>::Layout, FilterLayout>(sums, reinterpret_cast<STORED*>(shared), slice.steps, load,
+  sum_products<Tile, Patches<Tile>::Layout, FilterLayout>(sums, reinterpret_cast<STORED*>(shared), part.steps, load,
                                                           [](const STORED*) {});
 
   const long long first_row = static_cast<long long>(blockIdx.z) * positions + first_position;

@@ -12,7 +12,6 @@
 #include "vectors.cuh"
 
 constexpr int SMALL_PIECE = 4;
-constexpr int OUTSIDE = -1;  // in place of a pixel
 // In place of a row: two of them, or one and any distance within an image, are no row of an image either.
 constexpr int FAR_OUTSIDE = -(1 << 30);
 
@@ -96,7 +95,7 @@ struct Axis {
   int scale, origin, step;
   int size;
 
-  __device__ __forceinline__ int at(int position, int tap) const { return position * scale + origin + tap * step; }
+  __device__ __forceinline__ int first(int position) const { return position * scale + origin; }
 };
 
 struct Walk {
@@ -105,12 +104,6 @@ struct Walk {
 
 __device__ __forceinline__ bool is_inside(int at, const Axis& axis) {
   return static_cast<unsigned>(at) < static_cast<unsigned>(axis.size);
-}
-
-// The pixel that position (image, row, column) meets with a tap, or OUTSIDE.
-__device__ __forceinline__ int pixel_at(const Walk& walk, int image, int row, int column) {
-  const bool inside = is_inside(row, walk.rows) && is_inside(column, walk.columns);
-  return inside ? (image * walk.rows.size + row) * walk.columns.size + column : OUTSIDE;
 }
 
 // A place in a depth that runs over the taps and, within each, over the channels.
@@ -151,13 +144,14 @@ class Patches {
   __device__ __forceinline__ Patches(const Walk& walk, int first_position, int positions) {
 #pragma unroll
     for (int i = 0; i < Lines::COUNT; ++i) {
-      const int position = first_position + Lines::line() + i * Lines::STRIDE;
+      const int line = Lines::line() + i * Lines::STRIDE;
+      const bool exists = line < positions - first_position;
+      const int position = exists ? first_position + line : first_position;
       const int row = position / walk.columns.positions, image = row / walk.rows.positions;
-      const bool exists = position - first_position < positions - first_position;
-      const int row_in_image = walk.rows.at(row - image * walk.rows.positions, 0);
-      first_row[i] = exists ? row_in_image : FAR_OUTSIDE;
-      first_column[i] = walk.columns.at(position - row * walk.columns.positions, 0);
-      first_pixel[i] = (image * walk.rows.size + row_in_image) * walk.columns.size + first_column[i];
+      const int row_of_image = walk.rows.first(row - image * walk.rows.positions);
+      first_row[i] = exists ? row_of_image : FAR_OUTSIDE;
+      first_column[i] = walk.columns.first(position - row * walk.columns.positions);
+      first_pixel[i] = (image * walk.rows.size + row_of_image) * walk.columns.size + first_column[i];
     }
   }
 
@@ -187,15 +181,15 @@ class Patches {
   int away, inside;
 };
 
-// The part of the depth that a block sums up, in stages: the product is cut into gridDim.z / phases slices.
-struct Slice {
+// The part of the depth that one of `splits` blocks sums up, in stages.
+struct Part {
   int first, steps;
 };
 
 template <class Cut>
-__device__ __forceinline__ Slice slice_of_depth(int depth, int slice, int slices) {
-  const int all = (depth + Cut::DEPTH - 1) / Cut::DEPTH, each = (all + slices - 1) / slices;
-  const int first = slice * each;
+__device__ __forceinline__ Part part_of_depth(int depth, int split, int splits) {
+  const int all = (depth + Cut::DEPTH - 1) / Cut::DEPTH, each = (all + splits - 1) / splits;
+  const int first = split * each;
   return {first, max(0, min(each, all - first))};
 }
 

@@ -12,6 +12,8 @@
 //           |      |  |   2   |   3   |         (128 registers) and two sets of fragments (64) fit two blocks on a
 //           +------+  +-------+-------+         multiprocessor. The second set is loaded while the first is multiplied.
 //
+// (Eight warps of 64 x 32 would read shared memory half as much again, which then is the limit, not the tensor cores.)
+//
 // In shared memory an operand lies as it does in global memory, in lines of 16-byte chunks: copies need no reordering,
 // and ldmatrix transposes on the way to the registers where that is needed. Chunks of a line change places (XOR with
 // the line's number), so that neither eight neighbouring lines of a matrix nor eight neighbouring chunks of a line meet
@@ -29,7 +31,7 @@ constexpr int MATRIX_LINES = 8;  // of one matrix of ldmatrix
 constexpr int FRAGMENT_INDICES = 2 * MATRIX_LINES;
 constexpr int PRODUCTS_A_STAGE = 2;
 
-// Columns of the tile must be a multiple of 64, so that a line of chunks spans all memory banks.
+// Rows and columns are multiples of 64, so that a line of either spans all memory banks.
 template <class Element_, int ROWS_, int COLUMNS_>
 struct TileShape {
   using Element = Element_;
@@ -49,18 +51,18 @@ template <class Element>
 constexpr int CHUNK = CHUNK_BYTES / static_cast<int>(sizeof(Element));  // elements
 
 // How an operand lies in shared memory: in lines, as in global memory; place() is where an element of a line is, and
-// after every PERIOD lines the order of a line's chunks repeats. `index` is a row of A or a column of B. A Lane loads fragments, of 16 indices by one product's depth: four matrices of 8 indices by one chunk of depth, which A wants
-// index first (matrices 0 and 1 are the upper and the lower eight) and B depth first. What depends on the lane is
-// computed once, in bytes; load() only adds constants.
+// after every PERIOD lines the order of a line's chunks repeats. `index` is a row of A or a column of B.
+//
+// A Lane loads fragments of 16 indices by one product's depth: four matrices of 8 indices by one chunk of depth, which
+// A wants index first (matrices 0 and 1 are the upper and the lower eight) and B depth first. What depends on the lane
+// is computed once, in bytes. A fragment is two chunks wide, so the i-th one along a line is found by flipping bits of
+// the place: XOR with i times FRAGMENT_BYTES. Everything else that load() adds is a constant.
+constexpr int FRAGMENT_BYTES = 2 * CHUNK_BYTES;
 
 template <class Element>
 __device__ __forceinline__ const Element* at_byte(const Element* tile, int offset) {
   return reinterpret_cast<const Element*>(reinterpret_cast<const unsigned char*>(tile) + offset);
 }
-
-// A fragment is two chunks wide, so the next one along a line is found by flipping bits of the place: XOR with the
-// number of the fragment times so many bytes.
-constexpr int FRAGMENT_BYTES = 2 * CHUNK_BYTES;
 
 // Neighbours in memory are neighbours in depth; a line is 64 bytes, so two lines share the memory banks once.
 template <class Element, int INDICES, int DEPTH>
@@ -156,8 +158,8 @@ struct IndexContiguous<float, INDICES, DEPTH> {
   };
 };
 
-// What a warp multiplies at once: its rows of A and its columns of B, one product deep. TF32 factors come from memory as
-// float32 and are rounded right before their use, which costs no memory traffic.
+// What a warp multiplies at once: its rows of A and its columns of B, one product deep. TF32 factors come from memory
+// as float32 and are rounded right before their use, which costs no memory traffic.
 template <class Shape>
 struct Fragments {
   static constexpr int ROW_FRAGMENTS = Shape::WARP_ROWS / FRAGMENT_INDICES;
