@@ -13,7 +13,8 @@
 // TILE filters. It walks along the taps in slices of 8 or 16. The threads carry a slice of both matrices from global to
 // shared memory, and multiply what lies there: every number that was read once serves TILE multiply-adds.
 // While a slice is multiplied, the next one is on its way to registers; it is stored into the other half of the shared
-// memory, so one barrier a slice is enough.
+// memory, so one barrier a slice is enough. tile_product.cuh says which thread carries and which multiplies what;
+// quads.cuh accesses four neighbouring elements at once.
 //
 // Layout: x is N,H,W,C and y is N,P,Q,K, with a pitch: the distance from one pixel to the next, at least the channels.
 // w is R,S,C/G,K without gaps. bias is null or K numbers. The result goes to y, or as float to wide_y; one is null.
@@ -108,8 +109,8 @@ struct FilterReader {
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
-    convolution2d_forward(OUTPUT OPTIONAL STORED* __restrict__ y, int y_pitch, OUTPUT OPTIONAL float* __restrict__ wide_y,
-                          int wide_y_pitch, const STORED* __restrict__ x, int x_pitch, const STORED* __restrict__ w,
+    convolution2d_forward(OUTPUT OPTIONAL STORED* __restrict__ y, int y_pitch,
+                          OUTPUT OPTIONAL float* __restrict__ wide_y, int wide_y_pitch, const STORED* __restrict__ x, int x_pitch, const STORED* __restrict__ w,
                           OPTIONAL const float* __restrict__ bias, Convolution2d geometry, int apply_relu, int splits,
                           int slices_per_split, int vector_x, int vector_w, int vector_y) {
   __shared__ __align__(16) SharedSlice patches[2], filters[2];
