@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,11 @@ class CupyExecutor:
             )
 
     def close(self) -> None:
-        """Unload the kernels."""
-        self._functions.clear()
-        self._modules.clear()
+        """Unload the kernels, once none of them runs any more; of a GPU that is lost there is nothing to unload."""
+        with suppress(DeviceError), self._gpu.at_work("unloading kernels"):
+            self._gpu.stream.synchronize()
+            self._functions.clear()
+            self._modules.clear()
 
     def _function(self, source: KernelSource, name: str) -> _LoadedFunction:
         key = (source, name)

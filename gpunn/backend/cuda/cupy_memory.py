@@ -8,14 +8,11 @@ import numpy as np
 
 from gpunn.backend.contract import Array, DType, Memory
 from gpunn.backend.cuda.arguments import channel_pitch
-from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.gpu import OUT_OF_MEMORY, Gpu
 from gpunn.backend.cuda.staging import Staging
 from gpunn.backend.sizes import describe_bytes
 from gpunn.errors import MemoryExhaustedError, UsageError
 from gpunn.geometry import Shape
-
-#: cudaErrorMemoryAllocation.
-_OUT_OF_MEMORY = 2
 
 
 class CupyMemory:
@@ -43,7 +40,7 @@ class CupyMemory:
             try:
                 start = cuda.MemoryPointer(cuda.Memory(size), 0)
             except cuda.runtime.CUDARuntimeError as error:
-                if error.status != _OUT_OF_MEMORY:
+                if error.status != OUT_OF_MEMORY:
                     raise
                 free, total = cuda.runtime.memGetInfo()
                 raise MemoryExhaustedError(
@@ -88,9 +85,16 @@ class CupyMemory:
 
     def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
         """Copy values in; the host array may change as soon as this returns."""
-        ordered = self._staged(array)
+        size = array.size * array.dtype.itemsize
+        with self._gpu.at_work("preparing a copy"):
+            staged = self._staging.place(size)
+        bytes_ = np.empty(size, np.uint8) if staged is None else staged
+        ordered = bytes_.view(array.dtype).reshape(array.shape)
         np.copyto(ordered, host)
         self._transfer(_Side.on_gpu(array), _Side.on_host(ordered), self._gpu.cupy.cuda.runtime.memcpyHostToDevice)
+        if staged is None:
+            # Where a GPU reads all memory of the host, the copy may still be reading this when the call returns.
+            self.synchronize()
 
     def download(self, array: Array) -> np.ndarray[Any, Any]:
         """A contiguous copy on the host; this waits for the GPU."""
@@ -103,15 +107,6 @@ class CupyMemory:
         """Wait until everything on the stream has ended."""
         with self._gpu.at_work("waiting for it"):
             self._gpu.stream.synchronize()
-
-    def _staged(self, array: Array) -> np.ndarray[Any, Any]:
-        """A host array of that shape and type, page-locked when it is not too large."""
-        with self._gpu.at_work("preparing a copy"):
-            staged = self._staging.place(array.size * array.dtype.itemsize)
-        if staged is None:
-            staged = np.empty(array.size * array.dtype.itemsize, np.uint8)
-        ordered: np.ndarray[Any, Any] = staged.view(array.dtype).reshape(array.shape)
-        return ordered
 
     def _transfer(self, target: _Side, source: _Side, kind: int) -> None:
         runtime, stream = self._gpu.cupy.cuda.runtime, self._gpu.stream.ptr

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gpunn.errors import DeviceError
+from gpunn.errors import DeviceError, MemoryExhaustedError
 
+#: cudaErrorMemoryAllocation, and the driver's CUDA_ERROR_OUT_OF_MEMORY.
+OUT_OF_MEMORY = 2
 #: A kernel did what it must not; the process cannot use the GPU any more (CUDA Runtime API, cudaError_t: hardware
 #: stack, illegal instruction, address or space, misaligned address, launch failure, time-out, assertion).
 _KERNEL_FAULTS = frozenset({700, 702, 710, 714, 715, 716, 717, 718, 719})
@@ -44,13 +46,18 @@ class Gpu:
             what: what is done, for an error, such as "copying".
 
         Raises:
-            DeviceError: for every error of CUDA.
+            MemoryExhaustedError: when CUDA has no memory for it.
+            DeviceError: for every other error of CUDA.
         """
         cuda = self.cupy.cuda
         try:
             with cuda.Device(self.number):
                 yield
         except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+            if error.status == OUT_OF_MEMORY:
+                raise MemoryExhaustedError(
+                    f"no memory is left for {self.name} while {what} ({error}); use a smaller batch"
+                ) from None
             raise DeviceError(_explain(self.name, what, error)) from None
 
 

@@ -113,6 +113,7 @@ def test_staged_values_hold_until_they_are_copied(gpu: Gpu, machine: Machine) ->
         assert memory.download(array).tolist() == [number] * 16
     large = memory.view(memory.allocate(1024), 0, (256,), np.dtype(np.int32))
     memory.upload(large, np.arange(256, dtype=np.int32))
+    assert not gpu.stream.waiting, "the copy would read memory that was given back"
     assert memory.download(large).tolist() == list(range(256))
     assert [half.size for half in machine.pinned] == [256, 256]
 
@@ -251,6 +252,27 @@ def test_errors_of_cuda_become_words(
     with pytest.raises(DeviceError, match=words) as raised:
         launch_example(idle, tmp_path)
     assert raised.value.exit_code == 4
+
+
+def test_memory_that_runs_out_anywhere_has_its_own_exit_status(
+    idle: CudaDevice, machine: Machine, tmp_path: Path
+) -> None:
+    machine.failing["moduleLoadData"] = CUDADriverError(2, "CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+    with pytest.raises(MemoryExhaustedError, match=r"cuda:0 while starting kernel example.*use a smaller batch"):
+        launch_example(idle, tmp_path)
+
+
+def test_kernels_end_before_they_are_unloaded(fake_device: CudaDevice, machine: Machine) -> None:
+    x = upload(fake_device, reals(1, (4, 5), np.float32))
+    cuda.activation_forward(fake_device, x, x, RELU)
+    assert not machine.launched
+    fake_device.close()
+    assert len(machine.launched) == 1
+
+
+def test_a_gpu_that_was_lost_can_be_closed(idle: CudaDevice, machine: Machine) -> None:
+    machine.failing["synchronize"] = CUDARuntimeError(46)
+    idle.close()
 
 
 def test_everything_happens_on_its_own_gpu(machine: Machine, gpu: Gpu) -> None:
