@@ -27,7 +27,8 @@ class Specification:
         pictures: (H0, W0) of the uint8 pictures that are cropped, mirrored and normalised; None when the input is
             given as numbers.
         accumulate_gradients: add to the gradients of the micro-batch before.
-        gradients_of: nodes whose gradient is wanted and kept.
+        gradients_of: nodes whose gradient is wanted and kept; in a precision that scales the loss, as many times as
+            large as the control loss_multiplier says.
         keep: nodes whose output is kept besides the network's outputs.
 
     Raises:

@@ -109,6 +109,7 @@ class NetworkState:
         self._constants: dict[str, Array] = {}
         self.set_control("gradient_scale", 1.0)
         self.set_control("loss_scale", 1.0)
+        self.set_control("loss_share", 1.0)
         self.set_control("loss_multiplier", FIRST_LOSS_MULTIPLIER if precision.scales_loss else 1.0)
         self.set_control("latched_step", -1)
         self.set_control("apply", 1)

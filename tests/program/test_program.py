@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from gpunn.network import Network
 from gpunn.optimizers import Sgd
 from gpunn.program.program import share_memory
 from gpunn.program.specification import Mode
+from gpunn.program.state import NetworkState
 from gpunn.program.update import Update, UpdateSpecification
 from tests.networks import (
     Trained,
@@ -33,7 +35,7 @@ from tests.networks import (
     strange_sizes,
     vector_batch_norm,
 )
-from tests.programs import Host, bind, inputs_of, loss_of, plan, run, specify, state_of, write
+from tests.programs import FLOAT64, Host, bind, inputs_of, loss_of, plan, run, specify, state_of, write
 
 WITHOUT_BATCH_NORM = (plain, strange_sizes, pools, branches, several_losses, local, dropouts)
 
@@ -225,6 +227,24 @@ def test_evaluation_gives_gradients_of_nodes_that_are_asked_for(cpu: Device, bui
             program.run()
             losses.append(loss_of(program))
         assert gradient.flat[index] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-5, abs=1e-9)
+
+
+def test_gradients_that_are_asked_for_are_scaled_by_the_multiplier_alone(cpu: Device) -> None:
+    """Where the loss is scaled, nobody but a training run tells the share of an image."""
+    trained = norms()
+    image = trained.network.image
+    gradients = []
+    for scales_loss in (False, True):
+        chosen = replace(FLOAT64, scales_loss=scales_loss)
+        state = NetworkState(trained.network, cpu, chosen, objectives=len(trained.objectives))
+        state.initialize(1)
+        specification = specify(trained, 2, "evaluate", gradients_of=(image,), precision=chosen)
+        program = bind(plan(trained, cpu, specification), state)
+        write(program, inputs_of(trained, 2))
+        program.run()
+        gradients.append(program.read(f"grad {image.name}") / state.read_control("loss_multiplier"))
+    assert gradients[0].any()
+    np.testing.assert_array_equal(gradients[1], gradients[0])
 
 
 def test_evaluation_reads_what_training_has_committed(cpu: Device) -> None:
