@@ -167,7 +167,11 @@ def compare(reference: Side, tested: Side, inputs: Mapping[str, HostArray]) -> I
 
 
 def _pairs(right: Sequence[Call], tested: Sequence[Call]) -> Iterator[tuple[Call | None, Call]]:
-    """Calls that belong together. A conversion between number types has no partner where there is but one."""
+    """Calls that belong together. A conversion between number types has no partner where there is but one.
+
+    Raises:
+        ValueError: when a call of the reference finds no partner: what follows it would be compared with nothing.
+    """
     waiting = iter(right)
     partner = next(waiting, None)
     for call in tested:
@@ -176,6 +180,8 @@ def _pairs(right: Sequence[Call], tested: Sequence[Call]) -> Iterator[tuple[Call
             partner = next(waiting, None)
         else:
             yield None, call
+    if partner is not None:
+        raise ValueError(f"{partner.primitive} of '{partner.node}' is a call of the reference device only")
 
 
 def _compare_call(reference: Side, right: Call, tested: Side, call: Call) -> Iterator[Comparison]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,8 +15,10 @@ from gpunn.backend.contract import Device, Primitives
 from gpunn.backend.cpu.device import CpuDevice, open_cpu
 from gpunn.models import model
 from gpunn.network import Network
+from gpunn.optimizers import Sgd
 from gpunn.precision import precision
-from gpunn.program.comparison import Comparison, compare_devices
+from gpunn.program.comparison import Comparison, Side, compare, compare_devices
+from gpunn.program.specification import Specification
 
 FLOAT32 = precision("float32")
 
@@ -84,6 +87,17 @@ def one_label_off(array: np.ndarray[Any, Any]) -> None:
 
 def not_a_number(array: np.ndarray[Any, Any]) -> None:
     array.flat[0] = np.nan
+
+
+def test_a_call_that_only_the_reference_has_is_an_error(cpu: Device) -> None:
+    """Calls behind it would have no partners, and nothing would be compared."""
+    network = lenet()
+    specification = Specification(1, "evaluate", FLOAT32)
+    reference, tested = (Side(network, cpu, FLOAT32, specification, Sgd(), seed=1) for _ in range(2))
+    reference.calls = (replace(reference.calls[0], node="nowhere"), *reference.calls)
+    inputs = {network.image.name: np.zeros((1, *network.image.shape), np.float32)}
+    with pytest.raises(ValueError, match="of 'nowhere' is a call of the reference device only"):
+        list(compare(reference, tested, inputs))
 
 
 @pytest.mark.parametrize(
