@@ -2,7 +2,8 @@
 //
 //   forward          y[n,p,q,k] = bias[p,q,k] + sum over r,s,c of x[n,h,v,c] * w[p,q,r,s,c,k]
 //   backward data    gx[n,h,v,c] = sum over k and those p,q,r,s that meet h,v, of gy[n,p,q,k] * w[p,q,r,s,c,k]
-//   backward filter  gw[p,q,r,s,c,k] = sum over n of x[n,h,v,c] * gy[n,p,q,k];  gbias[p,q,k] = sum over n of gy[n,p,q,k]
+//   backward filter  gw[p,q,r,s,c,k] = sum over n of x[n,h,v,c] * gy[n,p,q,k]
+//                    gbias[p,q,k] = sum over n of gy[n,p,q,k]
 //
 // with h = p * stride_rows + r * dilation_rows - padding_top, and v alike; pixels outside the image count as 0.
 //
