@@ -1,4 +1,7 @@
-"""Kernels with one barrier taken out: the check build must notice each, or the barrier is not needed."""
+"""Kernels with one barrier, commit or wait taken out: the check build must notice, or the list says why it may go.
+
+`python -m tests.kernels.mutations` prints what it finds each time.
+"""
 
 from __future__ import annotations
 
@@ -8,77 +11,72 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.arena import Part, place
-from gpunn.backend.attributes import LINEAR, SgdRule
-from gpunn.backend.cuda import convolution, optimizer
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import NO_CHOICES, Grid, Launcher
-from gpunn.backend.cuda.self_test import primitive_failures
-from gpunn.backend.cuda.source import Choices, KernelSource, packaged_sources
+from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.source import kernel_folder
 from gpunn.errors import DeviceError
-from gpunn.geometry import Conv2dGeometry
-from tests.backend.arrays import integers, unwritten, upload, workspace
-from tests.backend.emulator.devices import CHECK, emulator
+from tests.backend.arrays import unwritten
+from tests.kernels.mutations import THROUGH, Mutation, finding, mutated_source, orderings
 
-BARRIER = re.compile(r"__sync(?:threads|warp)\(\);")
-BARRIERS = [
-    (source.path.name, number) for source in packaged_sources() for number in range(len(BARRIER.findall(source.text)))
-]
-
-
-class MutatedLauncher(Launcher):
-    """Launches a source of its own instead of the packaged one."""
-
-    def __init__(self, device: CudaDevice, source: KernelSource) -> None:
-        self._device_launcher = device.launcher
-        self._source = source
-
-    def launch(
-        self, file: str, kernel: str, grid: Grid, arguments: dict[str, object], choices: Choices = NO_CHOICES
-    ) -> None:
-        assert file == self._source.path.name
-        self._device_launcher.launch_from(self._source, kernel, grid, arguments, choices)
-
-
-def convolve(device: CudaDevice) -> None:
-    geometry = Conv2dGeometry(1, 6, 6, 8, 4, 3, 3)
-    x, w = integers(1, geometry.input_shape, np.float32), integers(2, geometry.filter_shape, np.float32)
-    y = unwritten(device, geometry.output_shape, np.float32)
-    convolution.convolution2d_forward(
-        device, y, upload(device, x), upload(device, w), None, geometry, LINEAR, workspace(device, 0)
+#: What may go without notice: file and line of code, and why.
+SURVIVORS: dict[tuple[str, str], str] = {
+    ("reduction.cuh", "__syncthreads();  // the next call overwrites what slower warps still read"): (
+        "No packaged kernel calls block_sum twice; the function promises that one may, which a test below holds it to."
     )
+}
+#: Of all that is taken out, the check build finds this share at least.
+LEAST_KILL_RATE = 0.95
+
+TWO_SUMS = """// Architectures: sm_75 and later
+#include "primitives.cuh"
+#include "reduction.cuh"
+extern "C" __global__ void two_sums(OUTPUT int* sums) {
+  sums[threadIdx.x] = block_sum<64>(1) + block_sum<64>(static_cast<int>(threadIdx.x));
+}
+"""
 
 
-def update(device: CudaDevice) -> None:
-    table = place([Part("weight", (200,))])
-    w, gradients = (upload(device, np.ones(table.size, np.float32)) for _ in range(2))
-    one = upload(device, np.ones(1, np.float64))
-    step, apply = upload(device, np.zeros(1, np.int64)), upload(device, np.ones(1, np.int32))
-    optimizer.sgd(device, w, None, gradients, one, one, step, apply, table, SgdRule())
+def survives(mutation: Mutation) -> bool:
+    return (mutation.file, mutation.code) in SURVIVORS
 
 
-CALLS = {"convolution2d_forward.cu": convolve, "primitives_test.cu": primitive_failures, "sgd.cu": update}
+@pytest.mark.parametrize("mutation", orderings(), ids=str)
+def test_what_is_missing_is_found(mutation: Mutation) -> None:
+    found = finding(mutation)
+    if survives(mutation):
+        assert found is None, "it is found: take it off the list of survivors"
+    else:
+        assert found is not None, "the exercises run without it, unnoticed"
+        assert re.match(r"\w+\.cuh?:\d+(, called at \w+\.cuh?:\d+)*: ", found)
 
 
-def without_barrier(source: KernelSource, number: int, folder: Path) -> KernelSource:
-    """A copy of the source with one barrier replaced by nothing."""
-    barriers = list(BARRIER.finditer(source.text))
-    start, stop = barriers[number].span()
-    mutated = folder / source.path.name
-    mutated.write_text(source.text[:start] + ";" + source.text[stop:])
-    return KernelSource(mutated)
+def test_kill_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    """The test above holds each of them to the list, so that the list gives the rate."""
+    mutations = orderings()
+    surviving = [mutation for mutation in mutations if survives(mutation)]
+    assert {(mutation.file, mutation.code) for mutation in surviving} == set(SURVIVORS), "one of the list is not there"
+    found = len(mutations) - len(surviving)
+    with capsys.disabled():
+        print(f"\nof {len(mutations)} barriers, commits and waits the check build notices that {found} are missing")
+    assert found / len(mutations) >= LEAST_KILL_RATE
 
 
-@pytest.mark.parametrize(("file", "number"), BARRIERS)
-def test_missing_barrier_is_noticed(file: str, number: int, tmp_path: Path) -> None:
-    (source,) = (source for source in packaged_sources() if source.path.name == file)
-    with emulator(CHECK) as device:
-        CALLS[file](device)
-        device.launcher = MutatedLauncher(device, without_barrier(source, number, tmp_path))
-        with pytest.raises(DeviceError, match=rf"{re.escape(file)}:\d+: (race in|read of) shared memory"):
-            CALLS[file](device)
+def test_every_barrier_of_the_files_is_taken_out() -> None:
+    """Counted line by line, in code and not in comments."""
+    counted = 0
+    for path in (*kernel_folder().glob("*.cu"), *kernel_folder().glob("*.cuh")):
+        for line in path.read_text().splitlines():
+            code = line.partition("//")[0].strip()
+            counted += code in ("__syncthreads();", "__syncwarp();", "copy_async_commit();")
+            counted += code.startswith("copy_async_wait<")
+    assert counted == len(orderings())
+    assert set(THROUGH) == {mutation.file for mutation in orderings() if mutation.file.endswith(".cuh")}
 
 
-def test_there_are_barriers_to_take_out() -> None:
-    assert {file for file, _ in BARRIERS} == set(CALLS)
-    assert len(BARRIERS) >= 3
+def test_block_sum_may_be_called_again_at_once(check: CudaDevice, tmp_path: Path) -> None:
+    (mutation,) = (mutation for mutation in orderings() if survives(mutation) and mutation.file == "reduction.cuh")
+    (tmp_path / "two_sums.cu").write_text(TWO_SUMS)
+    sums = unwritten(check, (64,), np.int32)
+    source = mutated_source(mutation, tmp_path / "two_sums.cu", tmp_path)
+    with pytest.raises(DeviceError, match=r"reduction\.cuh:\d+.*: race in shared memory, write after read"):
+        check.launcher.launch_from(source, "two_sums", Grid((1, 1, 1), (64, 1, 1)), {"sums": sums})
