@@ -110,8 +110,9 @@ struct FilterReader {
 
 extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
     convolution2d_forward(OUTPUT OPTIONAL STORED* __restrict__ y, int y_pitch,
-                          OUTPUT OPTIONAL float* __restrict__ wide_y, int wide_y_pitch, const STORED* __restrict__ x, int x_pitch,
-                          const STORED* __restrict__ w, OPTIONAL const float* __restrict__ bias, Convolution2d geometry, int apply_relu, int splits,
+                          OUTPUT OPTIONAL float* __restrict__ wide_y, int wide_y_pitch,
+                          const STORED* __restrict__ x, int x_pitch, const STORED* __restrict__ w,
+                          OPTIONAL const float* __restrict__ bias, Convolution2d geometry, int apply_relu, int splits,
                           int slices_per_split, int vector_x, int vector_w, int vector_y) {
   __shared__ __align__(16) SharedSlice patches[2], filters[2];
 
