@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpunn import backend
 from gpunn.backend.contract import Device
-from gpunn.errors import DeviceError, UsageError
+from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.precision import Precision, precision
 
 
@@ -19,7 +19,7 @@ def open_device(name: str, threads: int | None = None) -> tuple[Device, str]:
         return device, f"device: {device.name}"
     try:
         device = backend.open("cuda")
-    except DeviceError as error:
+    except (DeviceError, MemoryExhaustedError) as error:
         device = backend.open("cpu", threads)
         reason, _, _ = str(error).partition(";")
         return device, f"device: cpu (auto: {' '.join(reason.split())})"

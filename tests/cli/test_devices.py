@@ -105,6 +105,14 @@ def test_auto_says_why_it_takes_the_cpu(installed: Installation, machine: Machin
     device.close()
 
 
+def test_auto_leaves_a_gpu_whose_memory_others_hold(installed: Installation, machine: Machine) -> None:
+    machine.memory = 2**20
+    device, line = open_device("auto", 1)
+    assert device.name == "cpu"
+    assert line.startswith("device: cpu (auto: cuda:0 cannot give 8.0 MiB: 1.0 MiB of 1.0 MiB are free")
+    device.close()
+
+
 @pytest.mark.usefixtures("no_curves")
 def test_check_trains_measures_and_predicts_on_the_check_build(
     gpunn: Gpunn, data: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -56,7 +56,8 @@ class Gpu:
         except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
             if error.status == OUT_OF_MEMORY:
                 raise MemoryExhaustedError(
-                    f"no memory is left for {self.name} while {what} ({error}); use a smaller batch"
+                    f"{self.name} has no memory left, which showed while {what} ({error}); use a smaller batch, or see "
+                    "nvidia-smi what else holds its memory"
                 ) from None
             raise DeviceError(_explain(self.name, what, error)) from None
 

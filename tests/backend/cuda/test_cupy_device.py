@@ -258,7 +258,9 @@ def test_memory_that_runs_out_anywhere_has_its_own_exit_status(
     idle: CudaDevice, machine: Machine, tmp_path: Path
 ) -> None:
     machine.failing["moduleLoadData"] = CUDADriverError(2, "CUDA_ERROR_OUT_OF_MEMORY: out of memory")
-    with pytest.raises(MemoryExhaustedError, match=r"cuda:0 while starting kernel example.*use a smaller batch"):
+    with pytest.raises(
+        MemoryExhaustedError, match=r"cuda:0 has no memory left.*while starting kernel example.*nvidia-smi"
+    ):
         launch_example(idle, tmp_path)
 
 
