@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.gpu import __main__ as program
+from benchmarks.gpu import checks
 from benchmarks.gpu.report import table
 
 TIMED = ("float32", "tf32", "bfloat16")
@@ -54,6 +56,22 @@ def test_nothing_begins_after_the_time_is_used_up(monkeypatch: pytest.MonkeyPatc
     found = run(monkeypatch, tmp_path, "--minutes", "-1")
     assert found.pop("environment")
     assert all(stage == {"left out": "the time was used up"} for stage in found.values())
+
+
+def test_each_run_of_the_sanitizer_may_take_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str, float]] = []
+
+    def failures(command: Sequence[str], seconds: float, variables: Mapping[str, str]) -> list[str]:
+        given.append((command[2], seconds))
+        return []
+
+    monkeypatch.setattr("benchmarks.gpu.checks.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("benchmarks.gpu.checks._failures", failures)
+    assert checks.sanitizer("cuda", ["float32", "bfloat16"], 60) == {tool: [] for tool in checks.TOOLS}
+    assert [tool for tool, _ in given[:3]] == ["memcheck", "memcheck", "racecheck"]
+    assert all(30 < seconds <= 60 for _, seconds in given)
+    late = checks.sanitizer("cuda", ["float32"], -1)
+    assert late["racecheck"] == ["float32: not run, the time was used up"]
 
 
 def test_the_table_names_the_first_failure() -> None:

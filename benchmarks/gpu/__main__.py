@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 #: About what torch.compile takes to compile and tune one network.
 COMPILING_SECONDS = 120
 #: Of the whole time: how much the tests and the sanitizer may take.
-TESTS_SHARE, SANITIZER_SHARE = 0.25, 0.15
+TESTS_SHARE, SANITIZER_SHARE = 0.25, 0.2
 
 
 class Session:

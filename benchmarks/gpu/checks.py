@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 COMPARED = ("lenet", "alexnet", "alexnet-2group", "vgg11-bn-cifar")
 COMPARED_IMAGES = 3
 SANITIZED = "lenet"
+#: In the order of their worth: the time may not suffice for all.
 TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 #: The end of a program's output that is kept of a failure.
 TAIL = 3000
@@ -48,21 +50,31 @@ def networks(device: Device, precisions: Sequence[str], names: Sequence[str] = C
 
 def tests(device: str, seconds: float) -> list[str]:
     """The tests of every primitive, on the GPU instead of the emulator."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/backend", "-x"]
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "backend").glob("test_*.py"))
+    # What CuPy warns of on a machine is no fault of a kernel, and not every image has pytest-xdist.
+    plain = ["-o", "addopts=", "-o", "filterwarnings=default", "-p", "no:cacheprovider", "--maxfail", "10"]
+    command = [sys.executable, "-m", "pytest", "-q", *plain, *files]
     return _failures(command, seconds, {"GPUNN_TEST_DEVICES": device})
 
 
 def sanitizer(device: str, precisions: Sequence[str], seconds: float) -> dict[str, list[str]]:
-    """compute-sanitizer over a small network, each of its tools in every precision; says so where it is missing."""
+    """compute-sanitizer over a small network, each of its tools in every precision, as far as the time goes.
+
+    What was not run, because the tool is missing or the time was used up, counts as a failure that says so.
+    """
     if shutil.which("compute-sanitizer") is None:
         return {tool: ["compute-sanitizer is not on the PATH: not run"] for tool in TOOLS}
-    found: dict[str, list[str]] = {}
+    end = time.monotonic() + seconds
+    found: dict[str, list[str]] = {tool: [] for tool in TOOLS}
     for tool in TOOLS:
-        found[tool] = []
         for precision_name in precisions:
+            left = end - time.monotonic()
+            if left <= 0:
+                found[tool].append(f"{precision_name}: not run, the time was used up")
+                continue
             watched = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-m", "gpunn"]
             command = [*watched, "compare", SANITIZED, "--devices", f"cpu,{device}", "--precision", precision_name]
-            found[tool] += _failures(command, seconds / len(TOOLS) / len(precisions), {})
+            found[tool] += _failures(command, left, {})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +18,8 @@ ROUNDS = 7
 
 def step_times(device: Device, task: Task, precision: str, way: str | None) -> dict[str, Any]:
     """Times of both sides; of gpunn alone when `way` is None."""
+    if way is not None:
+        _free_what_pytorch_keeps()
     ours = NetworkStep(task, device, precision)
     subjects = {"gpunn": Subject(ours.run, device.synchronize)}
     if way is not None:
@@ -33,3 +36,11 @@ def step_times(device: Device, task: Task, precision: str, way: str | None) -> d
         "images_per_second": {name: 1000 * task.batch / found.median for name, found in times.items()},
         "loss": ours.loss(),
     }
+
+
+def _free_what_pytorch_keeps() -> None:
+    """PyTorch keeps the memory of the step that was timed before; gpunn could not have it."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,9 +34,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _computes(callspec: Any) -> bool:
     parameters = callspec.params if callspec is not None else {}
-    if parameters.get("device") not in COMPUTES or "dtype" not in parameters:
+    device = re.sub(r":\d+$", "", str(parameters.get("device")))
+    if device not in COMPUTES or "dtype" not in parameters:
         return True
-    return np.dtype(parameters["dtype"]) in COMPUTES[parameters["device"]]
+    return np.dtype(parameters["dtype"]) in COMPUTES[device]
 
 
 @pytest.fixture(scope="session", params=TESTED)
