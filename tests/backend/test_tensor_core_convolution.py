@@ -60,7 +60,8 @@ ALIGNED = {
     "two groups of 24 channels": Conv2dGeometry(2, 5, 6, 48, 32, 3, 3, padding=SAME, groups=2),
     "stride above the window": Conv2dGeometry(1, 7, 5, 8, 8, 1, 2, Pair(3, 4), SAME),
     "more than a tile in every direction": Conv2dGeometry(2, 9, 8, 24, 136, 3, 3, padding=SAME),
-    "fully connected": Conv2dGeometry(9, 1, 1, 264, 136, 1, 1),
+    "fully connected": Conv2dGeometry(9, 1, 1, 520, 528, 1, 1),
+    "many pixels": Conv2dGeometry(2, 18, 17, 8, 8, 1, 1),
 }
 #: Of few operations: the others differ in size only, and are run by other tests.
 SMALL = {name: geometry for name, geometry in CONVOLUTIONS.items() if geometry.flops < 1_000_000}
@@ -193,7 +194,7 @@ def test_any_geometry_is_served(devices: dict[str, CudaDevice], multiplied: str,
 @pytest.mark.parametrize(("multiplied", "word"), CHECK_BUILDS)
 def test_checks_find_nothing(devices: dict[str, CudaDevice], build: str, multiplied: str, word: str) -> None:
     checked = Runner(devices[build], multiplied, word)
-    for geometry in (ALIGNED["stride 2"], ALIGNED["two groups of 24 channels"], ALIGNED["fully connected"]):
+    for geometry in (ALIGNED["stride 2"], ALIGNED["two groups of 24 channels"], ALIGNED["many pixels"]):
         expect_exact(checked, geometry)
     if word == "padded":
         for name in ("3x3 same, three channels", "a group for each channel, two filters each", "1x1 map"):
@@ -245,9 +246,22 @@ def test_tf32_factors_are_rounded_to_nearest(devices: dict[str, CudaDevice]) -> 
     np.testing.assert_array_equal(tf32.forward(geometry, upload(tf32.device, x), w).ravel(), expected)
 
 
-@pytest.mark.parametrize("name", ["stride 2", "fully connected"])
+def test_splits_are_where_they_pay() -> None:
+    """The cases that other tests take for split ones: few tiles and a long depth."""
+    problems = [
+        Problem(ALIGNED[name], BFLOAT16, Arithmetic("bfloat16"), 80) for name in ("fully connected", "many pixels")
+    ]
+    assert TENSOR_CORE_FORWARD[0].workspace(problems[0]) > 0
+    assert TENSOR_CORE_BACKWARD_DATA[0].workspace(problems[0]) > 0
+    assert TENSOR_CORE_BACKWARD_FILTER[0].workspace(problems[1]) > 0
+    vgg = Problem(Conv2dGeometry(128, 56, 56, 256, 256, 3, 3, padding=SAME), BFLOAT16, Arithmetic("bfloat16"), 80)
+    assert TENSOR_CORE_FORWARD[0].workspace(vgg) == TENSOR_CORE_BACKWARD_DATA[0].workspace(vgg) == 0
+    assert TENSOR_CORE_BACKWARD_FILTER[0].workspace(vgg) > 0
+
+
+@pytest.mark.parametrize("name", ["stride 2", "fully connected", "many pixels"])
 def test_epilogues(runner: Runner, name: str) -> None:
-    """ReLU forward and backward, and accumulation; "fully connected" is split and ends in other kernels."""
+    """ReLU forward and backward, and accumulation; where sums are split, they end in other kernels."""
     geometry = ALIGNED[name]
     x, w, gy = integer_arrays(geometry, runner.dtype)
     bias, saved = integers(5, (geometry.K,), FLOAT32), integers(6, geometry.input_shape, runner.dtype)

@@ -23,10 +23,12 @@ _CHUNK_BYTES = 16
 _SMALL_PIECE = 4
 #: Blocks that run at the same time: two on each of some 128 multiprocessors.
 _SLOTS = 256
-#: Stages that a block's start and end cost, and floats of split sums that are written and read in a stage's time.
+#: What else takes time, in stages: a block's start and end, the launch that adds split sums, and so many of their
+#: floats to write and to read. A split has at least a few stages, or it would be all start and end.
 _STAGES_OF_EDGES = 8
+_STAGES_OF_A_LAUNCH = 8
 _SUMS_A_STAGE = 250_000
-_MOST_SPLITS = _SLOTS
+_LEAST_STAGES = 4
 #: Against the same tile on ordinary cores.
 _RATES = {"bfloat16": 12.0, "float16": 12.0, "tf32": 6.0}
 #: A rule of thumb for tiny problems: what they leave idle does not count further than this.
@@ -88,10 +90,10 @@ def _plan_splits(tiles: int, stages: int, elements: int) -> Splits:
 
     def stages_until_end(count: int) -> float:
         waves = -(-tiles * count // _SLOTS)
-        sums = elements * count / _SUMS_A_STAGE if count > 1 else 0.0
+        sums = elements * count / _SUMS_A_STAGE + _STAGES_OF_A_LAUNCH if count > 1 else 0.0
         return waves * (-(-stages // count) + _STAGES_OF_EDGES) + sums
 
-    count = min(range(1, min(_MOST_SPLITS, stages) + 1), key=stages_until_end)
+    count = min(range(1, max(1, min(_SLOTS, stages // _LEAST_STAGES)) + 1), key=stages_until_end)
     each = -(-stages // count)
     return Splits(-(-stages // each), each)
 
