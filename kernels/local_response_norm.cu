@@ -9,8 +9,9 @@
 //
 // Every array is moved once: a block takes some pixels with all their channels. What a window needs of its neighbours
 // goes through shared memory; what a thread needs of its own channels waits there, too.
-// d^-beta for beta = 0.75, the paper's, is rsqrt(d) * sqrt(rsqrt(d)), within 4 units in the last place; any other power
-// is powf's.
+// Windows of 5 channels and beta = 0.75, the paper's, are compiled apart: with the loops and the powf of any others a
+// multiprocessor would be busy for longer than memory is. There, with q = rsqrt(d), d^-beta is q * (q * rsqrt(q)),
+// within 6 units in the last place, and 1 / d is q * q, within 5.
 //
 // Layout: `rows` pixels of `channels` numbers, one every x_pitch numbers.
 // Grid: x runs over tiles of blockDim.y pixels; blockDim.x lanes share the channels of a pixel. A thread takes one
@@ -23,6 +24,7 @@
 // Architectures: sm_75 and later
 // STORED: float | bfloat16 | float16
 // WIDE: 0 | 1
+// PAPER: 0 | 1
 
 #include "vectors.cuh"
 
@@ -31,8 +33,6 @@ namespace {
 constexpr int WIDTH = CONTIGUOUS<STORED, WIDE>;
 constexpr int BLOCK_THREADS = 256;
 constexpr int PAPER_REACH = 2;  // channels to either side
-constexpr float PAPER_BETA = 0.75f;
-
 // Channels c - before to c + after.
 struct Window {
   int before, after;
@@ -60,29 +60,43 @@ class Frame {
     return values;
   }
 
-  // For each of the channels from `channel` on, the sum of f over its window.
+  // For each of the channels from `channel` on, the sum over its window: f(sum, value) adds a value.
   template <class Function>
   __device__ __forceinline__ Floats<WIDTH> sum_over(Window window, int channel, Function f) const {
-    // Where the compiler knows the window, neighbouring channels share their loads.
-    if (window.before == PAPER_REACH && window.after == PAPER_REACH)
-      return sum_from_to(-PAPER_REACH, PAPER_REACH, channel, f);
-    return sum_from_to(-window.before, window.after, channel, f);
+    return PAPER ? sum_over_paper_window(channel, f) : sum_over_any(window, channel, f);
   }
 
  private:
   template <class Function>
-  __device__ __forceinline__ Floats<WIDTH> sum_from_to(int first, int last, int channel, Function f) const {
+  __device__ __forceinline__ Floats<WIDTH> sum_over_any(Window window, int channel, Function f) const {
     Floats<WIDTH> sums = {};
 #pragma unroll
-    for (int i = 0; i < WIDTH; ++i) {
-#pragma unroll
-      for (int neighbour = first; neighbour <= last; ++neighbour) {
-        const int distance = i + neighbour;
-        if (channel + distance >= 0 && channel + distance < channels_) sums[i] = f(sums[i], at(channel, distance));
-      }
-    }
+    for (int i = 0; i < WIDTH; ++i)
+#pragma unroll 1
+      for (int distance = i - window.before; distance <= i + window.after; ++distance)
+        if (exists(channel + distance)) sums[i] = f(sums[i], at(channel, distance));
     return sums;
   }
+
+  // Neighbouring channels share their loads.
+  template <class Function>
+  __device__ __forceinline__ Floats<WIDTH> sum_over_paper_window(int channel, Function f) const {
+    Floats<WIDTH + 2 * PAPER_REACH> values = {};
+#pragma unroll
+    for (int i = 0; i < WIDTH + 2 * PAPER_REACH; ++i) {
+      const int distance = i - PAPER_REACH;
+      const bool is_own = distance >= 0 && distance < WIDTH;
+      if (is_own || exists(channel + distance)) values[i] = at(channel, distance);
+    }
+    Floats<WIDTH> sums = {};
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i)
+#pragma unroll
+      for (int j = i; j <= i + 2 * PAPER_REACH; ++j) sums[i] = f(sums[i], values[j]);
+    return sums;
+  }
+
+  __device__ __forceinline__ bool exists(int channel) const { return channel >= 0 && channel < channels_; }
 
   // The number of the channel that lies `distance` behind `channel`, which is a multiple of WIDTH.
   __device__ __forceinline__ float& at(int channel, int distance) const {
@@ -94,10 +108,15 @@ class Frame {
   int plane_, channels_;
 };
 
-__device__ __forceinline__ float inverse_power(float d, float beta) {
-  if (beta != PAPER_BETA) return powf(d, -beta);
-  const float inverse_root = rsqrtf(d);
-  return inverse_root * sqrtf(inverse_root);
+struct Powers {
+  float minus_beta, minus_one;  // d^-beta and 1 / d
+};
+
+__device__ __forceinline__ Powers powers_of(float d, float beta) {
+  if (!PAPER) return {powf(d, -beta), 1.0f / d};
+  const float root = rsqrtf(d);
+  const float fourth_root = root > 0.0f ? root * rsqrtf(root) : root;  // where d is infinite, 0 and not 0 * infinity
+  return {root * fourth_root, root * root};
 }
 
 }  // namespace
@@ -122,7 +141,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) {
       d[i] = fmaf(alpha, d[i], k);
-      result[i] *= inverse_power(d[i], beta);
+      result[i] *= powers_of(d[i], beta).minus_beta;
     }
     store_floats(&at(denominator, denominator_pitch, row, channel), d);
     store_floats(&at(y, y_pitch, row, channel), result);
@@ -142,15 +161,17 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
       const Floats<WIDTH> gradient = load_floats<WIDTH>(&at(gy, gy_pitch, row, channel));
       const Floats<WIDTH> output = load_floats<WIDTH>(&at(y, y_pitch, row, channel));
       const Floats<WIDTH> d = load_floats<WIDTH>(&at(denominator, denominator_pitch, row, channel));
+      const Floats<WIDTH> input = load_floats<WIDTH>(&at(x, x_pitch, row, channel));
       Floats<WIDTH> ratio, direct;
 #pragma unroll
       for (int i = 0; i < WIDTH; ++i) {
-        ratio[i] = gradient[i] * output[i] / d[i];
-        direct[i] = gradient[i] * inverse_power(d[i], beta);
+        const Powers powers = powers_of(d[i], beta);
+        ratio[i] = gradient[i] * output[i] * powers.minus_one;
+        direct[i] = gradient[i] * powers.minus_beta;
       }
       ratios.put(channel, ratio);
       direct_parts.put(channel, direct);
-      inputs.put(channel, load_floats<WIDTH>(&at(x, x_pitch, row, channel)));
+      inputs.put(channel, input);
     }
   __syncthreads();
   if (row >= rows) return;

@@ -20,6 +20,8 @@ from gpunn.backend.cuda.vectors import vector_length, wide_choice
 _FILE = "local_response_norm.cu"
 #: BLOCK_THREADS of the kernels.
 _BLOCK_THREADS = 256
+#: The window and the power of the paper, which are compiled apart.
+_PAPER_REACH, _PAPER_BETA = 2, 0.75
 _FLOAT_BYTES = np.dtype(np.float32).itemsize
 
 
@@ -41,7 +43,7 @@ def local_response_norm_forward(
         "local_response_norm_forward",
         tile.grid(frames=1),
         {**arrays, **tile.arguments, "k": settings.k, "alpha": settings.alpha, "beta": settings.beta},
-        tile.choices,
+        tile.choices(settings.beta),
     )
 
 
@@ -68,7 +70,7 @@ def local_response_norm_backward(
         "local_response_norm_backward",
         tile.grid(frames=3),
         {**arrays, **tile.arguments, "alpha": settings.alpha, "beta": settings.beta, "accumulate": accumulate},
-        tile.choices,
+        tile.choices(settings.beta),
     )
 
 
@@ -101,9 +103,10 @@ class _Tile:
     def arguments(self) -> dict[str, Any]:
         return {"rows": self.rows, "channels": self.channels, "before": self.before, "after": self.after}
 
-    @property
-    def choices(self) -> Choices:
-        return wide_choice(self.vector > 1)
+    def choices(self, beta: float) -> Choices:
+        """Those of kernels/local_response_norm.cu."""
+        is_paper = (self.before, self.after, beta) == (_PAPER_REACH, _PAPER_REACH, _PAPER_BETA)
+        return {**wide_choice(self.vector > 1), "PAPER": "1" if is_paper else "0"}
 
 
 def _tile(device: CudaDevice, before: int, after: int, *arrays: Array) -> _Tile:
