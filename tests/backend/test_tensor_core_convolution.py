@@ -1,4 +1,4 @@
-"""Convolution on tensor cores, each tile and number type, against float64 loops; and its memory traffic."""
+"""Convolution on tensor cores, each tile and number type, against float64 loops."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from math import prod
-from typing import Any, get_args
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
 from gpunn.backend.attributes import Arithmetic
-from gpunn.backend.contract import Array
-from gpunn.backend.cuda.convolution_variants import (
-    BackwardDataCall,
-    BackwardFilterCall,
-    Call,
-    ForwardCall,
-    Problem,
-    Variant,
-)
+from gpunn.backend.cuda.convolution_variants import ForwardCall, Problem
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.tensor_core_convolution import (
     TENSOR_CORE_BACKWARD_DATA,
@@ -29,26 +21,13 @@ from gpunn.backend.cuda.tensor_core_convolution import (
     TENSOR_CORE_FORWARD,
 )
 from gpunn.backend.emulator.launcher import EmulatorSettings
-from gpunn.backend.emulator.profile import Profile
 from gpunn.geometry import Conv2dGeometry, Padding, Pair
-from gpunn.precision import Multiplied
-from tests.backend.arrays import (
-    BFLOAT16,
-    FLOAT16,
-    FLOAT32,
-    Host,
-    integers,
-    reals,
-    unwritten,
-    upload,
-    upload_slice,
-    workspace,
-)
-from tests.backend.emulator.devices import CHECK, FAST, emulator, recording_emulator
+from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, integers, reals, unwritten, upload, upload_slice, workspace
+from tests.backend.emulator.devices import CHECK, FAST, emulator
+from tests.backend.tensor_cores import Runner, integer_arrays, shapes_of
 from tests.cases.convolution import CONVOLUTIONS
 from tests.reference import convolution as reference
 
-DTYPES = {"bfloat16": BFLOAT16, "float16": FLOAT16, "tf32": FLOAT32}
 #: The unit roundoff of a factor: 16-bit factors are stored as they are multiplied.
 FACTOR_ROUNDING = {"bfloat16": 0.0, "float16": 0.0, "tf32": 2.0**-11}
 SAME = Padding(1, 1, 1, 1)
@@ -74,72 +53,6 @@ FAST_BUILDS = [
 CHECK_BUILDS = [("bfloat16", "aligned_128x64"), ("bfloat16", "padded"), ("tf32", "aligned_128x128")]
 
 
-class Runner:
-    """Runs the variants of one tile on one device."""
-
-    def __init__(self, device: CudaDevice, multiplied: str, word: str) -> None:
-        assert multiplied in get_args(Multiplied)
-        self.device = device
-        self.multiplied: Any = multiplied
-        self.dtype = DTYPES[multiplied]
-        self._word = word
-
-    def problem(self, geometry: Conv2dGeometry) -> Problem:
-        return Problem(geometry, self.dtype, Arithmetic(self.multiplied), capability=80)
-
-    def pick(self, variants: tuple[Variant[Call], ...]) -> Variant[Call]:
-        return next(variant for variant in variants if self._word in variant.name)
-
-    def serves(self, geometry: Conv2dGeometry) -> bool:
-        return self.pick(TENSOR_CORE_FORWARD).serves(self.problem(geometry))
-
-    def forward(
-        self,
-        geometry: Conv2dGeometry,
-        x: Array,
-        w: Host,
-        bias: Host | None = None,
-        apply_relu: bool = False,
-        y: Array | None = None,
-    ) -> Host:
-        device, problem, variant = self.device, self.problem(geometry), self.pick(TENSOR_CORE_FORWARD)
-        y = unwritten(device, geometry.output_shape, self.dtype) if y is None else y
-        held = None if bias is None else upload(device, bias)
-        scratch = workspace(device, variant.workspace(problem))
-        variant.launch(device, ForwardCall(problem, y, x, upload(device, w), held, apply_relu, scratch))
-        return device.download(y)
-
-    def backward_data(
-        self,
-        geometry: Conv2dGeometry,
-        gy: Array,
-        w: Host,
-        saved: Host | None = None,
-        before: Host | None = None,
-        gx: Array | None = None,
-    ) -> Host:
-        device, problem, variant = self.device, self.problem(geometry), self.pick(TENSOR_CORE_BACKWARD_DATA)
-        if gx is None:
-            gx = unwritten(device, geometry.input_shape, self.dtype) if before is None else upload(device, before)
-        held = None if saved is None else upload(device, saved)
-        scratch = workspace(device, variant.workspace(problem))
-        call = BackwardDataCall(problem, gx, gy, upload(device, w), held, before is not None, scratch)
-        variant.launch(device, call)
-        return device.download(gx)
-
-    def backward_filter(
-        self, geometry: Conv2dGeometry, x: Array, gy: Array, before: tuple[Host, Host] | None = None
-    ) -> tuple[Host, Host]:
-        device, problem, variant = self.device, self.problem(geometry), self.pick(TENSOR_CORE_BACKWARD_FILTER)
-        if before is None:
-            gw, gbias = (unwritten(device, shape, FLOAT32) for shape in (geometry.filter_shape, (geometry.K,)))
-        else:
-            gw, gbias = (upload(device, host) for host in before)
-        scratch = workspace(device, variant.workspace(problem))
-        variant.launch(device, BackwardFilterCall(problem, gw, gbias, x, gy, before is not None, scratch))
-        return device.download(gw), device.download(gbias)
-
-
 @pytest.fixture(scope="module")
 def devices() -> Iterator[dict[str, CudaDevice]]:
     """The fast build, and the check build with copies as early and as late as they may come."""
@@ -156,13 +69,6 @@ def devices() -> Iterator[dict[str, CudaDevice]]:
 def runner(request: pytest.FixtureRequest, devices: dict[str, CudaDevice]) -> Runner:
     """Every tile on the fast build."""
     return Runner(devices["fast"], *request.param)
-
-
-def integer_arrays(geometry: Conv2dGeometry, dtype: Any) -> tuple[Host, Host, Host]:
-    """x, w and gy."""
-    shapes = geometry.input_shape, geometry.filter_shape, geometry.output_shape
-    x, w, gy = (integers(seed, shape, dtype) for seed, shape in enumerate(shapes))
-    return x, w, gy
 
 
 def expect_exact(runner: Runner, geometry: Conv2dGeometry) -> None:
@@ -227,11 +133,6 @@ def test_real_numbers_obey_the_rounding_bound(runner: Runner) -> None:
         rounding = 0.0 if result.dtype == FLOAT32 else stored
         bound = (2 * factors + factors**2 + additions * 2.0**-24) * size
         assert np.all(np.abs(result.astype(np.float64) - expected) <= bound * (1 + rounding) + rounding * abs(expected))
-
-
-def shapes_of(geometry: Conv2dGeometry) -> tuple[tuple[int, ...], ...]:
-    """Of x, w and gy."""
-    return geometry.input_shape, geometry.filter_shape, geometry.output_shape
 
 
 def test_tf32_factors_are_rounded_to_nearest(devices: dict[str, CudaDevice]) -> None:
@@ -378,49 +279,3 @@ def test_who_is_served() -> None:
     assert not aligned.serves(problem(four, FLOAT16, "float16"))
     assert aligned.serves(problem(four, FLOAT32, "tf32"))
     assert padded.serves(problem(four, FLOAT16, "float16"))
-
-
-@pytest.fixture(scope="module")
-def profile() -> Profile:
-    """All three passes of full tiles: 256 pixels, 64 channels, 128 filters."""
-    geometry = Conv2dGeometry(1, 16, 16, 64, 128, 1, 1)
-    with recording_emulator() as (device, executor):
-        runner = Runner(device, "bfloat16", "aligned_128x64")
-        x, w, gy = integer_arrays(geometry, BFLOAT16)
-        held_x, held_gy = upload(device, x), upload(device, gy)
-        runner.forward(geometry, held_x, w)
-        runner.backward_data(geometry, held_gy, w)
-        runner.backward_filter(geometry, held_x, held_gy)
-        return executor.profile
-
-
-FILES = ("tensor_core_tile.cuh", "tensor_core_loads.cuh", "tensor_core_results.cuh")
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_shared_memory_has_no_bank_conflicts(profile: Profile, file: str) -> None:
-    found = profile.at(file, "shared")
-    assert found
-    assert [access for access, traffic in found.items() if traffic.wavefronts > traffic.ideal_wavefronts] == []
-
-
-@pytest.mark.parametrize("file", ["tensor_core_loads.cuh", "tensor_core_results.cuh"])
-def test_global_memory_moves_in_whole_sectors(profile: Profile, file: str) -> None:
-    found = profile.at(file, "global")
-    assert {access.bytes for access in found} == {16}
-    assert [access for access, traffic in found.items() if traffic.sectors > 1.25 * traffic.ideal_sectors] == []
-
-
-def test_an_operand_is_read_once_for_each_tile_of_the_other(profile: Profile) -> None:
-    """64 channels and 128 filters of 256 pixels, tiles of 128 x 64: the fewest bytes that such tiles can move."""
-    x, w, gy = 256 * 64 * 2, 64 * 128 * 2, 256 * 128 * 2
-    least = {
-        "convolution2d_forward_tensor": x * (128 // 64) + w * (256 // 128),
-        "convolution2d_backward_data_tensor": gy * (64 // 64) + w * (256 // 128),
-        "convolution2d_backward_filter_tensor": x * (128 // 64) + gy * 1,
-    }
-    moved = dict.fromkeys(least, 0)
-    for (kernel, _), traffic in profile.buffers.items():
-        if kernel in moved:
-            moved[kernel] += traffic.sector_bytes_read
-    assert moved == least
