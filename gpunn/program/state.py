@@ -177,6 +177,15 @@ class NetworkState:
         value: float | int = self.device.download(self._controls[name])[0].item()
         return value
 
+    def overflows_unscaled(self) -> bool:
+        """Whether the last update was void, and the loss multiplier cannot become smaller; this waits for the device.
+
+        Where the loss is not scaled, no.
+        """
+        if not self._scales_loss or self.read_control("loss_multiplier") > 1:
+            return False
+        return self.read_control("finite_steps") == 0
+
     def read_totals(self, position: int = 0) -> HostArray:
         """Loss sum, top-1 hits, top-5 hits and images of an objective so far; this waits for the device."""
         return self.device.download(self._controls[f"totals{position + 1}"])

@@ -37,6 +37,7 @@ class Watch:
         self._batches = batches
         self._run = run
         self._looked_at = time.monotonic()
+        self._overflowed = False
 
     @property
     def is_due(self) -> bool:
@@ -52,11 +53,23 @@ class Watch:
         self._looked_at = time.monotonic()
         latched = int(self._learner.state.read_control("latched_step"))
         if latched < 0:
+            self._look_at_loss_scale(progress)
             return
         self._go_back(progress, latched)
         clips = self._learner.rule is not None and self._learner.rule.clip_norm is not None
         broken = f"the loss{' or the gradient' if clips else ''} of step {progress.step + 1}"
         raise self.error(f"{broken} is not a finite number; that update was not applied", progress)
+
+    def _look_at_loss_scale(self, progress: Progress) -> None:
+        """A loss that is not scaled any more, and gradients that are not finite even so, end all progress in silence.
+
+        Seen once, it may be the last step before a scale that works.
+        """
+        state = self._learner.state
+        before, self._overflowed = self._overflowed, state.overflows_unscaled()
+        if before and self._overflowed:
+            self._go_back(progress, progress.step - 1)
+            raise self.error("gradients are not finite even where the loss is not scaled: updates are void", progress)
 
     def error(self, what: str, progress: Progress, measured: Iterable[Batch] | None = None) -> DivergedError:
         """The error to raise, after the report was written; `measured` are shown where no update broke."""

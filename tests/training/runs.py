@@ -19,7 +19,7 @@ from gpunn.data.preprocessing import Preprocessing
 from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
 from gpunn.network import Network, Sequential
 from gpunn.optimizers import Optimizer, Sgd
-from gpunn.precision import precision
+from gpunn.precision import Precision, precision
 from gpunn.schedules import ConstantSchedule
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.history import EpochRecord
@@ -121,6 +121,7 @@ class Setting:
     plan: Plan = field(default_factory=lambda: Plan(3, 8, ConstantSchedule(0.05), accumulate=3))
     rule: dict[str, Any] = field(default_factory=dict)
     split: Callable[[], Split] = stripes
+    precision: Precision = field(default_factory=lambda: precision("float32"))
 
 
 @contextmanager
@@ -133,7 +134,7 @@ def trainer_of(
     preprocessing = preprocessing_of(split)
     try:
         learner = Learner(
-            setting.build(), device, precision("float32"), preprocessing, Rule(setting.optimizer(), **setting.rule)
+            setting.build(), device, setting.precision, preprocessing, Rule(setting.optimizer(), **setting.rule)
         )
         if path is not None:
             path.mkdir(exist_ok=True)

@@ -19,6 +19,7 @@ from gpunn.errors import DivergedError
 from gpunn.layers import Flatten, Linear
 from gpunn.network import Network, Sequential
 from gpunn.optimizers import Adam, Optimizer, Sgd
+from gpunn.precision import precision
 from gpunn.schedules import ConstantSchedule, MultiStepSchedule
 from gpunn.training.learner import Learner
 from gpunn.training.plan import Plan
@@ -91,6 +92,54 @@ def test_an_infinite_weight_in_mid_run(tmp_path: Path, monkeypatch: pytest.Monke
     weights = {entry["name"]: entry for entry in report["weights"]}
     assert weights["conv1.weight"]["not_finite"] == 1
     assert weights["fc2.weight"]["not_finite"] == 0
+
+
+def test_gradients_that_no_loss_scale_makes_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss itself stays finite, so that nothing else would end the run."""
+    original = Learner.update
+
+    def update(learner: Learner, learning_rate: float) -> None:
+        assert learner.state.gradients is not None
+        learner.state.gradients.whole[0] = np.inf
+        original(learner, learning_rate)
+
+    monkeypatch.setattr(Learner, "update", update)
+    number_types = replace(precision("float32"), scales_loss=True)
+    plan = Plan(50, 8, ConstantSchedule(0.05), accumulate=2, seed=2)
+    with trainer_of(Setting(plan=plan, precision=number_types), tmp_path) as trainer:
+        before = trainer.learner.state.parameters.export()
+        error = diverge(trainer)
+        after = trainer.learner.state.parameters.export()
+    assert "gradients are not finite even where the loss is not scaled: updates are void" in str(error)
+    assert "lower learning rate" in str(error)
+    # The multiplier is halved sixteen times; then it takes two looks, at the ends of two epochs.
+    steps = json.loads((tmp_path / "diverged.json").read_text())["step"]
+    assert 16 < steps <= 16 + 2 * trainer.updates_per_epoch
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
+
+
+@pytest.mark.parametrize("multiplier", [2.0, 1.0])
+def test_an_overflow_that_a_smaller_scale_mends_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multiplier: float
+) -> None:
+    """It comes right before the look at the end of the first epoch."""
+    original = Learner.update
+    overflows = iter((False, False, False, True))
+
+    def update(learner: Learner, learning_rate: float) -> None:
+        assert learner.state.gradients is not None
+        if next(overflows, False):
+            learner.state.set_control("loss_multiplier", multiplier)
+            learner.state.gradients.whole[0] = np.inf
+        original(learner, learning_rate)
+
+    monkeypatch.setattr(Learner, "update", update)
+    number_types = replace(precision("float32"), scales_loss=True)
+    with trainer_of(replace(SETTING, precision=number_types), tmp_path) as trainer:
+        assert trainer.updates_per_epoch == 4
+        list(trainer.fit())
+        assert trainer.learner.state.read_control("loss_multiplier") == 1
 
 
 def linear() -> Network:
