@@ -37,7 +37,7 @@ class Watch:
         self._batches = batches
         self._run = run
         self._looked_at = time.monotonic()
-        self._overflowed = False
+        self._overflow_at: int | None = None
 
     @property
     def is_due(self) -> bool:
@@ -63,11 +63,11 @@ class Watch:
     def _look_at_loss_scale(self, progress: Progress) -> None:
         """A loss that is not scaled any more, and gradients that are not finite even so, end all progress in silence.
 
-        Seen once, it may be the last step before a scale that works.
+        Seen after one step only, it may be the last one before a scale that works.
         """
-        state = self._learner.state
-        before, self._overflowed = self._overflowed, state.overflows_unscaled()
-        if before and self._overflowed:
+        overflows = self._learner.state.overflows_unscaled()
+        before, self._overflow_at = self._overflow_at, progress.step if overflows else None
+        if overflows and before not in (None, progress.step):
             self._go_back(progress, progress.step - 1)
             raise self.error("gradients are not finite even where the loss is not scaled: updates are void", progress)
 

@@ -123,7 +123,7 @@ def test_gradients_that_no_loss_scale_makes_finite(tmp_path: Path, monkeypatch: 
 def test_an_overflow_that_a_smaller_scale_mends_ends_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multiplier: float
 ) -> None:
-    """It comes right before the look at the end of the first epoch."""
+    """It comes right before two looks: those of the checkpoint, and of the end of the first epoch."""
     original = Learner.update
     overflows = iter((False, False, False, True))
 
@@ -136,7 +136,8 @@ def test_an_overflow_that_a_smaller_scale_mends_ends_no_run(
 
     monkeypatch.setattr(Learner, "update", update)
     number_types = replace(precision("float32"), scales_loss=True)
-    with trainer_of(replace(SETTING, precision=number_types), tmp_path) as trainer:
+    plan = replace(SETTING.plan, checkpoint_seconds=0)
+    with trainer_of(replace(SETTING, plan=plan, precision=number_types), tmp_path) as trainer:
         assert trainer.updates_per_epoch == 4
         list(trainer.fit())
         assert trainer.learner.state.read_control("loss_multiplier") == 1
