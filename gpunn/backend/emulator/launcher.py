@@ -12,7 +12,7 @@ from gpunn.backend.cuda.launch import CheckedLaunch
 from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.emulator.build import KernelLibrary, build_kernels, build_kernels_for_coverage
 from gpunn.backend.emulator.interface import Buffer, LaunchRequest, array_arguments, buffer_of, c_value
-from gpunn.backend.emulator.loaded_library import LoadedLibrary
+from gpunn.backend.emulator.loaded_library import LoadedLibrary, load_library
 from gpunn.backend.emulator.profile import Profile, ProfileBuilder, RecordedAccess, RecordedBuffer
 from gpunn.cores import available_cores
 from gpunn.errors import DeviceError, UsageError
@@ -102,7 +102,7 @@ class EmulatorExecutor:
         if source not in self._libraries:
             built = self._build(source)
             if self._runtime is None:
-                self._runtime = ctypes.CDLL(str(built.runtime))
+                self._runtime = load_library(built.runtime)
                 self._runtime.emulator_open.restype = ctypes.c_void_p
                 self._machine = ctypes.c_void_p(self._runtime.emulator_open(self._workers))
             self._libraries[source] = LoadedLibrary(built)

@@ -9,8 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpunn.backend.emulator.build import HOST_HEADERS, KernelLibrary
+from gpunn.errors import DeviceError
 
 _CODE_ADDRESS = re.compile(r"<\+(0x[0-9a-f]+)>")
+
+
+def load_library(path: Path) -> ctypes.CDLL:
+    """A library that g++ built, in this process.
+
+    Raises:
+        DeviceError: when the file is damaged.
+    """
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise DeviceError(f"the emulator cannot load {path} ({error}); delete it, and it is built anew") from None
 
 
 class LoadedLibrary:
@@ -18,7 +31,7 @@ class LoadedLibrary:
 
     def __init__(self, library: KernelLibrary) -> None:
         self._path: Path = library.path
-        self._library = ctypes.CDLL(str(library.path))
+        self._library = load_library(library.path)
 
     def address(self, function: str) -> int:
         """Where a function lies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,20 @@ def test_library_is_built_once_for_each_text_and_kind(own_cache: Path, tmp_path:
     with emulator(FAST) as device:
         device.launcher.launch_from(KernelSource(path), "fill", Grid((1, 1, 1), (4, 1, 1)), {"y": y})
     assert y.tolist() == [2, 2, 2, 2]
+
+
+def test_a_damaged_library_is_named(own_cache: Path, tmp_path: Path) -> None:
+    path = tmp_path / "fill.cu"
+    path.write_text('extern "C" __global__ void fill(float* y) { y[threadIdx.x] = 3.0f; }\n')
+    library = build.build_kernels(KernelSource(path), check=False).path
+    y = np.zeros(4, np.float32)
+    with emulator(FAST) as device:
+        library.write_bytes(b"damaged")
+        for error in (DeviceError, None):
+            with pytest.raises(error, match=f"cannot load {library} .*; delete it") if error else nullcontext():
+                device.launcher.launch_from(KernelSource(path), "fill", Grid((1, 1, 1), (4, 1, 1)), {"y": y})
+            library.unlink()
+    assert y.tolist() == [3, 3, 3, 3]
 
 
 def test_source_that_does_not_compile(tmp_path: Path) -> None:
