@@ -15,6 +15,7 @@ from gpunn.backend.cuda.device_memory import DeviceMemory
 from gpunn.backend.cuda.geometry_arguments import STRUCTURES
 from gpunn.backend.cuda.source import Choices, KernelSource, Parameter, Signature
 from gpunn.errors import DeviceError, UsageError
+from gpunn.geometry import LARGEST_ARRAY
 
 #: The NumPy type of each C type that a kernel may declare.
 C_TYPES: dict[str, DType] = {
@@ -168,6 +169,11 @@ class _Binder:
         if value.dtype != wanted:
             declared = self._choices.get(parameter.type, parameter.type)
             raise UsageError(f"{at} is {value.dtype}; the kernel declares {declared}, which wants {wanted}")
+        if value.size > LARGEST_ARRAY:
+            raise UsageError(
+                f"{at} of shape {value.shape} has {value.size} elements; kernels count to {LARGEST_ARRAY}: "
+                "use a smaller batch"
+            )
         if parameter.is_written and not self._memory.is_writable(value):
             raise UsageError(f"{at} is read-only; the kernel writes it")
         self._require_layout(parameter, value)

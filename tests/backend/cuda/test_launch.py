@@ -85,6 +85,7 @@ def test_slices_go_where_a_pitch_is_declared(source: KernelSource) -> None:
 
 READ_ONLY = np.zeros(8, np.float32)
 READ_ONLY.flags.writeable = False
+HUGE = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (2**16, 2**15), (0, 0))
 UNALIGNED = np.zeros(33, np.uint8)[1:].view(np.float32)
 
 
@@ -98,6 +99,7 @@ UNALIGNED = np.zeros(33, np.uint8)[1:].view(np.float32)
         ({"x": np.zeros((4, 4), np.float32)[:, :2]}, "'x'.*the kernel wants it row by row"),
         ({"y": np.zeros((2, 10), np.float32)[:, :4]}, "'y' has a pitch of 10, but y_pitch is 4"),
         ({"y": np.zeros((2, 3, 10), np.float32)[:, ::2, :4]}, "'y'.*a slice of its last axis|'y' has a pitch of 20"),
+        ({"x": HUGE}, "'x' .* has 2147483648 elements; kernels count to 2147483647: use a smaller batch"),
         ({"x": UNALIGNED}, "'x' lies at an address that is no multiple of 4 bytes"),
         ({"count": 2.0}, r"'count' is 2\.0 \(float\); the kernel wants the integer type int32"),
         ({"count": 2**31}, "'count' is 2147483648; int holds -2147483648 to 2147483647"),
