@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.gpu import checks
+from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.environment import environment
-from benchmarks.gpu.layers import Ceilings, layer_times
+from benchmarks.gpu.layers import layer_times
 from benchmarks.gpu.network_step import NetworkStep, Task
 from benchmarks.gpu.report import table
 from benchmarks.gpu.steps import COMPILED, EAGER, step_times

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.network_step import NetworkStep
 from benchmarks.gpu.stopwatch import Subject, Times, interleave
 from gpunn.geometry import Conv2dGeometry, LinearGeometry
@@ -14,14 +15,6 @@ from gpunn.program.cost import cost_of
 #: Runs of a call that follow each other on the device without the host: launching from Python would be measured else.
 REPEATS = 20
 ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class Ceilings:
-    """What the device reached in this run: in a large product of each number type, and in a large copy."""
-
-    flops_per_second: dict[str, float]
-    bytes_per_second: float
 
 
 def layer_times(step: NetworkStep, ceilings: Ceilings | None, with_peers: bool) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from benchmarks.gpu.layers import Ceilings
+from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.stopwatch import Subject, interleave
 from gpunn.geometry import Conv2dGeometry, LinearGeometry
 from gpunn.precision import Precision
