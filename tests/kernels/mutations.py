@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launch import NO_CHOICES, Grid, Launcher
@@ -40,6 +41,18 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "tensor_core_results.cuh": ("convolution2d_forward_tensor.cu",),
     "tensor_core_tile.cuh": ("convolution2d_forward_tensor.cu",),
 }
+
+
+class ChangedFile(Protocol):
+    """A file of kernels that differs from the packaged one."""
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+
+    @property
+    def text(self) -> str:
+        """All of it, with the change."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +115,10 @@ def finding(mutation: Mutation) -> str | None:
     return None
 
 
-def mutated_source(mutation: Mutation, kernel_file: Path, folder: Path) -> KernelSource:
+def mutated_source(changed: ChangedFile, kernel_file: Path, folder: Path) -> KernelSource:
     """A copy of the kernel file in that folder, with its headers beside it, so that they include each other."""
     original = KernelSource(kernel_file)
-    for name, text in {**original.headers, kernel_file.name: original.text, mutation.file: mutation.text}.items():
+    for name, text in {**original.headers, kernel_file.name: original.text, changed.file: changed.text}.items():
         (folder / name).write_text(text)
     return KernelSource(folder / kernel_file.name)
 

@@ -41,20 +41,6 @@ def test_half_a_warp_is_refused(every_way: CudaDevice, kernel: str) -> None:
         every_way.launcher.launch(FILE, kernel, Grid((1, 1, 1), (16, 1, 1)), arguments, {"ELEMENT": "float"})
 
 
-ORDERING = re.compile(r"(?:__sync(?:threads|warp)|copy_async_commit|copy_async_wait<\d>)\(\);")
-
-
-@pytest.mark.parametrize("number", range(len(ORDERING.findall(packaged_source(FILE).text))))
-def test_every_barrier_commit_and_wait_is_needed(
-    check: CudaDevice, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = packaged_source(FILE).text
-    start, stop = list(ORDERING.finditer(text))[number].span()
-    launch_instead(check, text[:start] + text[stop:], tmp_path, monkeypatch)
-    with pytest.raises(DeviceError, match=r"primitives_test\.cu:\d+: (race in shared memory|read of a copy)"):
-        primitive_failures(check)
-
-
 def launch_instead(device: CudaDevice, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the device launch this text in the self test's place."""
     (folder / FILE).write_text(text)

@@ -138,6 +138,6 @@ def statistics(arrays: Arrays) -> None:
 
 
 def steps(arrays: Arrays) -> None:
-    for latched in (-1, 4):
+    for latched in (-1, 0, 4):
         step, apply = arrays.changed(np.array([7])), arrays.changed(np.array([0], np.int32))
         arrays.run.advance(arrays.device, step, apply, arrays.one(latched, np.int64))
