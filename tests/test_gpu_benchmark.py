@@ -17,8 +17,9 @@ TIMED = ("float32", "tf32", "bfloat16")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, out: Path, *options: str) -> dict[str, dict[str, object]]:
-    arguments = ["--device", "emulator", "--networks", "mlp", "--compared", "mlp", "--batch", "2", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", *arguments, "--without-pytorch", "--without-tests", *options])
+    what = ["--device", "emulator", "--networks", "mlp", "--compared", "mlp", "--compared-later", "--batch", "2"]
+    less = ["--without-pytorch", "--without-tests"]
+    monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", *what, *less, "--out", str(out), *options])
     for module in ("stopwatch.SAMPLE_SECONDS", "layers.REPEATS"):
         monkeypatch.setattr(f"benchmarks.gpu.{module}", 1)
     monkeypatch.setattr("benchmarks.gpu.stopwatch.LARGEST_SAMPLE", 1)

@@ -16,6 +16,7 @@ from typing import Any, cast
 from benchmarks.gpu import checks
 from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.environment import environment
+from benchmarks.gpu.hottest import profile
 from benchmarks.gpu.layers import layer_times
 from benchmarks.gpu.network_step import NetworkStep, Task
 from benchmarks.gpu.report import table
@@ -27,8 +28,8 @@ from gpunn.backend.cuda.device import CudaDevice
 RESULTS = Path(__file__).parents[1] / "results"
 #: About what torch.compile takes to compile and tune one network.
 COMPILING_SECONDS = 120
-#: Of the whole time: how much the tests and the sanitizer may take.
-TESTS_SHARE, SANITIZER_SHARE = 0.25, 0.2
+#: Of the whole time: how much the tests, the sanitizer and the profiler may take.
+TESTS_SHARE, SANITIZER_SHARE, PROFILER_SHARE = 0.25, 0.2, 0.1
 
 
 class Session:
@@ -86,8 +87,13 @@ def main() -> None:
         for precision, way in EAGER.items():
             run = partial(step_times, device, task, precision, way if arguments.pytorch else None)
             session.stage(f"steps of {task.network} in {precision}", run)
-    for task in tasks:
-        session.stage(f"layers of {task.network} in bfloat16", partial(_layers, device, task, "bfloat16", ceilings))
+    session.stage("large networks", lambda: checks.networks(device, precisions, arguments.compared_later))
+    layers = {
+        task: session.stage(
+            f"layers of {task.network} in bfloat16", partial(_layers, device, task, "bfloat16", ceilings)
+        )
+        for task in tasks
+    }
     for task in tasks if arguments.pytorch else ():
         for precision, way in COMPILED.items():
             run = partial(step_times, device, task, precision, way)
@@ -96,6 +102,9 @@ def main() -> None:
         session.stage("tests", lambda: checks.tests(arguments.device, session.share(TESTS_SHARE)))
         watch = partial(checks.sanitizer, arguments.device, precisions)
         session.stage("sanitizer", lambda: watch(session.share(SANITIZER_SHARE)))
+        for task, times in layers.items():
+            look = partial(profile, arguments.device, task, "bfloat16", times or (), session.share(PROFILER_SHARE))
+            session.stage(f"ncu on {task.network}", look)
     for task in tasks:
         session.stage(f"layers of {task.network} in float32", partial(_layers, device, task, "float32", ceilings))
     print(table(session.found))
@@ -116,7 +125,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, or emulator to try this program")
     parser.add_argument("--networks", nargs="+", default=["alexnet", "alexnet-2group", "vgg16"], help="to time")
-    parser.add_argument("--compared", nargs="+", default=list(checks.COMPARED), help="to check call by call")
+    parser.add_argument("--compared", nargs="+", default=list(checks.COMPARED), help="to check call by call, first")
+    parser.add_argument("--compared-later", nargs="*", default=list(checks.COMPARED_LATER), help="and after some times")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--minutes", type=float, default=9.0, help="after which no stage begins")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 #: Stages that give a list of failures.
-CHECKS = ("primitives", "networks", "tests")
+CHECKS = ("primitives", "networks", "large networks", "tests")
 
 
 def table(found: Mapping[str, Any]) -> str:
