@@ -56,8 +56,9 @@ extern "C" __global__ void dropout_forward(OUTPUT STORED* y, int y_pitch, OUTPUT
     for (int place = 0; place < NUMBERS_PER_BLOCK; place += COUNT) {
       const long long element = b * NUMBERS_PER_BLOCK + place - before;
       if (element < 0 || element >= elements) continue;  // another batch's share of the block
-      const int i = static_cast<int>(element);
-      const int row = rows == 1 ? 0 : i / channels, channel = i - row * channels;
+      const unsigned vector = static_cast<unsigned>(element) / COUNT, vectors = channels / COUNT;
+      const unsigned row = rows == 1 ? 0 : vector / vectors;
+      const int channel = static_cast<int>(vector - row * vectors) * COUNT;
       Floats<COUNT> values = load_floats<COUNT>(&at(x, x_pitch, row, channel));
       Vector<unsigned char, COUNT> kept;
 #pragma unroll

@@ -9,14 +9,23 @@
 //
 // Layout: images is N,H0,W0,C without gaps; placement holds top, left and mirror of each picture; y is N,H,W,C with a
 // pitch.
-// Grid: one-dimensional, any size; a block takes every gridDim.x-th row of y, its threads the elements of that row, so
-// that neighbouring threads read and write neighbouring bytes and numbers.
+// Grid: one-dimensional, any size. A block takes blockDim.y rows of y at a time; the blockDim.x lanes of a row share its
+// W * C numbers, so that neighbouring threads read and write neighbouring bytes and numbers. A lane takes one number at
+// a time, or with WIDE 16 bytes of neighbouring ones, for which y has no gaps.
 // Shared memory: dynamic, 2 C floats, computed once a block because division in double is slow.
 //
 // Architectures: sm_75 and later
 // STORED: float | bfloat16 | float16
+// WIDE: 0 | 1
 
 #include "primitives.cuh"
+#include "vectors.cuh"
+
+namespace {
+
+constexpr int COUNT = CONTIGUOUS<STORED, WIDE>;
+
+}  // namespace
 
 extern "C" __global__ void normalize_images(OUTPUT STORED* __restrict__ y, int y_pitch,
                                             const unsigned char* __restrict__ images,
@@ -26,26 +35,37 @@ extern "C" __global__ void normalize_images(OUTPUT STORED* __restrict__ y, int y
   DYNAMIC_SHARED(shared);
   float* const factor = reinterpret_cast<float*>(shared);
   float* const offset = factor + C;
-  for (int c = threadIdx.x; c < C; c += blockDim.x) {
+  for (int c = threadIdx.y * blockDim.x + threadIdx.x; c < C; c += blockDim.x * blockDim.y) {
     factor[c] = static_cast<float>(1.0 / (255.0 * deviation[c]));
     offset[c] = static_cast<float>(-mean[c] / deviation[c]);
   }
   __syncthreads();
 
-  for (int row = blockIdx.x; row < N * H; row += gridDim.x) {
+  for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < N * H; row += gridDim.x * blockDim.y) {
     const int n = row / H, h = row - n * H;
     const int top = placement[3 * n], left = placement[3 * n + 1];
     const bool mirror = placement[3 * n + 2] != 0;
     const bool row_exists = top + h >= 0 && top + h < picture_rows;
-    const long long picture_row =
-        (static_cast<long long>(n) * picture_rows + (row_exists ? top + h : 0)) * picture_columns;
-    const long long first_pixel = static_cast<long long>(row) * W;
-    for (int i = threadIdx.x; i < W * C; i += blockDim.x) {
-      const int w = i / C, c = i - w * C;
-      const int column = left + (mirror ? W - 1 - w : w);
-      const bool exists = row_exists && column >= 0 && column < picture_columns;
-      const float pixel = exists ? static_cast<float>(images[(picture_row + column) * C + c]) : 0.0f;
-      y[(first_pixel + w) * y_pitch + c] = from_float<STORED>(pixel * factor[c] + offset[c]);
+    const unsigned char* const picture_row =
+        images + (static_cast<long long>(n) * picture_rows + (row_exists ? top + h : 0)) * picture_columns * C;
+    STORED* const row_of_y = y + static_cast<long long>(row) * W * y_pitch;
+    for (int first = threadIdx.x * COUNT; first < W * C; first += blockDim.x * COUNT) {
+      const int w = static_cast<unsigned>(first) / C;
+      int c = first - w * C, column = left + (mirror ? W - 1 - w : w);
+      STORED* const target = WIDE ? row_of_y + first : &at(y, y_pitch, row * W + w, c);
+      Floats<COUNT> values;
+#pragma unroll
+      for (int i = 0; i < COUNT; ++i) {
+        // As an unsigned number, a column left of the picture lies far to the right of it.
+        const bool exists = row_exists && static_cast<unsigned>(column) < static_cast<unsigned>(picture_columns);
+        const float pixel = exists ? static_cast<float>(picture_row[column * C + c]) : 0.0f;
+        values[i] = pixel * factor[c] + offset[c];
+        if (++c == C) {
+          c = 0;
+          column += mirror ? -1 : 1;
+        }
+      }
+      store_floats(target, values);
     }
   }
 }

@@ -86,3 +86,19 @@ def test_cross_entropy(classes: int, dtype: Any) -> None:
     # Every warp also reads the first score of its row, and that of the label for the rank and for the loss.
     warps, sector = -(-classes // 128), 32
     assert moved.sector_bytes_read <= 1.25 * passes * logits.nbytes + 3 * len(logits) * warps * sector
+
+
+@each_dtype
+@pytest.mark.parametrize("mirror", [0, 1])
+def test_pictures(mirror: int, dtype: Any) -> None:
+    """Numbers are written 16 bytes at a time; eight bytes of a thread lie together, in any order."""
+    with recording_emulator() as (device, executor):
+        y, images = unwritten(device, (2, 5, 16, 3), dtype), upload(device, np.zeros((2, 5, 16, 3), np.uint8))
+        placement = upload(device, np.array([(0, 0, mirror)] * 2, np.int32))
+        mean, deviation = upload(device, np.zeros(3)), upload(device, np.ones(3))
+        device.primitives.normalize_images(device, y, images, placement, mean, deviation)
+        moved = executor.profile.buffers
+        stores = executor.profile.at("normalize_images.cu", "global", "write")
+    require_once(moved["normalize_images", "y"], y, True)
+    assert moved["normalize_images", "images"].bytes_read == images.nbytes
+    assert {access.bytes for access in stores} == {16}

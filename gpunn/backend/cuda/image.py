@@ -5,12 +5,15 @@ from __future__ import annotations
 from gpunn.backend.contract import Array
 from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import MOST_STRIDING_BLOCKS, STRIDING_BLOCK, Grid
+from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.vectors import vector_length, wide_choice
 from gpunn.errors import UsageError
 
 #: What a block may use of shared memory on every GPU without asking: 48 KiB, of which a channel takes two floats.
 _LARGEST_CHANNELS = 48 * 1024 // 8
-_WARP_THREADS = 32
+_BLOCK_THREADS = 256
+#: Fewer than rows would fill: a block's factors take as long as several of its rows.
+_MOST_BLOCKS = 2048
 
 
 def normalize_images(
@@ -43,12 +46,13 @@ def normalize_images(
             raise UsageError(f"normalize_images: {name} has shape {array.shape}; y of {y.shape} wants {shape}")
     if C > _LARGEST_CHANNELS:
         raise UsageError(f"normalize_images: pictures of {C} channels; CUDA takes at most {_LARGEST_CHANNELS}")
-    # A row of a small picture fills no whole block.
-    threads = min(STRIDING_BLOCK, -(-W * C // _WARP_THREADS) * _WARP_THREADS)
+    vector = vector_length(device, W * C, (y, W * C)) if channel_pitch(y) == C else 1
+    lanes = min(_BLOCK_THREADS, -(-W * C // vector))
+    rows = _BLOCK_THREADS // lanes
     device.launcher.launch(
         "normalize_images.cu",
         "normalize_images",
-        Grid((min(N * H, MOST_STRIDING_BLOCKS), 1, 1), (threads, 1, 1), 2 * 4 * C),
+        Grid((min(-(-N * H // rows), _MOST_BLOCKS), 1, 1), (lanes, rows, 1), 2 * 4 * C),
         {
             "y": y,
             "y_pitch": channel_pitch(y),
@@ -63,4 +67,5 @@ def normalize_images(
             "picture_rows": picture_rows,
             "picture_columns": picture_columns,
         },
+        wide_choice(vector > 1),
     )
