@@ -32,17 +32,34 @@ Expected = Callable[[Exercise], list[Host]]
 
 
 class NotingExecutor:
-    """Runs nothing, and keeps the names of the kernels."""
+    """Runs nothing, and keeps what it was to run.
+
+    Attributes:
+        kernels: names.
+        choices: (file, name of the choice, word).
+    """
 
     def __init__(self) -> None:
         self.kernels: set[str] = set()
+        self.choices: set[tuple[str, str, str]] = set()
 
     def execute(self, launch: CheckedLaunch) -> None:
-        """Keep the name."""
+        """Keep the names."""
         self.kernels.add(launch.signature.name)
+        self.choices |= {(launch.source.path.name, name, word) for name, word in launch.source.chosen}
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+@pytest.fixture(scope="module")
+def noted() -> NotingExecutor:
+    """What all exercises launch."""
+    executor = NotingExecutor()
+    device = CudaDevice("noting", HostMemory(), executor, cast("Primitives", cuda))
+    for exercise in every_exercise():
+        results_of(device, exercise)
+    return executor
 
 
 def exercise_name(exercise: Exercise) -> str:
@@ -79,14 +96,19 @@ def test_every_kernel_file_has_exercises() -> None:
     assert set(EXERCISES) == {source.path.name for source in packaged_sources()}
 
 
-def test_every_kernel_is_launched() -> None:
-    noting = NotingExecutor()
-    device = CudaDevice("noting", HostMemory(), noting, cast("Primitives", cuda))
-    for file, exercises in EXERCISES.items():
-        noting.kernels.clear()
-        for exercise in exercises:
-            results_of(device, exercise)
-        assert set(packaged_source(file).signatures) <= noting.kernels, file
+def test_every_kernel_is_launched(noted: NotingExecutor) -> None:
+    assert noted.kernels == {kernel for source in packaged_sources() for kernel in source.signatures}
+
+
+def test_every_choice_is_made_that_is_no_number_type(noted: NotingExecutor) -> None:
+    wanted = {
+        (source.path.name, name, word)
+        for source in packaged_sources()
+        for name, words in source.choices.items()
+        for word in words
+        if "float" not in words
+    }
+    assert wanted <= noted.choices
 
 
 @pytest.mark.parametrize("exercise", every_exercise(), ids=exercise_name)
