@@ -41,31 +41,31 @@ extern "C" __global__ void normalize_images(OUTPUT STORED* __restrict__ y, int y
   }
   __syncthreads();
 
-  for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < N * H; row += gridDim.x * blockDim.y) {
-    const int n = row / H, h = row - n * H;
-    const int top = placement[3 * n], left = placement[3 * n + 1];
-    const bool mirror = placement[3 * n + 2] != 0;
-    const bool row_exists = top + h >= 0 && top + h < picture_rows;
-    const unsigned char* const picture_row =
-        images + (static_cast<long long>(n) * picture_rows + (row_exists ? top + h : 0)) * picture_columns * C;
-    STORED* const row_of_y = y + static_cast<long long>(row) * W * y_pitch;
-    for (int first = threadIdx.x * COUNT; first < W * C; first += blockDim.x * COUNT) {
-      const int w = static_cast<unsigned>(first) / C;
-      int c = first - w * C, column = left + (mirror ? W - 1 - w : w);
-      STORED* const target = WIDE ? row_of_y + first : &at(y, y_pitch, row * W + w, c);
+  for (int first = threadIdx.x * COUNT; first < W * C; first += blockDim.x * COUNT) {
+    const int first_w = static_cast<unsigned>(first) / C, first_c = first - first_w * C;
+    for (int row = blockIdx.x * blockDim.y + threadIdx.y; row < N * H; row += gridDim.x * blockDim.y) {
+      const int n = static_cast<unsigned>(row) / H, h = row - n * H;
+      const int top = placement[3 * n], left = placement[3 * n + 1];
+      const bool mirror = placement[3 * n + 2] != 0;
+      const bool row_exists = top + h >= 0 && top + h < picture_rows;
+      const unsigned char* const picture_row =
+          images + (static_cast<long long>(n) * picture_rows + (row_exists ? top + h : 0)) * picture_columns * C;
+      // As an unsigned number, a column left of the picture lies far to the right of it.
+      const unsigned columns = row_exists ? picture_columns : 0;
+      int c = first_c, column = left + (mirror ? W - 1 - first_w : first_w);
       Floats<COUNT> values;
 #pragma unroll
       for (int i = 0; i < COUNT; ++i) {
-        // As an unsigned number, a column left of the picture lies far to the right of it.
-        const bool exists = row_exists && static_cast<unsigned>(column) < static_cast<unsigned>(picture_columns);
-        const float pixel = exists ? static_cast<float>(picture_row[column * C + c]) : 0.0f;
+        const float pixel =
+            static_cast<unsigned>(column) < columns ? static_cast<float>(picture_row[column * C + c]) : 0.0f;
         values[i] = pixel * factor[c] + offset[c];
         if (++c == C) {
           c = 0;
           column += mirror ? -1 : 1;
         }
       }
-      store_floats(target, values);
+      STORED* const row_of_y = y + static_cast<long long>(row) * W * y_pitch;
+      store_floats(row_of_y + (WIDE ? first : first_w * y_pitch + first_c), values);
     }
   }
 }

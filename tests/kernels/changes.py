@@ -98,7 +98,7 @@ CHANGES = (
     Change("normalization.cu", "row < slice.end", "row <= slice.end"),
     Change("normalization.cuh", "count += other.count", "count = other.count", "batch_norm.cu"),
     Change("normalize_images.cu", "top + h < picture_rows", "top + h <= picture_rows"),
-    Change("normalize_images.cu", "W - 1 - w", "W - w"),
+    Change("normalize_images.cu", "W - 1 - first_w", "W - first_w"),
     Change("parametric_relu.cu", "value[i] > 0.0f ? 0.0f", "value[i] < 0.0f ? 0.0f"),
     Change("partials.cuh", "i < count", "i <= count", "clip_global_norm.cu"),
     Change("penalty.cu", "|| size == 0.0f", ""),
