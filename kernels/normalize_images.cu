@@ -10,8 +10,8 @@
 // Layout: images is N,H0,W0,C without gaps; placement holds top, left and mirror of each picture; y is N,H,W,C with a
 // pitch.
 // Grid: one-dimensional, any size. A block takes blockDim.y rows of y at a time; the blockDim.x lanes of a row share
-// its W * C numbers, so that neighbouring threads read and write neighbouring bytes and numbers. A lane takes one number
-// at a time, or with WIDE 16 bytes of neighbouring ones, for which y has no gaps.
+// its W * C numbers, so that neighbouring threads read and write neighbouring bytes and numbers. A lane takes one
+// number at a time, or with WIDE 16 bytes of neighbouring ones, for which y has no gaps.
 // Shared memory: dynamic, 2 C floats, computed once a block because division in double is slow.
 //
 // Architectures: sm_75 and later
