@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gpunn.backend.attributes import LINEAR
+from gpunn.backend.attributes import LINEAR, RELU
 from gpunn.program.call import Buffer, Call
 
 Rule = Callable[[Sequence[Call]], list[Call] | None]
@@ -18,7 +18,7 @@ Rule = Callable[[Sequence[Call]], list[Call] | None]
 FUSES_ACTIVATION = ("convolution2d_forward", "linear_forward", "batch_norm_forward", "batch_norm_inference")
 
 #: Primitives that can multiply the gradient they write by the derivative of the activation before them.
-FUSES_DERIVATIVE = ("convolution2d_backward_data", "linear_backward_data", "maximum_pool2d_backward")
+FUSES_DERIVATIVE = ("convolution2d_backward_data", "linear_backward_data")
 
 #: Primitives that may write over an input: (output, input) by argument name.
 IN_PLACE = {
@@ -33,7 +33,7 @@ IN_PLACE = {
 def optimise(calls: Sequence[Call]) -> list[Call]:
     """Apply every rule until none finds anything."""
     current = list(calls)
-    for rule in (fuse_activation, fuse_derivative, work_in_place):
+    for rule in (fuse_activation, differentiate_before_pooling, fuse_derivative, work_in_place):
         while (changed := rule(current)) is not None:
             current = changed
     return current
@@ -63,6 +63,36 @@ def fuse_activation(calls: Sequence[Call]) -> list[Call] | None:
         settings = {**producer.settings, "activation": call.settings["function"]}
         fused = replace(producer.replaced(between, result), settings=settings)
         return [*calls[:first], fused, *calls[first + 1 : index], *calls[index + 1 :]]
+    return None
+
+
+def differentiate_before_pooling(calls: Sequence[Call]) -> list[Call] | None:
+    """ReLU's derivative behind a maximum pooling's backward moves in front of it.
+
+    The pixel that won has the pooled value, so the derivative is the same there, on a smaller array; and nothing needs
+    the pooling's input any more. With another function, sums of overlapping windows would be rounded differently.
+    """
+    mentions = _mentions(calls)
+    poolings = {call.writes["argmax"]: call for call in calls if call.primitive == "maximum_pool2d_forward"}
+    for index, call in enumerate(calls):
+        if call.primitive != "activation_backward" or call.settings["accumulate"] or call.settings["function"] != RELU:
+            continue
+        between, result = call.reads["gy"], call.writes["gx"]
+        if not (isinstance(between, Buffer) and isinstance(result, Buffer) and between.kind == "planned"):
+            continue
+        first, *others = mentions[between]
+        producer = calls[first]
+        if others != [index] or producer.primitive != "maximum_pool2d_backward" or producer.settings["accumulate"]:
+            continue
+        gradient, pooling = producer.reads["gy"], poolings[producer.reads["argmax"]]
+        if not isinstance(gradient, Buffer) or gradient.kind != "planned" or mentions[gradient][-1] != first:
+            continue
+        if pooling.reads["x"] != call.reads["saved"]:
+            continue
+        masked = replace(gradient, name=f"{gradient.name} before {call.node}")
+        derivative = replace(call, writes={"gx": masked}, reads={"gy": gradient, "saved": pooling.writes["y"]})
+        scattered = producer.replaced(gradient, masked).replaced(between, result)
+        return [*calls[:first], derivative, scattered, *calls[first + 1 : index], *calls[index + 1 :]]
     return None
 
 

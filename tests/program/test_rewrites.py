@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from gpunn.backend.contract import Device
-from gpunn.graph import Node
-from gpunn.layers import Add, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Swish, image_input
+from gpunn.layers import Add, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Swish, Tanh, image_input
+from gpunn.layers.layer import Layer
+from gpunn.program.memory_plan import lives
 from gpunn.program.specification import Mode
 from tests.networks import NETWORKS, Trained, branches, labelled, plain
 from tests.programs import plan, plan_without_rewrites, run, specify
@@ -88,22 +89,35 @@ def test_gradients_of_activations_are_written_over_those_that_came(cpu: Device) 
     assert all(call.writes["gx"] == call.reads["gy"] for call in backward)
 
 
-@pytest.mark.parametrize(
-    ("behind", "primitive"),
-    [
-        (lambda node: Linear(None, 3)(Flatten()(Conv2d(2, 1)(node))), "convolution2d_backward_data"),
-        (lambda node: Linear(None, 3)(Flatten()(MaxPool2d(2)(node))), "maximum_pool2d_backward"),
-    ],
-)
-def test_a_derivative_joins_the_backward_pass_behind_it(
-    cpu: Device, behind: Callable[[Node], Node], primitive: str
-) -> None:
-    trained = labelled(behind(ReLU()(Conv2d(2, 3)(image_input((6, 6, 1))))))
+def test_a_derivative_joins_the_backward_pass_behind_it(cpu: Device) -> None:
+    activated = ReLU()(Conv2d(2, 3)(image_input((6, 6, 1))))
+    trained = labelled(Linear(None, 3)(Flatten()(Conv2d(2, 1)(activated))))
     calls = plan(trained, cpu, specify(trained, 3)).calls
     assert "activation_backward" not in [call.primitive for call in calls]
-    (fused,) = (call for call in calls if call.primitive == primitive)
+    (fused,) = (call for call in calls if call.primitive == "convolution2d_backward_data")
     assert fused.settings["activation"].name == "relu"
     assert fused.reads["saved"] == calls[0].writes["y"]
+
+
+def test_a_derivative_passes_a_pooling_and_joins_what_is_behind_that(cpu: Device) -> None:
+    """Then nothing after the pooling reads its input."""
+    activated = ReLU()(Conv2d(2, 3)(image_input((8, 8, 1))))
+    trained = labelled(Linear(None, 3)(Flatten()(Conv2d(2, 1)(MaxPool2d(3, 2)(activated)))))
+    calls = plan(trained, cpu, specify(trained, 3)).calls
+    assert "activation_backward" not in [call.primitive for call in calls]
+    (fused,) = (call for call in calls if call.primitive == "convolution2d_backward_data")
+    (pooling,) = (call for call in calls if call.primitive == "maximum_pool2d_forward")
+    assert fused.settings["activation"].name == "relu"
+    assert fused.reads["saved"] == pooling.writes["y"]
+    assert lives(calls)[pooling.reads["x"]].last == calls.index(pooling)
+
+
+@pytest.mark.parametrize("function", [Tanh, Swish])
+def test_another_derivative_stays_behind_its_pooling(cpu: Device, function: Callable[[], Layer]) -> None:
+    activated = function()(Conv2d(2, 3)(image_input((8, 8, 1))))
+    trained = labelled(Linear(None, 3)(Flatten()(MaxPool2d(3, 2)(activated))))
+    primitives = [call.primitive for call in plan(trained, cpu, specify(trained, 3)).calls]
+    assert primitives.index("maximum_pool2d_backward") < primitives.index("activation_backward")
 
 
 def test_a_derivative_whose_gradient_is_added_to_another_stays(cpu: Device) -> None:
