@@ -4,15 +4,15 @@
 //             q * stride_columns + s - padding_left, c] over the places (r, s) of the window that lie in the image;
 //             argmax = r * S + s of the first place that holds it
 //   backward  gx[n,h,w,c] = the sum of gy[n,p,q,c] over the windows whose argmax is this pixel, from the last window to
-//             the first; added to what gx holds with `accumulate`; 0 where `saved`, the ReLU's output, is not above 0
+//             the first; added to what gx holds with `accumulate`
 //
 // A NaN in the window wins; its place is then the last one in the image. Padding never wins.
 // The backward pass gathers: a thread owns a pixel of gx and looks at the windows over it, so nothing is added twice
 // at once, and the order of additions is fixed. Adding in the order of falling p and q is adding in the order of rising
 // places, as the CPU does.
 //
-// Layout: x, gx and saved are N,H,W,C and y, gy N,P,Q,C with a pitch each; argmax is N,P,Q,C without gaps, one byte for
-// windows of up to 256 places, else an int. argmax and saved may be null.
+// Layout: x and gx are N,H,W,C and y, gy N,P,Q,C with a pitch each; argmax is N,P,Q,C without gaps, one byte for windows
+// of up to 256 places, else an int. The forward pass takes a null argmax too.
 // Grid: of pooling.cuh, over the pixels that are written. No shared memory.
 // A thread moves 16 bytes of channels at once if WIDE, one channel if not; an int argmax is moved one by one.
 //
@@ -66,8 +66,7 @@ __device__ __forceinline__ void forward(STORED* __restrict__ y, int y_pitch, Pla
 
 template <int WIDTH, class Place>
 __device__ __forceinline__ void backward(STORED* __restrict__ gx, int gx_pitch, const STORED* __restrict__ gy,
-                                         int gy_pitch, const Place* __restrict__ argmax,
-                                         const STORED* __restrict__ saved, int saved_pitch, const Pool2d& g,
+                                         int gy_pitch, const Place* __restrict__ argmax, const Pool2d& g,
                                          bool accumulate) {
   const Position at = this_position<WIDTH>(g.N, g.H, g.W, g.C);
   if (!at.exists) return;
@@ -81,12 +80,6 @@ __device__ __forceinline__ void backward(STORED* __restrict__ gx, int gx_pitch, 
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) sum[i] += winner[i] == place ? gradient[i] : 0.0f;
   });
-  if (saved) {
-    const Floats<WIDTH> activated =
-        load_floats<WIDTH>(pixel_at(saved, saved_pitch, g.H, g.W, at.image, at.row, at.column, at.channel));
-#pragma unroll
-    for (int i = 0; i < WIDTH; ++i) sum[i] = activated[i] > 0.0f ? sum[i] : 0.0f;
-  }
   store_floats(target, sum);
 }
 
@@ -108,16 +101,14 @@ extern "C" __global__ void maximum_pool2d_forward_large(OUTPUT STORED* __restric
 
 extern "C" __global__ void maximum_pool2d_backward(STORED* __restrict__ gx, int gx_pitch,
                                                    const STORED* __restrict__ gy, int gy_pitch,
-                                                   const unsigned char* __restrict__ argmax,
-                                                   OPTIONAL const STORED* __restrict__ saved, int saved_pitch,
-                                                   Pool2d geometry, int accumulate) {
-  backward<WIDTH>(gx, gx_pitch, gy, gy_pitch, argmax, saved, saved_pitch, geometry, accumulate != 0);
+                                                   const unsigned char* __restrict__ argmax, Pool2d geometry,
+                                                   int accumulate) {
+  backward<WIDTH>(gx, gx_pitch, gy, gy_pitch, argmax, geometry, accumulate != 0);
 }
 
 extern "C" __global__ void maximum_pool2d_backward_large(STORED* __restrict__ gx, int gx_pitch,
                                                          const STORED* __restrict__ gy, int gy_pitch,
-                                                         const int* __restrict__ argmax,
-                                                         OPTIONAL const STORED* __restrict__ saved, int saved_pitch,
-                                                         Pool2d geometry, int accumulate) {
-  backward<1>(gx, gx_pitch, gy, gy_pitch, argmax, saved, saved_pitch, geometry, accumulate != 0);
+                                                         const int* __restrict__ argmax, Pool2d geometry,
+                                                         int accumulate) {
+  backward<1>(gx, gx_pitch, gy, gy_pitch, argmax, geometry, accumulate != 0);
 }

@@ -7,8 +7,8 @@
 //             it, or four of 3x3: (p,q), (p,q-1), (p-1,q) and (p-1,q-1), added in this order. So a gradient is read
 //             once, or four times for four pixels, where a thread for each pixel would read it four or nine times.
 //
-// Layout: x, gx and saved are N,H,W,C and y, gy N,P,Q,C with a pitch each; argmax is N,P,Q,C without gaps. argmax and
-// saved may be null. A thread moves 16 bytes of channels at once: channels, pitches and addresses must allow it.
+// Layout: x and gx are N,H,W,C and y, gy N,P,Q,C with a pitch each; argmax is N,P,Q,C without gaps. The forward pass
+// takes a null argmax too. A thread moves 16 bytes of channels at once: channels, pitches and addresses must allow it.
 // Grid: of pooling.cuh, over the windows or the cells. No shared memory.
 //
 // Architectures: sm_75 and later
@@ -31,62 +31,6 @@ struct Winners {
   Vector<unsigned char, WIDTH> place;
   Vector<STORED, WIDTH> gradient;
 };
-
-// The gradient of one cell; HAS_SAVED says that `saved` is not null. A window or a pixel that does not exist is
-// replaced by the nearest one for the loads, so that all of them start at once, and then left out.
-template <bool HAS_SAVED>
-__device__ __forceinline__ void backward(STORED* __restrict__ gx, int gx_pitch, const STORED* __restrict__ gy,
-                                         int gy_pitch, const unsigned char* __restrict__ argmax,
-                                         const STORED* __restrict__ saved, int saved_pitch, const Pool2d& g,
-                                         bool accumulate, const Position& at) {
-  Winners windows[OVERLAP][OVERLAP];
-#pragma unroll
-  for (int i = 0; i < OVERLAP; ++i)
-#pragma unroll
-    for (int j = 0; j < OVERLAP; ++j) {
-      const int p = min(max(at.row - i, 0), g.P - 1), q = min(max(at.column - j, 0), g.Q - 1);
-      windows[i][j] = {p == at.row - i && q == at.column - j,
-                       load_vector<WIDTH>(pixel_at(argmax, g.C, g.P, g.Q, at.image, p, q, at.channel)),
-                       load_vector<WIDTH>(pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel))};
-    }
-  const int first_row = STRIDE * at.row, first_column = STRIDE * at.column;
-  Vector<STORED, WIDTH> activated[STRIDE][STRIDE];
-  if (HAS_SAVED) {
-#pragma unroll
-    for (int r = 0; r < STRIDE; ++r)
-#pragma unroll
-      for (int s = 0; s < STRIDE; ++s)
-        activated[r][s] =
-            load_vector<WIDTH>(pixel_at(saved, saved_pitch, g.H, g.W, at.image, min(first_row + r, g.H - 1),
-                                        min(first_column + s, g.W - 1), at.channel));
-  }
-
-#pragma unroll
-  for (int r = 0; r < STRIDE; ++r)
-#pragma unroll
-    for (int s = 0; s < STRIDE; ++s) {
-      const int row = first_row + r, column = first_column + s;
-      if (row >= g.H || column >= g.W) continue;
-      STORED* const target = pixel_at(gx, gx_pitch, g.H, g.W, at.image, row, column, at.channel);
-      Floats<WIDTH> sum = {};
-      if (accumulate) sum = load_floats<WIDTH>(target);
-#pragma unroll
-      for (int i = 0; r + STRIDE * i < WINDOW; ++i)
-#pragma unroll
-        for (int j = 0; s + STRIDE * j < WINDOW; ++j) {
-          const Winners& window = windows[i][j];
-          const int place = (r + STRIDE * i) * WINDOW + s + STRIDE * j;
-#pragma unroll
-          for (int k = 0; k < WIDTH; ++k)
-            sum[k] += window.exist && window.place[k] == place ? to_float(window.gradient[k]) : 0.0f;
-        }
-      if (HAS_SAVED) {
-#pragma unroll
-        for (int k = 0; k < WIDTH; ++k) sum[k] = to_float(activated[r][s][k]) > 0.0f ? sum[k] : 0.0f;
-      }
-      store_floats(target, sum);
-    }
-}
 
 }  // namespace
 
@@ -124,16 +68,45 @@ extern "C" __global__ void maximum_pool2d_stride2_forward(OUTPUT STORED* __restr
   if (argmax) store_vector(pixel_at(argmax, g.C, g.P, g.Q, at.image, at.row, at.column, at.channel), place);
 }
 
+// A window that does not exist is replaced by the nearest one for the loads, so that all of them start at once, and then
+// left out.
 extern "C" __global__ void maximum_pool2d_stride2_backward(STORED* __restrict__ gx, int gx_pitch,
                                                            const STORED* __restrict__ gy, int gy_pitch,
-                                                           const unsigned char* __restrict__ argmax,
-                                                           OPTIONAL const STORED* __restrict__ saved, int saved_pitch,
-                                                           Pool2d geometry, int accumulate) {
+                                                           const unsigned char* __restrict__ argmax, Pool2d geometry,
+                                                           int accumulate) {
   const Pool2d& g = geometry;
   const Position at = this_position<WIDTH>(g.N, (g.H + 1) / STRIDE, (g.W + 1) / STRIDE, g.C);
   if (!at.exists) return;
-  if (saved)
-    backward<true>(gx, gx_pitch, gy, gy_pitch, argmax, saved, saved_pitch, g, accumulate != 0, at);
-  else
-    backward<false>(gx, gx_pitch, gy, gy_pitch, argmax, saved, saved_pitch, g, accumulate != 0, at);
+  Winners windows[OVERLAP][OVERLAP];
+#pragma unroll
+  for (int i = 0; i < OVERLAP; ++i)
+#pragma unroll
+    for (int j = 0; j < OVERLAP; ++j) {
+      const int p = min(max(at.row - i, 0), g.P - 1), q = min(max(at.column - j, 0), g.Q - 1);
+      windows[i][j] = {p == at.row - i && q == at.column - j,
+                       load_vector<WIDTH>(pixel_at(argmax, g.C, g.P, g.Q, at.image, p, q, at.channel)),
+                       load_vector<WIDTH>(pixel_at(gy, gy_pitch, g.P, g.Q, at.image, p, q, at.channel))};
+    }
+
+#pragma unroll
+  for (int r = 0; r < STRIDE; ++r)
+#pragma unroll
+    for (int s = 0; s < STRIDE; ++s) {
+      const int row = STRIDE * at.row + r, column = STRIDE * at.column + s;
+      if (row >= g.H || column >= g.W) continue;
+      STORED* const target = pixel_at(gx, gx_pitch, g.H, g.W, at.image, row, column, at.channel);
+      Floats<WIDTH> sum = {};
+      if (accumulate) sum = load_floats<WIDTH>(target);
+#pragma unroll
+      for (int i = 0; r + STRIDE * i < WINDOW; ++i)
+#pragma unroll
+        for (int j = 0; s + STRIDE * j < WINDOW; ++j) {
+          const Winners& window = windows[i][j];
+          const int place = (r + STRIDE * i) * WINDOW + s + STRIDE * j;
+#pragma unroll
+          for (int k = 0; k < WIDTH; ++k)
+            sum[k] += window.exist && window.place[k] == place ? to_float(window.gradient[k]) : 0.0f;
+        }
+      store_floats(target, sum);
+    }
 }

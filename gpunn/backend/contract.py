@@ -288,20 +288,9 @@ class Primitives(Protocol):
         """
 
     def maximum_pool2d_backward(
-        self,
-        device: Any,
-        gx: Array,
-        gy: Array,
-        argmax: Array,
-        saved: Array | None,
-        geometry: Pool2dGeometry,
-        activation: Activation,
-        accumulate: bool,
+        self, device: Any, gx: Array, gy: Array, argmax: Array, geometry: Pool2dGeometry, accumulate: bool
     ) -> None:
-        """gy goes to the place that won, times the derivative of the activation before it.
-
-        `saved` and `activation` are as in convolution2d_backward_data.
-        """
+        """gy goes to the place that won."""
 
     def mean_pool2d_forward(self, device: Any, y: Array, x: Array, geometry: Pool2dGeometry) -> None:
         """The mean over the pixels of each window that lie in the image."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gpunn.backend.attributes import LINEAR
 from gpunn.geometry import PaddingRule, Pair, Pool2dGeometry, ReceptiveField, Shape, pair, resolve_padding
 from gpunn.layers.emitter import Emitter
 from gpunn.layers.layer import Layer, require_image
@@ -84,7 +83,6 @@ class _Pool2d(Layer):
             },
             geometry=geometry,
             accumulate=target.accumulate,
-            **self._backward_settings(),
         )
 
     def _forward_writes(self, emit: Emitter) -> dict[str, Any]:
@@ -93,10 +91,6 @@ class _Pool2d(Layer):
 
     def _backward_reads(self, emit: Emitter) -> dict[str, Any]:
         """What the backward primitive needs besides the gradient."""
-        return {}
-
-    def _backward_settings(self) -> dict[str, Any]:
-        """Settings of the backward primitive besides the geometry."""
         return {}
 
     def _scratch(self, emit: Emitter, primitive: str, geometry: Pool2dGeometry) -> dict[str, Any]:
@@ -113,10 +107,7 @@ class MaxPool2d(_Pool2d):
         return {"argmax": self._places(emit) if emit.differentiated else None}
 
     def _backward_reads(self, emit: Emitter) -> dict[str, Any]:
-        return {"argmax": self._places(emit), "saved": None}
-
-    def _backward_settings(self) -> dict[str, Any]:
-        return {"activation": LINEAR}
+        return {"argmax": self._places(emit)}
 
     def _places(self, emit: Emitter) -> Any:
         small = self.size.rows * self.size.columns <= _LARGEST_BYTE_WINDOW

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gpunn.backend.attributes import LINEAR, RELU, Activation
 from gpunn.backend.contract import Array, Device
 from gpunn.errors import UsageError
 from gpunn.geometry import Padding, Pair, Pool2dGeometry
@@ -85,7 +84,7 @@ def run_maximum_backward(
 ) -> Host:
     _, argmax = run_maximum(device, geometry, x)
     gx = unwritten(device, geometry.input_shape, x.dtype) if before is None else upload(device, before)
-    device.primitives.maximum_pool2d_backward(device, gx, gy, argmax, None, geometry, LINEAR, before is not None)
+    device.primitives.maximum_pool2d_backward(device, gx, gy, argmax, geometry, before is not None)
     return device.download(gx)
 
 
@@ -177,40 +176,6 @@ def test_mean_backward(device: Device, geometry: Pool2dGeometry, dtype: Any) -> 
     assert_rounded_sums(accumulated, before + expected, roundings, magnitude + np.abs(before))
 
 
-@pytest.mark.parametrize(
-    "name", ["3x3, stride 2, padded", "sixteen channels", "sixteen channels, 3x3, stride 2", "more than 256 places"]
-)
-@each_dtype
-def test_the_derivative_of_relu_multiplies_the_whole_gradient(device: Device, name: str, dtype: Any) -> None:
-    geometry = POOLINGS[name]
-    x, gy = integers(4, geometry.input_shape, dtype), integers(5, geometry.output_shape, dtype)
-    saved, before = integers(21, geometry.input_shape, dtype), integers(6, geometry.input_shape, dtype)
-    winners = reference.maximum_backward(gy, x, geometry)
-    _, argmax = run_maximum(device, geometry, upload(device, x))
-    for held in (upload(device, saved), upload_slice(device, saved, 8, 8), upload_slice(device, saved)):
-        for accumulate, start in ((False, 0), (True, before)):
-            gx = upload(device, before)
-            device.primitives.maximum_pool2d_backward(
-                device, gx, upload(device, gy), argmax, held, geometry, RELU, accumulate
-            )
-            np.testing.assert_array_equal(device.download(gx), np.where(saved > 0, start + winners, 0))
-
-
-def test_the_derivative_of_any_activation(device: Device) -> None:
-    """leaky_relu with a = 1/2, whose derivative is 1 above zero and 1/2 elsewhere; linear leaves the gradient alone."""
-    geometry = POOLINGS["3x3, stride 2, padded"]
-    x, gy = integers(4, geometry.input_shape, np.float32), integers(5, geometry.output_shape, np.float32)
-    saved = integers(21, geometry.input_shape, np.float32)
-    winners = reference.maximum_backward(gy, x, geometry)
-    _, argmax = run_maximum(device, geometry, upload(device, x))
-    for function, slopes in ((Activation("leaky_relu", 0.5), np.where(saved > 0, 1, 0.5)), (LINEAR, 1)):
-        gx = unwritten(device, geometry.input_shape, np.float32)
-        device.primitives.maximum_pool2d_backward(
-            device, gx, upload(device, gy), argmax, upload(device, saved), geometry, function, False
-        )
-        np.testing.assert_array_equal(device.download(gx), winners * slopes)
-
-
 @st.composite
 def geometries(draw: st.DrawFn) -> Pool2dGeometry:
     """Any small pooling, uneven in every respect."""
@@ -289,7 +254,7 @@ def test_channel_slices(device: Device, name: str, channels_before: int, channel
     argmax = unwritten(device, geometry.output_shape, np.uint8)
     device.primitives.maximum_pool2d_forward(device, y, argmax, held, geometry)
     np.testing.assert_array_equal(device.download(y), reference.maximum(x, geometry)[0])
-    device.primitives.maximum_pool2d_backward(device, gx, gradients, argmax, None, geometry, LINEAR, False)
+    device.primitives.maximum_pool2d_backward(device, gx, gradients, argmax, geometry, False)
     np.testing.assert_array_equal(device.download(gx), reference.maximum_backward(gy, x, geometry))
     device.primitives.mean_pool2d_forward(device, y, held, geometry)
     np.testing.assert_array_equal(device.download(y), rounded(reference.mean(x, geometry), np.dtype(dtype)))

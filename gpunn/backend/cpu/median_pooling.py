@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 
 from gpunn.arena import align
-from gpunn.backend.attributes import LINEAR
 from gpunn.backend.contract import Array, DType, Memory
 from gpunn.backend.cpu.device import ALIGNMENT, CpuDevice, memory_order
 from gpunn.backend.cpu.pooling import maximum_pool2d_backward
@@ -124,8 +123,8 @@ def median_pool2d_backward(
         np.multiply(gradient[block.area], gy.dtype.type(0.5), out=half[block.area])
 
     for_each_block(device, work, _blocks(geometry), x.size)
-    maximum_pool2d_backward(device, gx, halves, lower_places, None, geometry, LINEAR, accumulate)
-    maximum_pool2d_backward(device, gx, halves, upper_places, None, geometry, LINEAR, True)
+    maximum_pool2d_backward(device, gx, halves, lower_places, geometry, accumulate)
+    maximum_pool2d_backward(device, gx, halves, upper_places, geometry, True)
 
 
 def median_pool2d_backward_workspace(device: CpuDevice, geometry: Pool2dGeometry, dtype: DType) -> int:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import Array
-from gpunn.backend.cpu.activation import activation_backward
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 from gpunn.backend.cpu.shared.windows import (
@@ -67,28 +65,12 @@ def maximum_pool2d_forward(
 
 
 def maximum_pool2d_backward(
-    device: CpuDevice,
-    gx: Array,
-    gy: Array,
-    argmax: Array,
-    saved: Array | None,
-    geometry: Pool2dGeometry,
-    activation: Activation,
-    accumulate: bool,
+    device: CpuDevice, gx: Array, gy: Array, argmax: Array, geometry: Pool2dGeometry, accumulate: bool
 ) -> None:
     """gx (N, H, W, C): each element of gy (N, P, Q, C) goes to the place that `argmax` names.
 
-    The gradient is selected by its bits, so an infinite one leaves the other pixels at zero. It is then multiplied by
-    the derivative of the activation before the pooling, if `saved` is given.
+    The gradient is selected by its bits, so an infinite one leaves the other pixels at zero.
     """
-    _to_winners(device, gx, gy, argmax, geometry, accumulate)
-    if saved is not None:
-        activation_backward(device, gx, gx, saved, activation, False)
-
-
-def _to_winners(
-    device: CpuDevice, gx: Array, gy: Array, argmax: Array, geometry: Pool2dGeometry, accumulate: bool
-) -> None:
     integer = np.dtype(f"i{gy.dtype.itemsize}")
     gx, gy, places = memory_order(gx), memory_order(gy), memory_order(argmax)
     gx_bits, gy_bits = gx.view(integer), gy.view(integer)

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.activation import activation_backward
 from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.geometry_arguments import pool2d_argument
@@ -66,30 +64,16 @@ def maximum_pool2d_forward(
 
 
 def maximum_pool2d_backward(
-    device: CudaDevice,
-    gx: Array,
-    gy: Array,
-    argmax: Array,
-    saved: Array | None,
-    geometry: Pool2dGeometry,
-    activation: Activation,
-    accumulate: bool,
+    device: CudaDevice, gx: Array, gy: Array, argmax: Array, geometry: Pool2dGeometry, accumulate: bool
 ) -> None:
     """gx (N, H, W, C): each element of gy (N, P, Q, C) goes to the place that `argmax` names.
-
-    It is then multiplied by the derivative of the activation before the pooling, if `saved` is given: in the same
-    kernel for ReLU, in another for other functions.
 
     Raises:
         UsageError: for arrays that do not fit the geometry, or number types that differ.
     """
     require_shapes("maximum_pool2d_backward", gx=(gx, geometry.input_shape), gy=(gy, geometry.output_shape))
     _require_places("maximum_pool2d_backward", argmax, geometry)
-    fused = saved if activation.name == "relu" else None
-    if fused is not None:
-        require_shapes("maximum_pool2d_backward", saved=(fused, geometry.input_shape))
-    arrays = [gx, gy] if fused is None else [gx, gy, fused]
-    variant = _maximum_variant(geometry, _common_vector(device, geometry, *arrays))
+    variant = _maximum_variant(geometry, _common_vector(device, geometry, gx, gy))
     N, H, W, C = geometry.input_shape
     cells = (N, -(-H // variant.cell), -(-W // variant.cell), C)
     device.launcher.launch(
@@ -102,15 +86,11 @@ def maximum_pool2d_backward(
             "gy": gy,
             "gy_pitch": channel_pitch(gy),
             "argmax": argmax,
-            "saved": fused,
-            "saved_pitch": 0 if fused is None else channel_pitch(fused),
             "geometry": pool2d_argument(geometry),
             "accumulate": accumulate,
         },
         variant.choices,
     )
-    if saved is not None and fused is None and activation.name != "linear":
-        activation_backward(device, gx, gx, saved, activation, False)
 
 
 def mean_pool2d_forward(device: CudaDevice, y: Array, x: Array, geometry: Pool2dGeometry) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gpunn.backend.attributes import LINEAR, RELU
 from gpunn.geometry import Pair, Pool2dGeometry
 from tests.cases.pooling import POOLINGS
 from tests.kernels.exercises.arrays import Arrays
@@ -49,10 +48,10 @@ def _maximum_pooling(arrays: Arrays, geometries: Sequence[Pool2dGeometry]) -> No
         argmax = arrays.result(geometry.output_shape, places)
         arrays.run.maximum_pool2d_forward(arrays.device, y, argmax, x, geometry)
         arrays.run.maximum_pool2d_forward(arrays.device, arrays.result(geometry.output_shape), None, x, geometry)
-        gy, saved = arrays.reals(geometry.output_shape), arrays.reals(geometry.input_shape)
-        for held, function, accumulate in ((None, LINEAR, False), (None, LINEAR, True), (saved, RELU, False)):
+        gy = arrays.reals(geometry.output_shape)
+        for accumulate in (False, True):
             gx = arrays.target(accumulate, geometry.input_shape)
-            arrays.run.maximum_pool2d_backward(arrays.device, gx, gy, argmax, held, geometry, function, accumulate)
+            arrays.run.maximum_pool2d_backward(arrays.device, gx, gy, argmax, geometry, accumulate)
 
 
 def mean_pooling(arrays: Arrays) -> None:
