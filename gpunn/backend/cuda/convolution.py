@@ -14,6 +14,7 @@ from gpunn.backend.cuda.convolution_variants import (
     launch_best,
 )
 from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.cuda.shapes import require_shapes
 from gpunn.backend.cuda.simt_convolution import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
 from gpunn.backend.cuda.tensor_core_convolution import (
     TENSOR_CORE_BACKWARD_DATA,
@@ -21,7 +22,7 @@ from gpunn.backend.cuda.tensor_core_convolution import (
     TENSOR_CORE_FORWARD,
 )
 from gpunn.errors import UsageError
-from gpunn.geometry import Conv2dGeometry, Shape
+from gpunn.geometry import Conv2dGeometry
 
 _FORWARD: tuple[Variant[ForwardCall], ...] = (*SIMT_FORWARD, *TENSOR_CORE_FORWARD)
 _BACKWARD_DATA: tuple[Variant[BackwardDataCall], ...] = (*SIMT_BACKWARD_DATA, *TENSOR_CORE_BACKWARD_DATA)
@@ -150,14 +151,3 @@ def convolution2d_backward_filter_workspace(
 ) -> int:
     """Bytes of scratch: sums over parts of the output pixels."""
     return largest_workspace(_BACKWARD_FILTER, Problem(geometry, dtype, arithmetic, device.capability))
-
-
-def require_shapes(primitive: str, **arrays: tuple[Array | None, Shape]) -> None:
-    """Each array is None or has the shape beside it.
-
-    Raises:
-        UsageError: otherwise.
-    """
-    for name, (array, shape) in arrays.items():
-        if array is not None and array.shape != shape:
-            raise UsageError(f"{primitive}: {name} has shape {array.shape}; the geometry wants {shape}")

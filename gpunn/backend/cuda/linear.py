@@ -11,9 +11,9 @@ from gpunn.backend.cuda.convolution import (
     convolution2d_backward_filter_workspace,
     convolution2d_forward,
     convolution2d_forward_workspace,
-    require_shapes,
 )
 from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.cuda.shapes import require_shapes
 from gpunn.geometry import LinearGeometry
 
 

@@ -6,10 +6,10 @@ from math import prod
 
 from gpunn.backend.contract import Array
 from gpunn.backend.cuda.arguments import channel_pitch
-from gpunn.backend.cuda.convolution import require_shapes
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.geometry_arguments import convolution2d_argument
 from gpunn.backend.cuda.launch import STRIDING_BLOCK, striding_grid
+from gpunn.backend.cuda.shapes import require_shapes
 from gpunn.geometry import Conv2dGeometry, Shape
 
 _FILE = "locally_connected2d.cu"

@@ -11,6 +11,7 @@ from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.geometry_arguments import pool2d_argument
 from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.shapes import require_shapes
 from gpunn.backend.cuda.source import Choices
 from gpunn.backend.cuda.vectors import vector_length, wide_choice
 from gpunn.errors import UsageError
@@ -192,17 +193,6 @@ def pixel_grid(shape: Shape, vector: int) -> Grid:
     across = -(-vectors // tiles)
     down = _BLOCK_THREADS // across
     return Grid((-(-int(np.prod(pixels)) // down), tiles, 1), (across, down, 1))
-
-
-def require_shapes(primitive: str, **arrays: tuple[Array, Shape]) -> None:
-    """Check each array, given with the shape that it should have.
-
-    Raises:
-        UsageError: for one of another shape.
-    """
-    for name, (array, shape) in arrays.items():
-        if array.shape != shape:
-            raise UsageError(f"{primitive}: {name} has shape {array.shape}; the geometry wants {shape}")
 
 
 def _common_vector(device: CudaDevice, geometry: Pool2dGeometry, *arrays: Array) -> int:
