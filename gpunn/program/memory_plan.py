@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from gpunn.arena import align
 from gpunn.backend.contract import Device
@@ -73,14 +74,36 @@ def lives(calls: Sequence[Call]) -> dict[Buffer, Life]:
 
 
 def plan_memory(calls: Sequence[Call], device: Device) -> MemoryPlan:
-    """Place the largest buffers first, each at the lowest offset where it meets nobody alive at the same time.
+    """Place buffers one after another, each at the lowest offset where it meets nobody alive at the same time.
 
+    The largest first, the largest and longest first, or the last to be needed first: whichever order needs the least.
     (Greedy by size: Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020.)
     """
     alive = lives(calls)
     sizes = {buffer: align(device.size_of(buffer.shape, buffer.dtype, buffer.layout), ALIGNMENT) for buffer in alive}
+
+    def length(buffer: Buffer) -> int:
+        return alive[buffer].last - alive[buffer].first
+
+    orders: tuple[Callable[[Buffer], tuple[float, ...]], ...] = (
+        lambda buffer: (-sizes[buffer], alive[buffer].first),
+        lambda buffer: (-sizes[buffer] * sqrt(length(buffer)), alive[buffer].first),
+        lambda buffer: (-alive[buffer].last, -sizes[buffer]),
+    )
+    by_name = sorted(alive, key=lambda buffer: buffer.name)
+    plans = [_place(sorted(by_name, key=order), alive, sizes) for order in orders]
+    workspaces = (b.shape[0] for call in calls for b in call.buffers if b.kind == "workspace")
+    best = min(plans, key=_end)
+    return MemoryPlan(
+        tuple(sorted(best, key=lambda placement: (placement.life.first, placement.offset))),
+        _end(best),
+        align(max(workspaces, default=0), ALIGNMENT),
+    )
+
+
+def _place(order: Sequence[Buffer], alive: Mapping[Buffer, Life], sizes: Mapping[Buffer, int]) -> list[Placement]:
     placed: list[Placement] = []
-    for buffer in sorted(alive, key=lambda buffer: (-sizes[buffer], alive[buffer].first, buffer.name)):
+    for buffer in order:
         offset = 0
         rivals = [other for other in placed if other.life.overlaps(alive[buffer])]
         for rival in sorted(rivals, key=lambda other: other.offset):
@@ -88,9 +111,8 @@ def plan_memory(calls: Sequence[Call], device: Device) -> MemoryPlan:
                 break
             offset = max(offset, rival.offset + rival.size)
         placed.append(Placement(buffer, alive[buffer], offset, sizes[buffer]))
-    workspaces = (b.shape[0] for call in calls for b in call.buffers if b.kind == "workspace")
-    return MemoryPlan(
-        tuple(sorted(placed, key=lambda placement: (placement.life.first, placement.offset))),
-        max((placement.offset + placement.size for placement in placed), default=0),
-        align(max(workspaces, default=0), ALIGNMENT),
-    )
+    return placed
+
+
+def _end(placements: Sequence[Placement]) -> int:
+    return max((placement.offset + placement.size for placement in placements), default=0)
