@@ -149,13 +149,15 @@ def _copy_asynchronously(device: CudaDevice) -> _Results:
 def _round_to_tf32(device: CudaDevice) -> _Results:
     x = _awkward_floats()
     given = _Call(device)("round_all_to_tf32", _BLOCK, {"tf32": (x.shape, np.dtype(np.uint32))}, x=x, n=x.size)["tf32"]
-    finite = np.isfinite(x)
-    # The 13 bits that are cut off are a fraction of the kept ones; half of the last place goes away from zero.
-    kept = np.floor(x.view(np.uint32).astype(np.float64) / 2**13 + 0.5) * 2**13
-    right = np.where(finite, kept, x.view(np.uint32)).astype(np.uint32)
+    # The 13 bits that are cut off are a fraction of the kept ones; half of the last place goes away from zero. To what
+    # is smaller than any normal number nothing is added.
+    half = np.where(np.abs(x) < np.finfo(np.float32).smallest_normal, 0.0, 0.5)
+    kept = np.floor(x.view(np.uint32).astype(np.float64) / 2**13 + half) * 2**13
+    right = np.where(np.isfinite(x), kept, x.view(np.uint32)).astype(np.uint32)
     nan = np.isnan(x)
-    yield "round_to_tf32", given[~nan], right[~nan]
-    yield "round_to_tf32 (of NaN)", np.isnan(given[nan].view(np.float32)), np.ones(int(nan.sum()), bool)
+    upper_bits = given & np.uint32(0xFFFFE000)
+    yield "round_to_tf32", upper_bits[~nan], right[~nan]
+    yield "round_to_tf32 (of NaN)", np.isnan(upper_bits[nan].view(np.float32)), np.ones(int(nan.sum()), bool)
 
 
 def _awkward_floats() -> Host:
