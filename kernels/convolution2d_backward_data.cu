@@ -24,52 +24,24 @@
 
 #include "counter.cuh"
 #include "geometry.cuh"
+#include "stride_phases.cuh"
 #include "tile_product.cuh"
 
 namespace {
 
 constexpr int NOWHERE = -(1 << 30);
 
-// Rows or columns of the pixels of one phase: phase, phase + stride, ... Tap i of the phase is tap first_tap +
-// i * tap_step of the filter; pixel m meets by it the output first_output + m - i * output_step.
-struct PhaseAxis {
-  int pixels, taps, first_tap, tap_step, first_output, output_step;
-};
-
-__device__ __forceinline__ PhaseAxis phase_axis(int phase, int size, int window, int stride, int padding,
-                                                int dilation) {
-  PhaseAxis axis = {(size - phase + stride - 1) / stride, 0, 0, 1, 0, 0};
-  int last = 0;
-  for (int tap = 0; tap < window; ++tap) {
-    if ((phase + padding - tap * dilation) % stride != 0) continue;
-    if (axis.taps == 0) axis.first_tap = tap;
-    last = tap;
-    ++axis.taps;
-  }
-  if (axis.taps > 1) axis.tap_step = (last - axis.first_tap) / (axis.taps - 1);
-  axis.first_output = (phase + padding - axis.first_tap * dilation) / stride;
-  axis.output_step = axis.tap_step * dilation / stride;
-  return axis;
-}
-
-struct Phase {
-  int row, column;  // of its first pixel
-  PhaseAxis rows, columns;
+// What a block multiplies: one phase of the stride (stride_phases.cuh). Tap i of the phase is the filter's tap
+// first_tap + i * tap_step; pixel m meets by it the output first_source + m - i * source_step.
+struct PhaseProduct : Phase {
   int pixels, depth;
   Counter step;  // a slice, as digits of i, j, k
 };
 
-__device__ __forceinline__ Phase phase_of(const Convolution2d& g, int number) {
-  const int across = min(g.stride_columns, g.W);
-  Phase phase;
-  phase.row = number / across;
-  phase.column = number % across;
-  phase.rows = phase_axis(phase.row, g.H, g.R, g.stride_rows, g.padding_top, g.dilation_rows);
-  phase.columns = phase_axis(phase.column, g.W, g.S, g.stride_columns, g.padding_left, g.dilation_columns);
-  phase.pixels = g.N * phase.rows.pixels * phase.columns.pixels;
-  phase.depth = phase.rows.taps * phase.columns.taps * g.group_filters;
-  phase.step = counter_of(SLICE, max(phase.columns.taps, 1), g.group_filters);
-  return phase;
+__device__ __forceinline__ PhaseProduct product_of(const Convolution2d& g, const Phase& phase) {
+  const StridePhase &rows = phase.rows, &columns = phase.columns;
+  return {phase, g.N * rows.positions * columns.positions, rows.taps * columns.taps * g.group_filters,
+          counter_of(SLICE, max(columns.taps, 1), g.group_filters)};
 }
 
 // Reads both matrices, whose depth i,j,k is contiguous in memory: this thread's part of each slice is four
@@ -83,14 +55,15 @@ struct Reader {
   int depth_left;
   float gradients[QUAD], weights[QUAD];
 
-  __device__ __forceinline__ void start(const Convolution2d& g, const Phase& phase, const STORED* gy, int gy_pitch,
-                                        const STORED* w, int first_pixel, int first_channel, int group,
+  __device__ __forceinline__ void start(const Convolution2d& g, const PhaseProduct& phase, const STORED* gy,
+                                        int gy_pitch, const STORED* w, int first_pixel, int first_channel, int group,
                                         int first_depth, int end_depth, const QuadPlace& place) {
     const bool exists = place.column < phase.pixels - first_pixel;
-    const Counter pixel = counter_of(exists ? first_pixel + place.column : 0, phase.rows.pixels, phase.columns.pixels);
+    const Counter pixel =
+        counter_of(exists ? first_pixel + place.column : 0, phase.rows.positions, phase.columns.positions);
     image = gy + static_cast<long long>(pixel.high) * g.P * g.Q * gy_pitch + group * g.group_filters;
-    row = exists ? phase.rows.first_output + pixel.middle : NOWHERE;
-    column = phase.columns.first_output + pixel.low;
+    row = exists ? phase.rows.first_source + pixel.middle : NOWHERE;
+    column = phase.columns.first_source + pixel.low;
     channel = w + static_cast<long long>(first_channel + place.column) * g.K + group * g.group_filters;
     channel_exists = place.column < g.group_channels - first_channel;
     tap = counter_of(first_depth + place.t, max(phase.columns.taps, 1), g.group_filters);
@@ -98,22 +71,23 @@ struct Reader {
   }
 
   // The output that the pixel meets by a tap; null when there is none.
-  __device__ __forceinline__ const STORED* output(const Convolution2d& g, const Phase& phase, int gy_pitch,
+  __device__ __forceinline__ const STORED* output(const Convolution2d& g, const PhaseProduct& phase, int gy_pitch,
                                                   const Counter& at) const {
-    const int p = row - at.high * phase.rows.output_step, q = column - at.middle * phase.columns.output_step;
+    const int p = row - at.high * phase.rows.source_step, q = column - at.middle * phase.columns.source_step;
     const bool inside = static_cast<unsigned>(p) < static_cast<unsigned>(g.P) &&
                         static_cast<unsigned>(q) < static_cast<unsigned>(g.Q);
     return inside ? image + static_cast<long long>(p * g.Q + q) * gy_pitch + at.low : nullptr;
   }
 
-  __device__ __forceinline__ const STORED* weight(const Convolution2d& g, const Phase& phase, const Counter& at) const {
+  __device__ __forceinline__ const STORED* weight(const Convolution2d& g, const PhaseProduct& phase,
+                                                  const Counter& at) const {
     const int r = phase.rows.first_tap + at.high * phase.rows.tap_step;
     const int s = phase.columns.first_tap + at.middle * phase.columns.tap_step;
     return channel + static_cast<long long>((r * g.S + s) * g.group_channels) * g.K + at.low;
   }
 
   // Four neighbouring k lie in one tap when the filters are a multiple of four; otherwise each is on its own.
-  __device__ __forceinline__ void read(const Convolution2d& g, const Phase& phase, int gy_pitch, bool vector) {
+  __device__ __forceinline__ void read(const Convolution2d& g, const PhaseProduct& phase, int gy_pitch, bool vector) {
     if (vector) {
       const STORED* const from = output(g, phase, gy_pitch, tap);
       load_quad(gradients, from, from ? depth_left : 0, true);
@@ -147,8 +121,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
   const Convolution2d& g = geometry;
   const int channel_tiles = (g.group_channels + TILE - 1) / TILE;
   // In shared memory, because all threads need the same, and seldom.
-  __shared__ Phase phase;
-  if (threadIdx.x == 0) phase = phase_of(g, blockIdx.y / channel_tiles);
+  __shared__ PhaseProduct phase;
+  if (threadIdx.x == 0) phase = product_of(g, phase_of(g, blockIdx.y / channel_tiles));
   __syncthreads();
   const int first_pixel = blockIdx.x * TILE;
   const int pixels_left = phase.pixels - first_pixel;
@@ -180,9 +154,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
 #pragma unroll
   for (int i = 0; i < EDGE; ++i) {
     if (square.row(i) >= pixels_left) break;
-    const Counter place_in_phase = counter_of(first_pixel + square.row(i), phase.rows.pixels, phase.columns.pixels);
-    const int h = phase.row + place_in_phase.middle * g.stride_rows;
-    const int v = phase.column + place_in_phase.low * g.stride_columns;
+    const Counter place_in_phase =
+        counter_of(first_pixel + square.row(i), phase.rows.positions, phase.columns.positions);
+    const int h = phase.rows.first + place_in_phase.middle * g.stride_rows;
+    const int v = phase.columns.first + place_in_phase.low * g.stride_columns;
     const long long pixel = (static_cast<long long>(place_in_phase.high) * g.H + h) * g.W + v;
 #pragma unroll
     for (int part = 0; part < PARTS; ++part) {

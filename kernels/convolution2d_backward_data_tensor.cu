@@ -30,19 +30,12 @@ using Tile = tiles::TILE<STORED>;
 using FilterLayout = DepthContiguous<STORED, Tile::COLUMNS, Tile::DEPTH>;
 using FilterShare = Share<Tile, FilterLayout>;
 
-struct Phase {
-  StridePhase rows, columns;
-};
-
-__device__ __forceinline__ Phase phase_of(const Convolution2d& g, int phase) {
-  const int across = min(g.stride_columns, g.W);
-  return {stride_phase(phase / across, g.H, g.R, g.stride_rows, g.padding_top, g.dilation_rows),
-          stride_phase(phase % across, g.W, g.S, g.stride_columns, g.padding_left, g.dilation_columns)};
-}
+// Both operands pass through registers where they are padded, which leaves room for two blocks.
+constexpr int RESIDENT_BLOCKS = Tile::IS_ALIGNED ? Tile::RESIDENT_BLOCKS : 2;
 
 // Along gy, neighbouring pixels of a phase are neighbours, and taps go backwards.
 __device__ __forceinline__ Axis axis_of(const StridePhase& phase, int size) {
-  return {phase.rows, phase.taps, 1, phase.first_source, -phase.source_step, size};
+  return {phase.positions, phase.taps, 1, phase.first_source, -phase.source_step, size};
 }
 
 // A stage of B: neighbouring k of a tap, for each of the tile's channels.
@@ -50,21 +43,19 @@ __device__ __forceinline__ void load_filters(STORED* tile, const Channels<STORED
                                              const Phase& phase, const TapCursor<Tile>& cursor, int first_channel) {
   const int r = phase.rows.first_tap + cursor.row * phase.rows.tap_step;
   const int s = phase.columns.first_tap + cursor.column * phase.columns.tap_step;
-  const int group_channels = g.C / g.groups;
+  const int group_channels = g.group_channels;
   const int channel = first_channel + FilterShare::line();
   const int row = (r * g.S + s) * group_channels + channel;
   const int channels_left = cursor.row < phase.rows.taps ? group_channels - channel : 0;
-#pragma unroll
-  for (int i = 0; i < FilterShare::COUNT; ++i) {
+  FilterShare::copy(tile, w.in_pieces, [&](int i) {
     const int down = i * FilterShare::STRIDE;
-    copy_piece<Tile>(tile + FilterShare::place(i), w.at(row + down, cursor.channel),
-                     down < channels_left ? w.count - cursor.channel : 0, w.in_pieces);
-  }
+    return Piece<STORED>{w.at(row + down, cursor.channel), down < channels_left ? w.count - cursor.channel : 0};
+  });
 }
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCKS)
+extern "C" __global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS)
     convolution2d_backward_data_tensor(OPTIONAL STORED* __restrict__ gx, int gx_pitch,
                                        OUTPUT OPTIONAL float* __restrict__ sums, const STORED* __restrict__ gy,
                                        int gy_pitch, const STORED* __restrict__ w,
@@ -72,11 +63,11 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
                                        Convolution2d geometry, int splits, int accumulate) {
   DYNAMIC_SHARED(shared);
   const Convolution2d& g = geometry;
-  const int group_channels = g.C / g.groups, group_filters = g.K / g.groups;
+  const int group_channels = g.group_channels, group_filters = g.group_filters;
   const Phase phase = phase_of(g, blockIdx.z / splits);
   const int split = blockIdx.z % splits;
   const Walk walk = {axis_of(phase.rows, g.P), axis_of(phase.columns, g.Q)};
-  const int positions = g.N * phase.rows.rows * phase.columns.rows;
+  const int positions = g.N * phase.rows.positions * phase.columns.positions;
   const int tile_rows = (positions - 1) / Tile::ROWS + 1, tile_columns = (group_channels - 1) / Tile::COLUMNS + 1;
   if (blockIdx.x >= tile_rows * tile_columns) return;  // this phase is smaller than the largest
   const TilePosition tile = tile_position(blockIdx.x, tile_rows, tile_columns);

@@ -6,13 +6,14 @@
 // one (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", section 4, read backwards).
 #pragma once
 
+#include "geometry.cuh"
+
+// One phase in one direction; rows stand for columns, too.
 struct StridePhase {
-  int rows;           // input rows first, first + stride, ...
-  int first;
-  int taps;           // first_tap, first_tap + tap_step, ... ; perhaps none
-  int first_tap, tap_step;
-  int first_source;   // the row of gy that first_tap brings to input row `first`
-  int source_step;    // from one of these taps to the next, the row of gy is so much smaller
+  int positions, first;           // how many input rows there are: first, first + stride, ...
+  int taps, first_tap, tap_step;  // first_tap, first_tap + tap_step, ... ; perhaps none
+  int first_source;               // the row of gy that first_tap brings to input row `first`
+  int source_step;                // from one of these taps to the next, the row of gy is so much smaller
 };
 
 // Phase 0 to min(stride, size) - 1 of an input of `size` rows under a window of `window` taps.
@@ -21,7 +22,7 @@ __device__ __forceinline__ StridePhase stride_phase(int phase, int size, int win
   const auto reaches = [=](int tap) { return (phase + padding - tap * dilation) % stride == 0; };
   StridePhase result;
   result.first = phase;
-  result.rows = (size - phase + stride - 1) / stride;
+  result.positions = (size - phase + stride - 1) / stride;
   result.first_tap = 0;
   while (result.first_tap < window && !reaches(result.first_tap)) ++result.first_tap;
   result.tap_step = 1;
@@ -31,4 +32,15 @@ __device__ __forceinline__ StridePhase stride_phase(int phase, int size, int win
   result.first_source = (phase + padding - result.first_tap * dilation) / stride;
   result.source_step = result.tap_step * dilation / stride;
   return result;
+}
+
+// One phase in both directions: number 0 to min(stride_rows, H) * min(stride_columns, W) - 1.
+struct Phase {
+  StridePhase rows, columns;
+};
+
+__device__ __forceinline__ Phase phase_of(const Convolution2d& g, int number) {
+  const int across = min(g.stride_columns, g.W);
+  return {stride_phase(number / across, g.H, g.R, g.stride_rows, g.padding_top, g.dilation_rows),
+          stride_phase(number % across, g.W, g.S, g.stride_columns, g.padding_left, g.dilation_columns)};
 }
