@@ -20,6 +20,7 @@
 // STORED: float | bfloat16 | float16
 // TILE: aligned_128x128 | aligned_128x64 | aligned_64x64 | padded_64x64
 
+#include "counter.cuh"
 #include "geometry.cuh"
 #include "tensor_core_loads.cuh"
 #include "tensor_core_results.cuh"
@@ -43,45 +44,37 @@ class PatchColumns {
     if (tap >= g.R * g.S) x.count = 0;
     row_offset = tap / g.S * g.dilation_rows - g.padding_top;
     column_offset = tap % g.S * g.dilation_columns - g.padding_left;
-    const int position = first_position + PatchShare::line(), line = position / g.Q;
-    n = line / g.P;
-    p = line - n * g.P;
-    q = position - line * g.Q;
+    position = counter_of(first_position + PatchShare::line(), g.P, g.Q);
+    step = counter_of(PatchShare::STRIDE, g.P, g.Q);
   }
 
   // Positions beyond the last belong to images beyond the last.
   __device__ __forceinline__ void load(STORED* tile, const Convolution2d& g) {
-#pragma unroll
-    for (int i = 0; i < PatchShare::COUNT; ++i) {
-      const int h = p * g.stride_rows + row_offset, v = q * g.stride_columns + column_offset;
+    PatchShare::copy(tile, x.in_pieces, [&](int) {
+      const int h = position.middle * g.stride_rows + row_offset, v = position.low * g.stride_columns + column_offset;
       const bool inside = static_cast<unsigned>(h) < static_cast<unsigned>(g.H) &&
-                          static_cast<unsigned>(v) < static_cast<unsigned>(g.W) && n < g.N;
-      copy_piece<Tile>(tile + PatchShare::place(i), x.at((n * g.H + h) * g.W + v), inside ? x.count : 0,
-                       x.in_pieces);
-      for (q += PatchShare::STRIDE; q >= g.Q; q -= g.Q)
-        if (++p == g.P) {
-          p = 0;
-          ++n;
-        }
-    }
+                          static_cast<unsigned>(v) < static_cast<unsigned>(g.W) && position.high < g.N;
+      const Piece<STORED> piece = {x.at((position.high * g.H + h) * g.W + v), inside ? x.count : 0};
+      advance(position, step, g.P, g.Q);
+      return piece;
+    });
   }
 
  private:
   Channels<STORED> x;  // from the thread's first channel on
   int row_offset, column_offset;
-  int n, p, q;
+  Counter position, step;  // image, row and column of the output pixel; the same from one line to the next
 };
 
-// The sums of the columns of B, two or one (a word) for each thread and every PARTS-th line.
+// The sums of the columns of B. Each thread adds up the pieces that it copied: their places differ by constants.
 class ColumnSums {
  public:
   __device__ __forceinline__ void add(const STORED* tile) {
 #pragma unroll
-    for (int line = 0; line < Tile::DEPTH; line += PARTS) {
-      const auto values =
-          load_floats<WIDTH>(tile + GradientLayout::place(line + threadIdx.x / WORDS, threadIdx.x % WORDS * WIDTH));
+    for (int i = 0; i < GradientShare::COUNT; ++i) {
+      const auto values = load_floats<Tile::PIECE>(tile + GradientShare::place(i));
 #pragma unroll
-      for (int i = 0; i < WIDTH; ++i) sum[i] += values[i];
+      for (int column = 0; column < Tile::PIECE; ++column) sum[column] += values[column];
     }
   }
 
@@ -89,21 +82,21 @@ class ColumnSums {
   template <class Store>
   __device__ __forceinline__ void finish(unsigned char* shared, Store store) {
     float* parts = reinterpret_cast<float*>(shared);
-    store_floats(parts + threadIdx.x / WORDS * Tile::COLUMNS + threadIdx.x % WORDS * WIDTH, sum);
+#pragma unroll
+    for (int column = 0; column < Tile::PIECE; ++column)
+      parts[GradientShare::line() * Tile::COLUMNS + GradientShare::element() + column] = sum[column];
     __syncthreads();
     if (threadIdx.x < Tile::COLUMNS) {
       float total = 0.0f;
 #pragma unroll
-      for (int part = 0; part < PARTS; ++part) total += parts[part * Tile::COLUMNS + threadIdx.x];
+      for (int line = 0; line < GradientShare::STRIDE; ++line) total += parts[line * Tile::COLUMNS + threadIdx.x];
       store(threadIdx.x, total);
     }
     __syncthreads();  // the results overwrite what slower warps still read
   }
 
  private:
-  static constexpr int WIDTH = 4 / static_cast<int>(sizeof(STORED));
-  static constexpr int WORDS = Tile::COLUMNS / WIDTH, PARTS = Tile::THREADS / WORDS;
-  Floats<WIDTH> sum = {};
+  Floats<Tile::PIECE> sum = {};
 };
 
 }  // namespace
@@ -114,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
                                          int gy_pitch, Convolution2d geometry, int accumulate) {
   DYNAMIC_SHARED(shared);
   const Convolution2d& g = geometry;
-  const int group_channels = g.C / g.groups, group_filters = g.K / g.groups;
+  const int group_channels = g.group_channels, group_filters = g.group_filters;
   const int channels = padded_channels<Tile>(group_channels), taps = g.R * g.S;
   const int positions = g.N * g.P * g.Q;
   const TilePosition tile = tile_position(blockIdx.x, (taps * channels - 1) / Tile::ROWS + 1,
@@ -129,21 +122,21 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
   PatchColumns patches(g, image, first_row, part.first * Tile::DEPTH);
   const auto load = [&](STORED* rows, STORED* columns) {
     patches.load(rows, g);
-#pragma unroll
-    for (int i = 0; i < GradientShare::COUNT; ++i) {
+    GradientShare::copy(columns, gradient.in_pieces, [&](int i) {
       const int down = i * GradientShare::STRIDE;
-      copy_piece<Tile>(columns + GradientShare::place(i), gradient.at(position + down),
-                       down < positions - position ? gradient.count : 0, gradient.in_pieces);
-    }
+      return Piece<STORED>{gradient.at(position + down), down < positions - position ? gradient.count : 0};
+    });
     position += Tile::DEPTH;
   };
   const bool adds_columns = gbias && tile.row == 0;
   ColumnSums column_sums;
   Sums<Tile> sums;
-  sum_products<Tile, PatchLayout, GradientLayout>(sums, reinterpret_cast<STORED*>(shared), part.steps, load,
-                                                  [&](const STORED* columns) {
-                                                    if (adds_columns) column_sums.add(columns);
-                                                  });
+  STORED* const stages = reinterpret_cast<STORED*>(shared);
+  if (adds_columns)  // a loop of their own, so that the other blocks do not step over these sums
+    sum_products<Tile, PatchLayout, GradientLayout>(sums, stages, part.steps, load,
+                                                    [&](const STORED* columns) { column_sums.add(columns); });
+  else
+    sum_products<Tile, PatchLayout, GradientLayout>(sums, stages, part.steps, load, [](const STORED*) {});
   if (adds_columns)
     column_sums.finish(shared, [&](int local_column, float total) {
       if (local_column >= group_filters - first_column) return;

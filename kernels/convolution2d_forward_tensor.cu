@@ -37,8 +37,7 @@ __device__ __forceinline__ void load_filters(STORED* tile, const Channels<STORED
                                              int group_channels) {
   const int channels = padded_channels<Tile>(group_channels);
   const int depth = first_depth + FilterShare::line(), depth_left = taps * channels - depth;
-#pragma unroll
-  for (int i = 0; i < FilterShare::COUNT; ++i) {
+  FilterShare::copy(tile, w.in_pieces, [&](int i) {
     const int down = i * FilterShare::STRIDE;
     int row = depth + down;
     bool exists = down < depth_left;
@@ -47,8 +46,8 @@ __device__ __forceinline__ void load_filters(STORED* tile, const Channels<STORED
       row = tap * group_channels + channel;
       exists = exists && channel < group_channels;
     }
-    copy_piece<Tile>(tile + FilterShare::place(i), w.at(row), exists ? w.count : 0, w.in_pieces);
-  }
+    return Piece<STORED>{w.at(row), exists ? w.count : 0};
+  });
 }
 
 // y = f(sums + bias), from the tile's corner on, or the same as float.
@@ -78,7 +77,7 @@ extern "C" __global__ void __launch_bounds__(Tile::THREADS, Tile::RESIDENT_BLOCK
                                  OPTIONAL const float* __restrict__ bias, Convolution2d geometry, int apply_relu) {
   DYNAMIC_SHARED(shared);
   const Convolution2d& g = geometry;
-  const int group_channels = g.C / g.groups, group_filters = g.K / g.groups;
+  const int group_channels = g.group_channels, group_filters = g.group_filters;
   const Channels<STORED> image = channels_of_group(x, x_pitch, group_channels);
   const Walk walk = {{g.P, g.R, g.stride_rows, -g.padding_top, g.dilation_rows, g.H},
                      {g.Q, g.S, g.stride_columns, -g.padding_left, g.dilation_columns, g.W}};

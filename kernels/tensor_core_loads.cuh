@@ -56,21 +56,12 @@ __device__ __forceinline__ int padded_channels(int count) {
   return Cut::IS_ALIGNED ? count : (count + SMALL_PIECE - 1) / SMALL_PIECE * SMALL_PIECE;
 }
 
-// Copies a piece of which the first `left` elements exist (none below 1); zeros take the place of the others.
-template <class Cut>
-__device__ __forceinline__ void copy_piece(typename Cut::Element* to, const typename Cut::Element* from, int left,
-                                           bool in_pieces) {
-  using Element = typename Cut::Element;
-  constexpr int BYTES = Cut::PIECE * static_cast<int>(sizeof(Element));
-  if (Cut::IS_ALIGNED || in_pieces) {
-    copy_async<BYTES>(to, from, left > 0);
-  } else {
-    Vector<Element, SMALL_PIECE> piece;
-#pragma unroll
-    for (int i = 0; i < SMALL_PIECE; ++i) piece[i] = i < left ? from[i] : Element{};
-    store_vector(to, piece);
-  }
-}
+// Where a piece comes from. The first `left` elements exist (none below 1); zeros take the place of the others.
+template <class Element>
+struct Piece {
+  const Element* from;
+  int left;
+};
 
 // How the threads share the copies of a stage of an operand: a thread has the same place in every STRIDE-th line.
 template <class Cut, class Layout>
@@ -86,6 +77,30 @@ struct Share {
   static __device__ __forceinline__ int element() { return threadIdx.x % PIECES_A_LINE * Cut::PIECE; }
   static __device__ __forceinline__ int place(int i) {
     return Layout::place(line(), element()) + i * STRIDE * Layout::WIDTH;
+  }
+
+  // Copies the thread's pieces: piece_of(i) is called once for each, in order. Copies through registers are all read
+  // before the first is written, so that they wait for global memory together.
+  template <class PieceOf>
+  static __device__ __forceinline__ void copy(typename Cut::Element* tile, bool in_pieces, PieceOf piece_of) {
+    using Element = typename Cut::Element;
+    if (Cut::IS_ALIGNED || in_pieces) {
+#pragma unroll
+      for (int i = 0; i < COUNT; ++i) {
+        const Piece<Element> piece = piece_of(i);
+        copy_async<Cut::PIECE * static_cast<int>(sizeof(Element))>(tile + place(i), piece.from, piece.left > 0);
+      }
+    } else {
+      Vector<Element, SMALL_PIECE> values[COUNT];
+#pragma unroll
+      for (int i = 0; i < COUNT; ++i) {
+        const Piece<Element> piece = piece_of(i);
+#pragma unroll
+        for (int j = 0; j < SMALL_PIECE; ++j) values[i][j] = j < piece.left ? piece.from[j] : Element{};
+      }
+#pragma unroll
+      for (int i = 0; i < COUNT; ++i) store_vector(tile + place(i), values[i]);
+    }
   }
 };
 
@@ -168,10 +183,10 @@ class Patches {
 
   __device__ __forceinline__ void load(typename Cut::Element* tile, const Channels<typename Cut::Element>& x,
                                        int channel) const {
-#pragma unroll
-    for (int i = 0; i < Lines::COUNT; ++i)
-      copy_piece<Cut>(tile + Lines::place(i), x.at(first_pixel[i] + away, channel),
-                      inside >> i & 1 ? x.count - channel : 0, x.in_pieces);
+    Lines::copy(tile, x.in_pieces, [&](int i) {
+      const int left = inside >> i & 1 ? x.count - channel : 0;
+      return Piece<typename Cut::Element>{x.at(first_pixel[i] + away, channel), left};
+    });
   }
 
  private:

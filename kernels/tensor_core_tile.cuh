@@ -40,8 +40,8 @@ struct TileShape {
   static constexpr int STAGES = 3;
   static constexpr int WARPS_DOWN = 2, WARPS_ACROSS = 2;
   static constexpr int THREADS = WARPS_DOWN * WARPS_ACROSS * WARP_LANES;
-  // Blocks that must fit a multiprocessor, which bounds the registers of a thread to 255 and 168.
-  static constexpr int RESIDENT_BLOCKS = ROWS * COLUMNS > 64 * 64 ? 2 : 3;
+  // Blocks that must fit a multiprocessor, which bounds the registers of a thread to 255, 168 and 128.
+  static constexpr int RESIDENT_BLOCKS = ROWS * COLUMNS > 128 * 64 ? 2 : ROWS * COLUMNS > 64 * 64 ? 3 : 4;
   static constexpr int WARP_ROWS = ROWS / WARPS_DOWN, WARP_COLUMNS = COLUMNS / WARPS_ACROSS;
   static constexpr int STAGE_ELEMENTS = (ROWS + COLUMNS) * DEPTH;
   static constexpr int SHARED_BYTES = STAGES * STAGE_ELEMENTS * static_cast<int>(sizeof(Element));
