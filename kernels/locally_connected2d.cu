@@ -28,6 +28,7 @@ namespace {
 
 constexpr int BLOCK_THREADS = 256;
 constexpr int IMAGES = 8;
+constexpr int FORWARD_BLOCKS = 4;  // at once on a multiprocessor; for more, registers would not suffice
 
 // The row (or column) of the image that an output meets by a tap; -1 outside the image.
 __device__ __forceinline__ int met(int output, int tap, int size, int stride, int padding, int dilation) {
@@ -43,7 +44,7 @@ __device__ __forceinline__ int meeting(int place, int tap, int outputs, int stri
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(BLOCK_THREADS)
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, FORWARD_BLOCKS)
     locally_connected2d_forward(OUTPUT STORED* __restrict__ y, int y_pitch, const STORED* __restrict__ x, int x_pitch,
                                 const STORED* __restrict__ w, OPTIONAL const float* __restrict__ bias,
                                 Convolution2d geometry) {
