@@ -132,6 +132,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, RESIDENT_BLOCKS)
 
   const Square square = square_of_thread();
   float sum[EDGE][EDGE] = {};
+  // Each turn multiplies a slice and fetches the next: turn -1 only fetches, the last one only multiplies.
   for (int slice = -1; slice < slices; ++slice) {
     const bool more = slice + 1 < slices;
     if (more) {
