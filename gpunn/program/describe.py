@@ -33,7 +33,14 @@ def describe_program(plan: ProgramPlan, update: Sequence[Call] = ()) -> str:
 
 
 def _arguments(arguments: Mapping[str, Argument]) -> str:
-    return ", ".join(_names(argument) for argument in arguments.values() if argument is not None)
+    return ", ".join(
+        _names(argument) for argument in arguments.values() if argument is not None and not _is_empty(argument)
+    )
+
+
+def _is_empty(argument: Argument) -> bool:
+    """The workspace of a primitive that needs none."""
+    return isinstance(argument, Buffer) and argument.shape == (0,)
 
 
 def _names(argument: Argument) -> str:

@@ -6,14 +6,14 @@ here one of each generation is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.backend.cuda.disassembly import disassembler
 from gpunn.backend.cuda.kernel_budget import budget_of, overruns, parse_budget
-from gpunn.backend.cuda.report import KernelReport, jobs, report
+from gpunn.backend.cuda.report import jobs, report
 from gpunn.backend.cuda.source import packaged_sources
 
 #: Turing, Ampere, Hopper with what only it has, Blackwell.
@@ -21,23 +21,14 @@ GENERATIONS = ("75", "80", "90a", "120")
 BUDGET = parse_budget((Path(__file__).parent / "budget.json").read_text())
 
 
-@pytest.fixture(scope="module", params=GENERATIONS)
-def reports(request: pytest.FixtureRequest) -> Sequence[KernelReport]:
-    """All kernels on one architecture."""
+@pytest.mark.parametrize("architecture", GENERATIONS)
+def test_kernels_keep_their_budget_and_none_spills(architecture: str) -> None:
     pytest.importorskip("cuda.bindings.nvrtc")
     disassembler()
-    return report(jobs(packaged_sources(), [request.param]))
-
-
-def test_no_kernel_spills(reports: Sequence[KernelReport]) -> None:
-    assert [(one.kernel, one.architecture, one.spill_bytes) for one in reports if one.spill_bytes] == []
-
-
-def test_a_block_fits_on_a_multiprocessor(reports: Sequence[KernelReport]) -> None:
-    assert [(one.kernel, one.architecture) for one in reports if one.occupancy == 0] == []
-
-
-def test_kernels_keep_their_budget(reports: Sequence[KernelReport]) -> None:
+    wanted = jobs(packaged_sources(), [architecture])
+    reports = report(wanted, files=CacheFiles(cache_folder("kernel_reports")))
+    assert [(one.kernel, one.spill_bytes) for one in reports if one.spill_bytes] == []
+    assert [one.kernel for one in reports if one.occupancy == 0] == [], "a block does not fit on a multiprocessor"
     assert list(overruns(BUDGET, budget_of(reports))) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gpunn.backend.cuda.report import KernelReport, dynamic_shared_bytes, jobs, 
 from gpunn.backend.cuda.source import KernelSource, packaged_source
 from gpunn.errors import DeviceError, UsageError
 
+ROOT = Path(__file__).parents[3]
 TEXT = """// Architectures: sm_75 and later
 // STORED: float | bfloat16
 
@@ -112,7 +114,9 @@ def test_results_are_kept_until_something_changes(
     )
 
 
-def test_several_processes_report_the_same(source: KernelSource) -> None:
+def test_several_processes_report_the_same(source: KernelSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    # New processes look for modules where this one does, and must find the installed package, as conftest.py does.
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(ROOT))])
     wanted = jobs([source], ["75", "80", "120"])
     assert report(wanted, processes=2) == report(wanted)
 
