@@ -670,4 +670,4 @@ class Primitives(Protocol):
         """Keep the running statistics that a step proposed (statistics = pending), or undo them (the reverse)."""
 
     def advance(self, device: Any, step: Array, apply: Array, latched_step: Array) -> None:
-        """step += 1 and apply = 1, as long as latched_step is -1: after a step that finite_check has voided, all are."""
+        """step += 1 and apply = 1, as long as latched_step is -1: after a void step that is latched, all are void."""
