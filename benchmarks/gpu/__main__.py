@@ -32,7 +32,7 @@ COMPILING_SECONDS = 120
 TESTS_SHARE, SANITIZER_SHARE, PROFILER_SHARE = 0.25, 0.2, 0.1
 
 
-class Session:
+class Log:
     """A growing result, written after every stage; stages that begin too late are left out."""
 
     def __init__(self, path: Path, seconds: float) -> None:
@@ -76,38 +76,36 @@ def main() -> None:
     described = environment(arguments.device)
     name = re.sub(r"[^A-Za-z0-9]+", "-", (described["gpu"] or {"name": arguments.device})["name"]).strip("-").lower()
     path = arguments.out / f"gpu-{name}-{described['date'][:10]}.json"
-    session = Session(path, arguments.minutes * 60)
-    session.found["environment"] = described
+    log = Log(path, arguments.minutes * 60)
+    log.found["environment"] = described
     precisions = [known for known in device.precisions if known != "float64"]
-    session.stage("primitives", lambda: checks.primitives(device))
-    session.stage("networks", lambda: checks.networks(device, precisions, arguments.compared))
+    log.stage("primitives", lambda: checks.primitives(device))
+    log.stage("networks", lambda: checks.networks(device, precisions, arguments.compared))
     tasks = [Task(network, arguments.batch) for network in arguments.networks]
-    ceilings = session.stage("ceilings", _ceilings) if arguments.pytorch else None
+    ceilings = log.stage("ceilings", _ceilings) if arguments.pytorch else None
     for task in tasks:
         for precision, way in EAGER.items():
             run = partial(step_times, device, task, precision, way if arguments.pytorch else None)
-            session.stage(f"steps of {task.network} in {precision}", run)
-    session.stage("large networks", lambda: checks.networks(device, precisions, arguments.compared_later))
+            log.stage(f"steps of {task.network} in {precision}", run)
+    log.stage("large networks", lambda: checks.networks(device, precisions, arguments.compared_later))
     layers = {
-        task: session.stage(
-            f"layers of {task.network} in bfloat16", partial(_layers, device, task, "bfloat16", ceilings)
-        )
+        task: log.stage(f"layers of {task.network} in bfloat16", partial(_layers, device, task, "bfloat16", ceilings))
         for task in tasks
     }
     for task in tasks if arguments.pytorch else ():
         for precision, way in COMPILED.items():
             run = partial(step_times, device, task, precision, way)
-            session.stage(f"compiled steps of {task.network} in {precision}", run, COMPILING_SECONDS)
+            log.stage(f"compiled steps of {task.network} in {precision}", run, COMPILING_SECONDS)
     if arguments.tests:
-        session.stage("tests", lambda: checks.tests(arguments.device, session.share(TESTS_SHARE)))
+        log.stage("tests", lambda: checks.tests(arguments.device, log.share(TESTS_SHARE)))
         watch = partial(checks.sanitizer, arguments.device, precisions)
-        session.stage("sanitizer", lambda: watch(session.share(SANITIZER_SHARE)))
+        log.stage("sanitizer", lambda: watch(log.share(SANITIZER_SHARE)))
         for task, times in layers.items():
-            look = partial(profile, arguments.device, task, "bfloat16", times or (), session.share(PROFILER_SHARE))
-            session.stage(f"ncu on {task.network}", look)
+            look = partial(profile, arguments.device, task, "bfloat16", times or (), log.share(PROFILER_SHARE))
+            log.stage(f"ncu on {task.network}", look)
     for task in tasks:
-        session.stage(f"layers of {task.network} in float32", partial(_layers, device, task, "float32", ceilings))
-    print(table(session.found))
+        log.stage(f"layers of {task.network} in float32", partial(_layers, device, task, "float32", ceilings))
+    print(table(log.found))
     print(f"written to {path}")
 
 
