@@ -15,6 +15,8 @@ from tests.kernels.exercises import every_exercise, results_of
 LEAST_RATIO = 0.95
 #: Of one file: a branch or two of a short one may be out of reach.
 LEAST_RATIO_OF_A_FILE = 0.9
+#: Files whose conditions stand in what only a GPU runs, beside its emulation.
+ON_A_GPU_ONLY = {"primitives_tensor.cuh"}
 
 
 @pytest.fixture(scope="module")
@@ -46,4 +48,4 @@ def test_every_file_with_branches_is_counted(coverage: dict[str, BranchCoverage]
         for path in (*kernel_folder().glob("*.cu"), *kernel_folder().glob("*.cuh"))
         if any(word in line.partition("//")[0] for line in path.read_text().splitlines() for word in conditions)
     }
-    assert with_branches <= set(coverage)
+    assert with_branches - ON_A_GPU_ONLY <= set(coverage)
