@@ -36,7 +36,7 @@ __device__ __forceinline__ void copy_async(void* shared, const void* global, boo
 #ifdef GPUNN_EMULATOR
   emulator_copy_async(shared, global, BYTES, exists, where);
 #else
-  const int bytes_read = BYTES * static_cast<int>(exists);
+  const int bytes_read = exists ? BYTES : 0;
   if constexpr (BYTES == 16)  // past the first-level cache: shared memory takes its place
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
                  "r"(bytes_read)
