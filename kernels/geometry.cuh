@@ -1,5 +1,5 @@
 // The sizes of a convolution and of a pooling, as kernels take them: by value, so that they lie in constant memory.
-// The fields are those of STRUCTURES in gpunn/backend/cuda/geometry_arguments.py, in the same order.
+// The fields are those of STRUCTURES in gpunn/backend/cuda/launching/geometry_arguments.py, in the same order.
 #pragma once
 
 struct Convolution2d {

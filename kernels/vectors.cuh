@@ -1,6 +1,6 @@
 // Several neighbouring numbers moved by one instruction: a thread loads and stores 16 bytes at most.
 //
-// A file that has both forms declares the choice "// WIDE: 0 | 1"; gpunn/backend/cuda/vectors.py takes 1 where the
+// A file that has both forms declares the choice "// WIDE: 0 | 1"; gpunn/backend/cuda/shared/vectors.py takes 1 where the
 // channels, the pitch and the address of every array allow it. CONTIGUOUS<STORED, WIDE> is then the channels that a
 // thread moves at once.
 #pragma once

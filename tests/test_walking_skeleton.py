@@ -8,8 +8,8 @@ import pytest
 from gpunn import backend
 from gpunn.backend.contract import Device
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import NO_CHOICES, Grid
-from gpunn.backend.cuda.source import Choices
+from gpunn.backend.cuda.launching.launch import NO_CHOICES, Grid
+from gpunn.backend.cuda.launching.source import Choices
 from gpunn.data.loader import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.models import model

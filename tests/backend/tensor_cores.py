@@ -6,7 +6,12 @@ from typing import Any, get_args
 
 from gpunn.backend.attributes import Arithmetic
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.convolution_variants import (
+from gpunn.backend.cuda.convolution_kernels.tensor_core import (
+    TENSOR_CORE_BACKWARD_DATA,
+    TENSOR_CORE_BACKWARD_FILTER,
+    TENSOR_CORE_FORWARD,
+)
+from gpunn.backend.cuda.convolution_kernels.variants import (
     BackwardDataCall,
     BackwardFilterCall,
     Call,
@@ -15,11 +20,6 @@ from gpunn.backend.cuda.convolution_variants import (
     Variant,
 )
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.tensor_core_convolution import (
-    TENSOR_CORE_BACKWARD_DATA,
-    TENSOR_CORE_BACKWARD_FILTER,
-    TENSOR_CORE_FORWARD,
-)
 from gpunn.geometry import Conv2dGeometry
 from gpunn.precision import Multiplied
 from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, Host, integers, unwritten, upload, workspace

@@ -11,7 +11,7 @@ import pytest
 from gpunn import backend
 from gpunn.backend.attributes import LINEAR, RELU, Activation, Normalization
 from gpunn.backend.contract import Array, Device
-from gpunn.backend.cuda import normalization_passes
+from gpunn.backend.cuda.shared import normalization_passes
 from gpunn.errors import UsageError
 from tests.backend.arrays import FLOAT32, FLOAT64, FLOATS, Host, unwritten, upload, upload_slice
 from tests.cases.normalization import LARGE_NORMALIZATIONS, NORMALIZATIONS

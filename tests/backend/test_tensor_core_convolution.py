@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from gpunn.backend.attributes import Arithmetic
-from gpunn.backend.cuda.convolution_variants import ForwardCall, Problem
-from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.tensor_core_convolution import (
+from gpunn.backend.cuda.convolution_kernels.tensor_core import (
     TENSOR_CORE_BACKWARD_DATA,
     TENSOR_CORE_BACKWARD_FILTER,
     TENSOR_CORE_FORWARD,
 )
+from gpunn.backend.cuda.convolution_kernels.variants import ForwardCall, Problem
+from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.emulator.launcher import EmulatorSettings
 from gpunn.geometry import Conv2dGeometry, Padding, Pair
 from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32, integers, reals, unwritten, upload, upload_slice, workspace

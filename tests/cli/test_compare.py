@@ -14,7 +14,7 @@ def test_two_devices_agree(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["layer", "phase"]
     assert lines[2].startswith("conv1    forward   convolution2d_forward")
-    assert lines[-1] == "all 33 results lie within the rounding of float32"
+    assert lines[-1] == "all 34 results lie within the rounding of float32"
 
 
 def test_json_has_every_result(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,9 @@ import pytest
 from gpunn import backend
 from gpunn.backend.contract import Device
 from gpunn.backend.cuda import opening
-from gpunn.backend.cuda.installation import Installation
+from gpunn.backend.cuda.gpu.installation import Installation
+from gpunn.backend.cuda.launching.source import kernel_folder
 from gpunn.backend.cuda.opening import open_cuda
-from gpunn.backend.cuda.source import kernel_folder
 from gpunn.training.devices import open_device
 from gpunn.training.run_folder import RunFolder
 from tests.backend.cuda.fake_cupy import CUDARuntimeError, Machine, fake_cupy
@@ -155,7 +155,7 @@ def test_a_race_ends_training_with_its_file_and_line(
     shutil.copytree(kernel_folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
     file = folder / "convolution2d_forward.cu"
     file.write_text(file.read_text().replace("__syncthreads();", ";"))
-    monkeypatch.setattr("gpunn.backend.cuda.source.kernel_folder", lambda: folder)
+    monkeypatch.setattr("gpunn.backend.cuda.launching.source.kernel_folder", lambda: folder)
     options = ("--data", data, "--model", "mlp", "--epochs", 1, "--out", tmp_path / "run")
     result = gpunn("train", *options, "--device", "emulator", "--check")
     assert result.status == 4

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cuda.kernel_budget import parse_budget
-from gpunn.backend.cuda.source import packaged_source
+from gpunn.backend.cuda.compiling.kernel_budget import parse_budget
+from gpunn.backend.cuda.launching.source import packaged_source
 from tests.cli.conftest import Gpunn
 
 
@@ -51,8 +51,8 @@ def test_kernels_as_a_table(gpunn: Gpunn) -> None:
 
 
 def test_a_budget_is_written(gpunn: Gpunn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpunn.backend.cuda.source.packaged_sources", lambda: [packaged_source("advance.cu")])
-    monkeypatch.setattr("gpunn.backend.cuda.source.ARCHITECTURES", ("80", "90a"))
+    monkeypatch.setattr("gpunn.backend.cuda.launching.source.packaged_sources", lambda: [packaged_source("advance.cu")])
+    monkeypatch.setattr("gpunn.backend.cuda.launching.source.ARCHITECTURES", ("80", "90a"))
     assert gpunn("kernels", "--write-budget", tmp_path / "budget.json").status == 0
     assert set(parse_budget((tmp_path / "budget.json").read_text())) == {
         ("advance.cu advance", "80"),

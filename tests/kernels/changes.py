@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpunn.backend.cuda.source import kernel_folder
+from gpunn.backend.cuda.launching.source import kernel_folder
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import NO_CHOICES, Grid, Launcher
-from gpunn.backend.cuda.source import Choices, KernelSource, kernel_folder, packaged_sources
+from gpunn.backend.cuda.launching.launch import NO_CHOICES, Grid, Launcher
+from gpunn.backend.cuda.launching.source import Choices, KernelSource, kernel_folder, packaged_sources
 from gpunn.backend.emulator.launcher import EmulatorSettings
 from gpunn.errors import DeviceError
 from tests.backend.emulator.devices import emulator

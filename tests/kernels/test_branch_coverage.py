@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cuda.source import kernel_folder
+from gpunn.backend.cuda.launching.source import kernel_folder
 from gpunn.backend.emulator.coverage import BranchCoverage, branch_coverage
 from gpunn.backend.emulator.launcher import EmulatorSettings
 from tests.backend.emulator.devices import emulator

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gpunn.backend.cache import CacheFiles, cache_folder
-from gpunn.backend.cuda.disassembly import disassembler
-from gpunn.backend.cuda.kernel_budget import budget_of, overruns, parse_budget
-from gpunn.backend.cuda.report import jobs, report
-from gpunn.backend.cuda.source import packaged_sources
+from gpunn.backend.cuda.compiling.disassembly import disassembler
+from gpunn.backend.cuda.compiling.kernel_budget import budget_of, overruns, parse_budget
+from gpunn.backend.cuda.compiling.report import jobs, report
+from gpunn.backend.cuda.launching.source import packaged_sources
 
 #: Turing, Ampere, Hopper with what only it has, Blackwell.
 GENERATIONS = ("75", "80", "90a", "120")

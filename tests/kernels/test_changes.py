@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.source import kernel_folder
+from gpunn.backend.cuda.launching.source import kernel_folder
 from gpunn.errors import DeviceError
 from tests.backend.emulator.devices import CHECK, emulator
 from tests.kernels.changes import CHANGES, Change

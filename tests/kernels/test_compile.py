@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cuda.compile import KernelResources, compile_kernels, parse_resources
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.compiling.compile import KernelResources, compile_kernels, parse_resources
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.errors import DeviceError
 
 

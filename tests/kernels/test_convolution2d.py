@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gpunn.backend.attributes import LINEAR, RELU, Activation, Arithmetic
-from gpunn.backend.cuda.convolution_variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
+from gpunn.backend.cuda.convolution_kernels.simt import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
+from gpunn.backend.cuda.convolution_kernels.variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.simt_convolution import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
 from gpunn.errors import UsageError
 from gpunn.geometry import Conv2dGeometry
 from tests.backend.arrays import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gpunn.backend.cuda.convolution_variants import BackwardDataCall
+from gpunn.backend.cuda.convolution_kernels.variants import BackwardDataCall
 from gpunn.backend.emulator.profile import Profile
 from gpunn.geometry import Conv2dGeometry, Padding
 from tests.backend.arrays import FLOAT32, integers, unwritten, upload, workspace

@@ -12,8 +12,8 @@ import pytest
 from gpunn.backend import cuda
 from gpunn.backend.contract import Primitives
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import CheckedLaunch
-from gpunn.backend.cuda.source import packaged_source, packaged_sources
+from gpunn.backend.cuda.launching.launch import CheckedLaunch
+from gpunn.backend.cuda.launching.source import packaged_source, packaged_sources
 from gpunn.backend.emulator.launcher import EmulatorSettings
 from gpunn.backend.emulator.memory import HostMemory
 from tests.backend.arrays import Host

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import kernel_folder
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import kernel_folder
 from gpunn.errors import DeviceError
 from tests.backend.arrays import unwritten
 from tests.kernels.mutations import THROUGH, Mutation, finding, mutated_source, orderings

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.backend.cuda.compile import compile_kernels
+from gpunn.backend.cuda.compiling.compile import compile_kernels
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource, packaged_source
 from gpunn.backend.cuda.self_test import FILE, primitive_failures
-from gpunn.backend.cuda.source import KernelSource, packaged_source
 from gpunn.errors import DeviceError
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.vectors import walk_over
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.shared.vectors import walk_over
 from tests.backend.arrays import integers, unwritten, upload, upload_slice
 from tests.reference import image as reference
 

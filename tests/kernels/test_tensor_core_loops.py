@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cuda.compile import compile_kernels
-from gpunn.backend.cuda.disassembly import disassembler
-from gpunn.backend.cuda.source import packaged_source
+from gpunn.backend.cuda.compiling.compile import compile_kernels
+from gpunn.backend.cuda.compiling.disassembly import disassembler
+from gpunn.backend.cuda.launching.source import packaged_source
 
 PASSES = ("forward", "backward_data", "backward_filter")
 #: Products of a warp of the largest tile in a step of its loop: 4 x 8, two deep.

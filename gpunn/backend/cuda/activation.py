@@ -7,8 +7,8 @@ from typing import Any, Literal
 from gpunn.backend.attributes import Activation, ActivationName
 from gpunn.backend.contract import Array
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import striding_grid
-from gpunn.backend.cuda.vectors import Walk, walk_over
+from gpunn.backend.cuda.launching.launch import striding_grid
+from gpunn.backend.cuda.shared.vectors import Walk, walk_over
 
 #: The enumeration of kernels/activation.cu; ReLU has a file of its own.
 FUNCTIONS: tuple[ActivationName, ...] = (

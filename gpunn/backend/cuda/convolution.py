@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from gpunn.backend.attributes import LINEAR, Activation, Arithmetic
 from gpunn.backend.contract import Array, DType, Memory
-from gpunn.backend.cuda.convolution_variants import (
+from gpunn.backend.cuda.convolution_kernels.simt import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
+from gpunn.backend.cuda.convolution_kernels.tensor_core import (
+    TENSOR_CORE_BACKWARD_DATA,
+    TENSOR_CORE_BACKWARD_FILTER,
+    TENSOR_CORE_FORWARD,
+)
+from gpunn.backend.cuda.convolution_kernels.variants import (
     BackwardDataCall,
     BackwardFilterCall,
     ForwardCall,
@@ -15,12 +21,6 @@ from gpunn.backend.cuda.convolution_variants import (
 )
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.shapes import require_shapes
-from gpunn.backend.cuda.simt_convolution import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
-from gpunn.backend.cuda.tensor_core_convolution import (
-    TENSOR_CORE_BACKWARD_DATA,
-    TENSOR_CORE_BACKWARD_FILTER,
-    TENSOR_CORE_FORWARD,
-)
 from gpunn.errors import UsageError
 from gpunn.geometry import Conv2dGeometry
 

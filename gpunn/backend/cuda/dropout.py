@@ -7,8 +7,8 @@ from math import prod
 from gpunn.backend.attributes import Dropout
 from gpunn.backend.contract import Array
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import striding_grid
-from gpunn.backend.cuda.vectors import walk_over, wide_choice
+from gpunn.backend.cuda.launching.launch import striding_grid
+from gpunn.backend.cuda.shared.vectors import walk_over, wide_choice
 
 #: Elements that one block of random numbers serves: NUMBERS_PER_BLOCK of kernels/dropout.cu.
 NUMBERS_PER_BLOCK = 8

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from gpunn.backend.contract import Array, Memory
-from gpunn.backend.cuda.device_memory import DeviceMemory
-from gpunn.backend.cuda.gpu import Gpu
-from gpunn.backend.cuda.launch import CheckedLaunch, Executor
+from gpunn.backend.cuda.gpu.gpu import Gpu
+from gpunn.backend.cuda.launching.device_memory import DeviceMemory
+from gpunn.backend.cuda.launching.launch import CheckedLaunch, Executor
 from gpunn.errors import DeviceError
 
 #: Runs before the one that is written down: they compile and load kernels, allocate scratch and choose variants.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.vectors import vector_length, wide_choice
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.shared.vectors import vector_length, wide_choice
 from gpunn.errors import UsageError
 
 #: What a block may use of shared memory on every GPU without asking: 48 KiB, of which a channel takes two floats.

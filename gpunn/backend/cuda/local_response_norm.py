@@ -10,12 +10,12 @@ import numpy as np
 
 from gpunn.backend.attributes import LocalResponse
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import channel_pitch
-from gpunn.backend.cuda.columns import pitched, require_shapes
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import Choices
-from gpunn.backend.cuda.vectors import vector_length, wide_choice
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import Choices
+from gpunn.backend.cuda.shared.columns import pitched, require_shapes
+from gpunn.backend.cuda.shared.vectors import vector_length, wide_choice
 
 _FILE = "local_response_norm.cu"
 #: BLOCK_THREADS of the kernels.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.geometry_arguments import convolution2d_argument
-from gpunn.backend.cuda.launch import STRIDING_BLOCK, striding_grid
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.geometry_arguments import convolution2d_argument
+from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK, striding_grid
 from gpunn.backend.cuda.shapes import require_shapes
 from gpunn.geometry import Conv2dGeometry, Shape
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import NO_CHOICES
-from gpunn.backend.cuda.row_blocks import row_grid
-from gpunn.backend.cuda.source import Choices
-from gpunn.backend.cuda.vectors import walk_over
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.launch import NO_CHOICES
+from gpunn.backend.cuda.launching.source import Choices
+from gpunn.backend.cuda.shared.row_blocks import row_grid
+from gpunn.backend.cuda.shared.vectors import walk_over
 from gpunn.errors import UsageError
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import prod
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import rows_of
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import striding_grid
-from gpunn.backend.cuda.vectors import walk_over
+from gpunn.backend.cuda.launching.arguments import rows_of
+from gpunn.backend.cuda.launching.launch import striding_grid
+from gpunn.backend.cuda.shared.vectors import walk_over
 from gpunn.errors import UsageError
 
 #: Arrays that one launch of kernels/add.cu adds up, by the names of its parameters.

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from gpunn.backend.attributes import Activation, Normalization
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.columns import Columns, columns_of, reducing_grid, require_shapes
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid, striding_grid
-from gpunn.backend.cuda.normalization_passes import (
+from gpunn.backend.cuda.launching.launch import Grid, striding_grid
+from gpunn.backend.cuda.shared.columns import Columns, columns_of, reducing_grid, require_shapes
+from gpunn.backend.cuda.shared.normalization_passes import (
     BACKWARD_KINDS,
     COEFFICIENT_KINDS,
     MOMENT_KINDS,

@@ -8,13 +8,13 @@ from typing import Any, cast
 import gpunn
 from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.backend.contract import Primitives
-from gpunn.backend.cuda.compile_cache import CompileCache, Compiler
-from gpunn.backend.cuda.cupy_executor import CupyExecutor
-from gpunn.backend.cuda.cupy_memory import CupyMemory
+from gpunn.backend.cuda.compiling.compile_cache import CompileCache, Compiler
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.gpu.cupy_executor import CupyExecutor
+from gpunn.backend.cuda.gpu.cupy_memory import CupyMemory
+from gpunn.backend.cuda.gpu.gpu import Gpu
+from gpunn.backend.cuda.gpu.installation import Installation
 from gpunn.backend.cuda.graph import StreamRecorder
-from gpunn.backend.cuda.installation import Installation
 from gpunn.backend.cuda.traits import Traits
 from gpunn.backend.cuda.tune import Tuner, TuningFile, event_stopwatch
 

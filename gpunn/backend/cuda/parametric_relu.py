@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.columns import columns_of, pitched, reducing_grid, require_shapes
 from gpunn.backend.cuda.device import LARGEST_PARTIALS, CudaDevice
+from gpunn.backend.cuda.shared.columns import columns_of, pitched, reducing_grid, require_shapes
 from gpunn.errors import UsageError
 
 _FILE = "parametric_relu.cu"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.geometry_arguments import pool2d_argument
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.geometry_arguments import pool2d_argument
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import Choices
 from gpunn.backend.cuda.shapes import require_shapes
-from gpunn.backend.cuda.source import Choices
-from gpunn.backend.cuda.vectors import vector_length, wide_choice
+from gpunn.backend.cuda.shared.vectors import vector_length, wide_choice
 from gpunn.errors import UsageError
 from gpunn.geometry import Pool2dGeometry, Shape
 

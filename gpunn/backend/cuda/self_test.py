@@ -14,7 +14,7 @@ import numpy as np
 
 from gpunn.backend.contract import Array, Device, DType
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launching.launch import Grid
 
 FILE = "primitives_test.cu"
 _ROWS, _COLUMNS = 16, 8

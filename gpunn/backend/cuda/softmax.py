@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.row_blocks import row_grid
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.shared.row_blocks import row_grid
 from gpunn.errors import UsageError
 
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Literal
 
 from gpunn.backend.cache import CacheFiles
-from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.gpu.gpu import Gpu
 from gpunn.backend.cuda.graph import Recorder, refuse_while_recording
 
 #: What comes before the key of a choice in the plan of a device.

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from gpunn.backend.cache import cache_folder
-from gpunn.backend.cuda.source import KernelSource, kernel_folder
+from gpunn.backend.cuda.launching.source import KernelSource, kernel_folder
 from gpunn.errors import DeviceError
 
 #: What kernels are compiled behind: cuda_host.h and all that it includes.
@@ -37,9 +37,9 @@ _RUNTIME_SOURCES = (
 )
 _COMMON_FLAGS = ("-std=c++17", "-fPIC", "-march=native")
 # Kernels see one type's memory through another (float4 over floats), as CUDA allows; and a * b + c is contracted only
-# where a kernel writes fmaf, as on the GPU: see gpunn.backend.cuda.compile. No unique symbols, and what a library
-# defines wins (-Bsymbolic below): shared memory of a template that several libraries have, and kernels that are named
-# like a function of the C library, are each library's own.
+# where a kernel writes fmaf, as on the GPU: see gpunn.backend.cuda.compiling.compile. No unique symbols, and what a
+# library defines wins (-Bsymbolic below): shared memory of a template that several libraries have, and kernels that are
+# named like a function of the C library, are each library's own.
 _KERNEL_FLAGS = (*_COMMON_FLAGS, "-fno-strict-aliasing", "-ffp-contract=off", "-fno-gnu-unique", "-w")
 _FAST_FLAGS = ("-O3", "-fno-math-errno")
 # Loads and stores become calls into the runtime. Little optimisation: each must keep the line it came from.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.cuda.arguments import BoundArgument, rows_of
-from gpunn.backend.cuda.launch import CheckedLaunch
+from gpunn.backend.cuda.launching.arguments import BoundArgument, rows_of
+from gpunn.backend.cuda.launching.launch import CheckedLaunch
 
 
 class Buffer(ctypes.Structure):

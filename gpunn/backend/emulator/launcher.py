@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, TypeVar
 
-from gpunn.backend.cuda.launch import CheckedLaunch
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import CheckedLaunch
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.build import KernelLibrary, build_kernels, build_kernels_for_coverage
 from gpunn.backend.emulator.interface import Buffer, LaunchRequest, array_arguments, buffer_of, c_value
 from gpunn.backend.emulator.loaded_library import LoadedLibrary, load_library

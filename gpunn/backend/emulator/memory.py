@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import Array, DType, Memory
-from gpunn.backend.cuda.device_memory import ALIGNMENT
+from gpunn.backend.cuda.launching.device_memory import ALIGNMENT
 from gpunn.backend.sizes import describe_bytes
 from gpunn.errors import MemoryExhaustedError
 from gpunn.geometry import Shape

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cuda.compile import CompiledKernels
+from gpunn.backend.cuda.compiling.compile import CompiledKernels
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.gpu import Gpu
-from gpunn.backend.cuda.installation import Installation
-from gpunn.backend.cuda.launch import Grid, Launcher
+from gpunn.backend.cuda.gpu.gpu import Gpu
+from gpunn.backend.cuda.gpu.installation import Installation
+from gpunn.backend.cuda.launching.launch import Grid, Launcher
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.cuda.opening import open_cuda
-from gpunn.backend.cuda.source import KernelSource
 from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
 from gpunn.backend.emulator.memory import HostMemory
 from tests.backend.cuda.fake_cupy import Array, Launched, Machine, fake_cupy

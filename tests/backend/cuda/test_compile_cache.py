@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gpunn.backend.cache import CacheFiles, CacheWarning
-from gpunn.backend.cuda.compile import CompiledKernels
-from gpunn.backend.cuda.compile_cache import CompileCache, Compiler
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.compiling.compile import CompiledKernels
+from gpunn.backend.cuda.compiling.compile_cache import CompileCache, Compiler
+from gpunn.backend.cuda.launching.source import KernelSource
 
 TEXT = '// TILE: 64 | 128\n#include "header.cuh"\nextern "C" __global__ void fill(float* y) { y[0] = VALUE; }\n'
 
@@ -136,7 +136,7 @@ def test_without_a_folder_to_write_it_compiles_every_time(counter: Counter, tmp_
 
 def test_the_real_compiler(folder: Path, path: Path) -> None:
     pytest.importorskip("cuda.bindings.nvrtc")
-    from gpunn.backend.cuda.compile import compile_kernels, compiler_architectures, compiler_version
+    from gpunn.backend.cuda.compiling.compile import compile_kernels, compiler_architectures, compiler_version
 
     major, minor = compiler_version()
     assert major >= 12

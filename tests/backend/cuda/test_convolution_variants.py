@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gpunn.backend.attributes import Arithmetic
-from gpunn.backend.cuda.convolution_splits import BLOCKS_WANTED, plan_splits
-from gpunn.backend.cuda.convolution_variants import BackwardFilterCall, Problem, largest_workspace, launch_best
+from gpunn.backend.cuda.convolution_kernels.splits import BLOCKS_WANTED, plan_splits
+from gpunn.backend.cuda.convolution_kernels.variants import BackwardFilterCall, Problem, largest_workspace, launch_best
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.errors import DeviceError
 from gpunn.geometry import Conv2dGeometry

@@ -9,14 +9,14 @@ import pytest
 
 from gpunn.backend import cuda
 from gpunn.backend.attributes import RELU
-from gpunn.backend.cuda.cupy_memory import CupyMemory
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.gpu import Gpu
-from gpunn.backend.cuda.installation import Installation
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.gpu.cupy_memory import CupyMemory
+from gpunn.backend.cuda.gpu.gpu import Gpu
+from gpunn.backend.cuda.gpu.installation import Installation
+from gpunn.backend.cuda.gpu.staging import Staging
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.cuda.opening import open_cuda
-from gpunn.backend.cuda.source import KernelSource
-from gpunn.backend.cuda.staging import Staging
 from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.geometry import Pair, Pool2dGeometry
 from gpunn.precision import PRECISIONS

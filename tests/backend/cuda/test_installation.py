@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpunn.backend.cuda.installation import Installation, installed_cupy_packages
+from gpunn.backend.cuda.gpu.installation import Installation, installed_cupy_packages
 from gpunn.backend.cuda.opening import open_cuda
 from gpunn.errors import DeviceError
 from tests.backend.cuda.fake_cupy import CUDARuntimeError, Machine
@@ -119,7 +119,7 @@ def test_packages_are_found_by_their_names(monkeypatch: pytest.MonkeyPatch) -> N
             self.metadata = {"Name": name}
 
     names = ["numpy", "CuPy_cuda12x", "cupy-cuda13x", "cupy", "cupyx-tools", None]
-    monkeypatch.setattr("gpunn.backend.cuda.installation.distributions", lambda: map(Found, names))
+    monkeypatch.setattr("gpunn.backend.cuda.gpu.installation.distributions", lambda: map(Found, names))
     assert installed_cupy_packages() == ["cupy", "cupy-cuda12x", "cupy-cuda13x"]
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpunn.backend.cuda.arguments import Rows, channel_pitch, rows_of
-from gpunn.backend.cuda.launch import CheckedLaunch, Grid, Launcher, striding_grid
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.arguments import Rows, channel_pitch, rows_of
+from gpunn.backend.cuda.launching.launch import CheckedLaunch, Grid, Launcher, striding_grid
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.memory import HostMemory
 from gpunn.errors import DeviceError, UsageError
 

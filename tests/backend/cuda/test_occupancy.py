@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpunn.backend.cuda.occupancy import LIMITS, occupancy
-from gpunn.backend.cuda.source import ARCHITECTURES
+from gpunn.backend.cuda.compiling.occupancy import LIMITS, occupancy
+from gpunn.backend.cuda.launching.source import ARCHITECTURES
 
 KIB = 1024
 

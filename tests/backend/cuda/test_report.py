@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from gpunn.backend.cache import CacheFiles
-from gpunn.backend.cuda import report as report_module
-from gpunn.backend.cuda.compile import CompiledKernels, compile_kernels
-from gpunn.backend.cuda.cubin import kernel_codes
-from gpunn.backend.cuda.disassembly import disassembler
-from gpunn.backend.cuda.kernel_budget import budget_of, format_budget, overruns, parse_budget
-from gpunn.backend.cuda.report import KernelReport, dynamic_shared_bytes, jobs, report
-from gpunn.backend.cuda.source import KernelSource, packaged_source
+from gpunn.backend.cuda.compiling import report as report_module
+from gpunn.backend.cuda.compiling.compile import CompiledKernels, compile_kernels
+from gpunn.backend.cuda.compiling.cubin import kernel_codes
+from gpunn.backend.cuda.compiling.disassembly import disassembler
+from gpunn.backend.cuda.compiling.kernel_budget import budget_of, format_budget, overruns, parse_budget
+from gpunn.backend.cuda.compiling.report import KernelReport, dynamic_shared_bytes, jobs, report
+from gpunn.backend.cuda.launching.source import KernelSource, packaged_source
 from gpunn.errors import DeviceError, UsageError
 
 ROOT = Path(__file__).parents[3]

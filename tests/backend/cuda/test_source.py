@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cuda.source import KernelSource, Parameter, packaged_source, packaged_sources
+from gpunn.backend.cuda.launching.source import KernelSource, Parameter, packaged_source, packaged_sources
 from gpunn.errors import DeviceError
 
 TEXT = """

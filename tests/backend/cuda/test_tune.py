@@ -11,10 +11,10 @@ import pytest
 
 from gpunn.backend.cache import CacheFiles, CacheWarning
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.gpu.gpu import Gpu
 from gpunn.backend.cuda.graph import StreamRecorder
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.cuda.tune import Tuner, TuningFile, event_stopwatch
 from gpunn.backend.emulator import open_emulator
 from gpunn.errors import DeviceError

@@ -9,7 +9,7 @@ import pytest
 
 from gpunn import backend
 from gpunn.backend.contract import Array, Device
-from gpunn.backend.cuda.vectors import walk_over
+from gpunn.backend.cuda.shared.vectors import walk_over
 from gpunn.errors import UsageError
 from tests.backend.arrays import BFLOAT16, FLOAT16, FLOAT32
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.cuda.arguments import BoundArgument
-from gpunn.backend.cuda.device_memory import ALIGNMENT
-from gpunn.backend.cuda.launch import CheckedLaunch, Executor
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.arguments import BoundArgument
+from gpunn.backend.cuda.launching.device_memory import ALIGNMENT
+from gpunn.backend.cuda.launching.launch import CheckedLaunch, Executor
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.memory import HostMemory
 from gpunn.errors import DeviceError
 

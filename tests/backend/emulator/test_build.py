@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import KernelSource, packaged_source
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource, packaged_source
 from gpunn.backend.emulator import build
 from gpunn.errors import DeviceError
 from tests.backend.emulator.devices import FAST, emulator

@@ -8,8 +8,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from gpunn.backend.cuda.launch import Grid, Launcher
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import Grid, Launcher
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.coverage import BranchCoverage, branch_coverage
 from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
 from gpunn.backend.emulator.memory import HostMemory

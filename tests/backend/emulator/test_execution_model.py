@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.errors import DeviceError
 from tests.backend.emulator.devices import CHECK, EVERY_WAY, emulator
 

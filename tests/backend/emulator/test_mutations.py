@@ -12,8 +12,8 @@ import pytest
 from gpunn.backend import cuda
 from gpunn.backend.contract import Primitives
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.launcher import EmulatorExecutor
 from gpunn.backend.emulator.memory import HostMemory
 from tests.backend.emulator.devices import CHECK

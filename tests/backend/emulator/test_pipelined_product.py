@@ -9,10 +9,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from gpunn.backend.cuda.compile import compile_kernels
+from gpunn.backend.cuda.compiling.compile import compile_kernels
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.launcher import EmulatorSettings
 from gpunn.errors import DeviceError
 from tests.backend.arrays import integers, unwritten, upload

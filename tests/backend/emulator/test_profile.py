@@ -10,8 +10,8 @@ import pytest
 
 from gpunn.backend.contract import Array
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.launcher import EmulatorSettings
 from gpunn.backend.emulator.profile import BufferTraffic, Operation, Profile, Space, Traffic
 from gpunn.errors import UsageError

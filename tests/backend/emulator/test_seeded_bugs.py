@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.backend.cuda.launch import Grid, Launcher
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.launch import Grid, Launcher
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.emulator.launcher import EmulatorExecutor, EmulatorSettings
 from gpunn.backend.emulator.memory import HostMemory
 from gpunn.errors import DeviceError

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.attributes import Arithmetic
-from gpunn.backend.cuda.convolution_variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
-from gpunn.backend.cuda.simt_convolution import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
-from gpunn.backend.cuda.tensor_core_convolution import (
+from gpunn.backend.cuda.convolution_kernels.simt import SIMT_BACKWARD_DATA, SIMT_BACKWARD_FILTER, SIMT_FORWARD
+from gpunn.backend.cuda.convolution_kernels.tensor_core import (
     TENSOR_CORE_BACKWARD_DATA,
     TENSOR_CORE_BACKWARD_FILTER,
     TENSOR_CORE_FORWARD,
 )
+from gpunn.backend.cuda.convolution_kernels.variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
 from gpunn.geometry import Conv2dGeometry, Padding, Pair
 from tests.backend.arrays import BFLOAT16, FLOAT32
 from tests.cases.locally_connected import LOCALLY_CONNECTED

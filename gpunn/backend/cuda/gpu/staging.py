@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.cuda.gpu import Gpu
+from gpunn.backend.cuda.gpu.gpu import Gpu
 
 #: Bytes of each half: several batches of photographs.
 HALF_BYTES = 64 * 2**20

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import Rows, rows_of
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.source import Choices
+from gpunn.backend.cuda.launching.arguments import Rows, rows_of
+from gpunn.backend.cuda.launching.source import Choices
 from gpunn.errors import UsageError
 
 #: What a thread moves at once at most: WIDEST_ACCESS of kernels/vectors.cuh.

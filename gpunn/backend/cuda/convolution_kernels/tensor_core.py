@@ -7,12 +7,18 @@ from functools import cache
 from math import gcd, prod
 
 from gpunn.backend.contract import Array, DType
-from gpunn.backend.cuda.arguments import channel_pitch
-from gpunn.backend.cuda.convolution_splits import Splits, combine_forward, combine_gradient, sums_size, sums_view
-from gpunn.backend.cuda.convolution_variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
+from gpunn.backend.cuda.convolution_kernels.splits import (
+    Splits,
+    combine_forward,
+    combine_gradient,
+    sums_size,
+    sums_view,
+)
+from gpunn.backend.cuda.convolution_kernels.variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.geometry_arguments import convolution2d_argument
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.geometry_arguments import convolution2d_argument
+from gpunn.backend.cuda.launching.launch import Grid
 
 _OLDEST_CAPABILITY = 80
 #: As in kernels/tensor_core_tile.cuh and kernels/tensor_core_loads.cuh.

@@ -8,11 +8,11 @@ from math import prod
 from typing import Any
 
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import Grid
-from gpunn.backend.cuda.source import Choices
-from gpunn.backend.cuda.vectors import vector_length, wide_choice
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import Choices
+from gpunn.backend.cuda.shared.vectors import vector_length, wide_choice
 from gpunn.errors import UsageError
 
 #: Threads of a block: COLUMN_THREADS of kernels/columns.cuh.

@@ -11,9 +11,9 @@ from math import prod
 import numpy as np
 
 from gpunn.backend.contract import Array, Memory
-from gpunn.backend.cuda.arguments import channel_pitch
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.launch import striding_grid
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.launch import striding_grid
 from gpunn.geometry import Shape
 
 #: Two blocks for each of some 128 multiprocessors. More splits than that only add sums to write and to read.

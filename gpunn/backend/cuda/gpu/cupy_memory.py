@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import Array, DType, Memory
-from gpunn.backend.cuda.arguments import channel_pitch
-from gpunn.backend.cuda.gpu import OUT_OF_MEMORY, Gpu
-from gpunn.backend.cuda.staging import Staging
+from gpunn.backend.cuda.gpu.gpu import OUT_OF_MEMORY, Gpu
+from gpunn.backend.cuda.gpu.staging import Staging
+from gpunn.backend.cuda.launching.arguments import channel_pitch
 from gpunn.backend.sizes import describe_bytes
 from gpunn.errors import MemoryExhaustedError, UsageError
 from gpunn.geometry import Shape

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda.columns import Columns, Slices, pitched
 from gpunn.backend.cuda.device import LARGEST_PARTIALS, CudaDevice
+from gpunn.backend.cuda.shared.columns import Columns, Slices, pitched
 from gpunn.errors import UsageError
 
 #: Numbers a channel has in sums and coefficients: see kernels/normalization.cuh.

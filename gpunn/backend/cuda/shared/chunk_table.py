@@ -11,8 +11,8 @@ import numpy as np
 
 from gpunn.arena import ALIGNMENT, Segment, SegmentTable
 from gpunn.backend.contract import Array
-from gpunn.backend.cuda import device_memory
-from gpunn.backend.cuda.launch import STRIDING_BLOCK, Grid, striding_grid
+from gpunn.backend.cuda.launching import device_memory
+from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK, Grid, striding_grid
 from gpunn.errors import UsageError
 
 #: Elements of a thread and chunks of a block, as in kernels/chunks.cuh.

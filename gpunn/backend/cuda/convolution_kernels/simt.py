@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd, prod
 
-from gpunn.backend.cuda.arguments import channel_pitch
-from gpunn.backend.cuda.convolution_splits import (
+from gpunn.backend.cuda.convolution_kernels.splits import (
     Splits,
     combine_forward,
     combine_gradient,
@@ -15,10 +14,11 @@ from gpunn.backend.cuda.convolution_splits import (
     sums_size,
     sums_view,
 )
-from gpunn.backend.cuda.convolution_variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
+from gpunn.backend.cuda.convolution_kernels.variants import BackwardDataCall, BackwardFilterCall, ForwardCall, Problem
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.geometry_arguments import convolution2d_argument
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launching.arguments import channel_pitch
+from gpunn.backend.cuda.launching.geometry_arguments import convolution2d_argument
+from gpunn.backend.cuda.launching.launch import Grid
 from gpunn.geometry import Conv2dGeometry
 
 #: As in kernels/tile_product.cuh.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpunn.backend.cache import CacheFiles
-from gpunn.backend.cuda.compile import COMPILE_OPTIONS, CompiledKernels
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.compiling.compile import COMPILE_OPTIONS, CompiledKernels
+from gpunn.backend.cuda.launching.source import KernelSource
 
 
 @dataclass(frozen=True)

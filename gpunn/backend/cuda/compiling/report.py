@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 
 from gpunn.backend.cache import CacheFiles
-from gpunn.backend.cuda.compile import COMPILE_OPTIONS, compile_kernels, compiler_version
-from gpunn.backend.cuda.cubin import kernel_codes
-from gpunn.backend.cuda.disassembly import Instructions, count_instructions, disassembler
-from gpunn.backend.cuda.launch import STRIDING_BLOCK
-from gpunn.backend.cuda.occupancy import occupancy
-from gpunn.backend.cuda.source import ARCHITECTURES, KernelSource
-from gpunn.backend.cuda.tensor_core_convolution import Tile
+from gpunn.backend.cuda.compiling.compile import COMPILE_OPTIONS, compile_kernels, compiler_version
+from gpunn.backend.cuda.compiling.cubin import kernel_codes
+from gpunn.backend.cuda.compiling.disassembly import Instructions, count_instructions, disassembler
+from gpunn.backend.cuda.compiling.occupancy import occupancy
+from gpunn.backend.cuda.convolution_kernels.tensor_core import Tile
+from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK
+from gpunn.backend.cuda.launching.source import ARCHITECTURES, KernelSource
 
 #: Jobs that a process takes at a time, and after which results are kept.
 _BATCH = 16

@@ -11,9 +11,9 @@ import ml_dtypes
 import numpy as np
 
 from gpunn.backend.contract import Array, DType
-from gpunn.backend.cuda.device_memory import DeviceMemory
-from gpunn.backend.cuda.geometry_arguments import STRUCTURES
-from gpunn.backend.cuda.source import Choices, KernelSource, Parameter, Signature
+from gpunn.backend.cuda.launching.device_memory import DeviceMemory
+from gpunn.backend.cuda.launching.geometry_arguments import STRUCTURES
+from gpunn.backend.cuda.launching.source import Choices, KernelSource, Parameter, Signature
 from gpunn.errors import DeviceError, UsageError
 from gpunn.geometry import LARGEST_ARRAY
 

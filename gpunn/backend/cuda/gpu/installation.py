@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from typing import Any
 
-from gpunn.backend.cuda.compile import CompiledKernels, compile_kernels, compiler_architectures, compiler_version
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.compiling.compile import (
+    CompiledKernels,
+    compile_kernels,
+    compiler_architectures,
+    compiler_version,
+)
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.errors import DeviceError
 
 #: The oldest GPUs that kernels are written for: compute capability 7.5.

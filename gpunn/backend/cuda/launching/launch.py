@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from gpunn.backend.cuda.arguments import BoundArgument, bind, infer_choices
-from gpunn.backend.cuda.device_memory import DeviceMemory
-from gpunn.backend.cuda.source import Choices, KernelSource, Signature, packaged_source
+from gpunn.backend.cuda.launching.arguments import BoundArgument, bind, infer_choices
+from gpunn.backend.cuda.launching.device_memory import DeviceMemory
+from gpunn.backend.cuda.launching.source import Choices, KernelSource, Signature, packaged_source
 from gpunn.errors import DeviceError, UsageError
 
 #: The limits of every GPU since compute capability 3.0 (CUDA C++ Programming Guide, technical specifications).

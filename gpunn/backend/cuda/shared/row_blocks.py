@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpunn.arena import align
-from gpunn.backend.cuda.launch import Grid
+from gpunn.backend.cuda.launching.launch import Grid
 
 WARP_THREADS = 32
 #: MOST_WARPS of kernels/row_reduction.cuh.

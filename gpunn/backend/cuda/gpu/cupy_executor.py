@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.cuda.arguments import BoundArgument
-from gpunn.backend.cuda.compile_cache import CompileCache
-from gpunn.backend.cuda.gpu import Gpu
-from gpunn.backend.cuda.launch import CheckedLaunch
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.compiling.compile_cache import CompileCache
+from gpunn.backend.cuda.gpu.gpu import Gpu
+from gpunn.backend.cuda.launching.arguments import BoundArgument
+from gpunn.backend.cuda.launching.launch import CheckedLaunch
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.errors import DeviceError
 
 #: Dynamic shared memory that every block gets without asking (CUDA C++ Programming Guide, compute capabilities).

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from gpunn.backend.cuda.source import KernelSource
+from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.errors import DeviceError
 
 #: The same for continuous integration and for GPUs. There is no fast maths, and a * b + c is contracted only where a

@@ -1,0 +1,1 @@
+"""The kernels that can serve a convolution, and which of them does."""

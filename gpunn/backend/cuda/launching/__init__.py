@@ -1,0 +1,1 @@
+"""The door to kernels: sources, their signatures, arguments that fit them, grids."""
