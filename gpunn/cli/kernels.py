@@ -14,7 +14,7 @@ from gpunn.cli.options import JsonOption
 from gpunn.errors import UsageError
 
 if TYPE_CHECKING:
-    from gpunn.backend.cuda.compiling.report import Job, KernelReport
+    from gpunn.backend.cuda.inspection.report import Job, KernelReport
 
 
 def kernels(
@@ -41,8 +41,8 @@ def kernels(
     from tqdm import tqdm
 
     from gpunn.backend.cache import CacheFiles, cache_folder
-    from gpunn.backend.cuda.compiling.kernel_budget import budget_of, format_budget
-    from gpunn.backend.cuda.compiling.report import in_order, measure
+    from gpunn.backend.cuda.inspection.kernel_budget import budget_of, format_budget
+    from gpunn.backend.cuda.inspection.report import in_order, measure
 
     if write_budget is not None and (kernel is not None or architecture):
         raise UsageError("--write-budget is for all kernels; leave out --kernel and --architecture")
@@ -65,7 +65,7 @@ def kernels(
 
 
 def _wanted(kernel: str | None, architectures: list[str] | None) -> list[Job]:
-    from gpunn.backend.cuda.compiling.report import jobs
+    from gpunn.backend.cuda.inspection.report import jobs
     from gpunn.backend.cuda.launching.source import ARCHITECTURES, packaged_sources
 
     for name in architectures or ():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cuda.compiling.kernel_budget import parse_budget
+from gpunn.backend.cuda.inspection.kernel_budget import parse_budget
 from gpunn.backend.cuda.launching.source import packaged_source
 from tests.cli.conftest import Gpunn
 

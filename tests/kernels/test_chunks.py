@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gpunn.backend.cuda.chunk_table import THREAD_ELEMENTS, chunk_table
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK, Grid
-from gpunn.backend.cuda.shared.chunk_table import THREAD_ELEMENTS, chunk_table
 from tests.backend.arrays import Host, reals, upload
 from tests.cases.optimizer import MEDIUM
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gpunn.backend.cuda.compiling.compile import compile_kernels
-from gpunn.backend.cuda.compiling.disassembly import disassembler
+from gpunn.backend.cuda.inspection.disassembly import disassembler
 from gpunn.backend.cuda.launching.source import packaged_source
 
 PASSES = ("forward", "backward_data", "backward_filter")

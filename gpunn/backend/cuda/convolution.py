@@ -20,7 +20,7 @@ from gpunn.backend.cuda.convolution_kernels.variants import (
     launch_best,
 )
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.shapes import require_shapes
+from gpunn.backend.cuda.shared.shapes import require_shapes
 from gpunn.errors import UsageError
 from gpunn.geometry import Conv2dGeometry
 

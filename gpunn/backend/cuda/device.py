@@ -10,10 +10,10 @@ import numpy as np
 
 from gpunn.arena import align
 from gpunn.backend.contract import Array, DType, Layout, Memory, Primitives
+from gpunn.backend.cuda.chunk_table import ChunkTables
 from gpunn.backend.cuda.graph import RecordedExecutor, RecordedMemory, RecordedRun
 from gpunn.backend.cuda.launching.device_memory import ALIGNMENT, DeviceMemory
 from gpunn.backend.cuda.launching.launch import Executor, Launcher
-from gpunn.backend.cuda.shared.chunk_table import ChunkTables
 from gpunn.backend.cuda.traits import Traits
 from gpunn.geometry import Shape
 

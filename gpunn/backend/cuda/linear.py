@@ -13,7 +13,7 @@ from gpunn.backend.cuda.convolution import (
     convolution2d_forward_workspace,
 )
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.shapes import require_shapes
+from gpunn.backend.cuda.shared.shapes import require_shapes
 from gpunn.geometry import LinearGeometry
 
 

@@ -9,7 +9,7 @@ from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launching.arguments import channel_pitch
 from gpunn.backend.cuda.launching.geometry_arguments import convolution2d_argument
 from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK, striding_grid
-from gpunn.backend.cuda.shapes import require_shapes
+from gpunn.backend.cuda.shared.shapes import require_shapes
 from gpunn.geometry import Conv2dGeometry, Shape
 
 _FILE = "locally_connected2d.cu"

@@ -6,9 +6,9 @@ import numpy as np
 
 from gpunn.backend.attributes import LARGEST_LOSS_SCALE, LOSS_SCALE_PATIENCE
 from gpunn.backend.contract import Array
+from gpunn.backend.cuda.chunk_table import THREAD_ELEMENTS, require_flat
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK, Grid, striding_grid
-from gpunn.backend.cuda.shared.chunk_table import THREAD_ELEMENTS, require_flat
 
 
 def set_loss_scale(device: CudaDevice, loss_scale: Array, loss_share: Array, loss_multiplier: Array) -> None:

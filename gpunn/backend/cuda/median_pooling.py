@@ -7,7 +7,7 @@ from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launching.arguments import channel_pitch
 from gpunn.backend.cuda.launching.geometry_arguments import pool2d_argument
 from gpunn.backend.cuda.pooling import pixel_grid
-from gpunn.backend.cuda.shapes import require_shapes
+from gpunn.backend.cuda.shared.shapes import require_shapes
 from gpunn.geometry import Pool2dGeometry
 
 

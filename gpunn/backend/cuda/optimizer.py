@@ -7,8 +7,8 @@ from typing import Any
 from gpunn.arena import SegmentTable
 from gpunn.backend.attributes import AdaGradRule, AdamRule, RmsPropRule, SgdRule
 from gpunn.backend.contract import Array
+from gpunn.backend.cuda.chunk_table import require_flat
 from gpunn.backend.cuda.device import CudaDevice
-from gpunn.backend.cuda.shared.chunk_table import require_flat
 from gpunn.errors import UsageError
 
 #: As in kernels/sgd.cu.

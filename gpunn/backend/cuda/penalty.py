@@ -5,9 +5,9 @@ from __future__ import annotations
 from gpunn.arena import SegmentTable
 from gpunn.backend.attributes import Penalty
 from gpunn.backend.contract import Array
+from gpunn.backend.cuda.chunk_table import require_flat
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK, Grid
-from gpunn.backend.cuda.shared.chunk_table import require_flat
 from gpunn.backend.cuda.update import doubles
 
 

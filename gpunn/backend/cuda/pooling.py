@@ -12,7 +12,7 @@ from gpunn.backend.cuda.launching.arguments import channel_pitch
 from gpunn.backend.cuda.launching.geometry_arguments import pool2d_argument
 from gpunn.backend.cuda.launching.launch import Grid
 from gpunn.backend.cuda.launching.source import Choices
-from gpunn.backend.cuda.shapes import require_shapes
+from gpunn.backend.cuda.shared.shapes import require_shapes
 from gpunn.backend.cuda.shared.vectors import vector_length, wide_choice
 from gpunn.errors import UsageError
 from gpunn.geometry import Pool2dGeometry, Shape

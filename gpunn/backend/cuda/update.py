@@ -6,10 +6,10 @@ import numpy as np
 
 from gpunn.arena import SegmentTable
 from gpunn.backend.contract import Array
+from gpunn.backend.cuda.chunk_table import require_flat
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launching.arguments import rows_of
 from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK, Grid, striding_grid
-from gpunn.backend.cuda.shared.chunk_table import require_flat
 from gpunn.errors import UsageError
 
 _ONE_THREAD = Grid((1, 1, 1), (1, 1, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn.arena import Part, place
-from gpunn.backend.cuda.shared.chunk_table import MOST_SUMMING_BLOCKS, ChunkTables, chunk_table, require_flat
+from gpunn.backend.cuda.chunk_table import MOST_SUMMING_BLOCKS, ChunkTables, chunk_table, require_flat
 from gpunn.backend.emulator.memory import HostMemory
 from gpunn.errors import UsageError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpunn.backend.cuda.compiling.occupancy import LIMITS, occupancy
+from gpunn.backend.cuda.inspection.occupancy import LIMITS, occupancy
 from gpunn.backend.cuda.launching.source import ARCHITECTURES
 
 KIB = 1024

@@ -1,1 +1,1 @@
-"""The real compiler, which needs no GPU: machine code, its cache, and what it says of every kernel."""
+"""The real compiler, which needs no GPU, and the cache of what it made."""

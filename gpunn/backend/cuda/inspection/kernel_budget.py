@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 
-from gpunn.backend.cuda.compiling.report import KernelReport
+from gpunn.backend.cuda.inspection.report import KernelReport
 from gpunn.errors import UsageError
 
 

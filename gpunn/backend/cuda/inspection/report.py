@@ -12,10 +12,10 @@ from multiprocessing import get_context
 
 from gpunn.backend.cache import CacheFiles
 from gpunn.backend.cuda.compiling.compile import COMPILE_OPTIONS, compile_kernels, compiler_version
-from gpunn.backend.cuda.compiling.cubin import kernel_codes
-from gpunn.backend.cuda.compiling.disassembly import Instructions, count_instructions, disassembler
-from gpunn.backend.cuda.compiling.occupancy import occupancy
 from gpunn.backend.cuda.convolution_kernels.tensor_core import Tile
+from gpunn.backend.cuda.inspection.cubin import kernel_codes
+from gpunn.backend.cuda.inspection.disassembly import Instructions, count_instructions, disassembler
+from gpunn.backend.cuda.inspection.occupancy import occupancy
 from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK
 from gpunn.backend.cuda.launching.source import ARCHITECTURES, KernelSource
 
