@@ -4,7 +4,8 @@
 //                  x[n, p * stride_rows + r * dilation_rows - padding_top,
 //                       q * stride_columns + s * dilation_columns - padding_left, c] * w[r,s,c,k])
 //
-// Pixels outside the image count as 0. With G groups, filter k sees only the C/G channels of its own group.
+// Pixels outside the image count as 0. A tap is one (r,s,c) of a filter. With G groups, filter k sees only the C/G
+// channels of its own group.
 // A fully connected layer is the same with images of one pixel and filters of one tap.
 //
 // Method: implicit GEMM (Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014). For each group this is
@@ -16,14 +17,25 @@
 // memory, so one barrier a slice is enough. tile_product.cuh says which thread carries and which multiplies what;
 // quads.cuh accesses four neighbouring elements at once.
 //
+//            filters          In shared memory a slice of either matrix lies with one tap a row: patches[t][i] is tap
+//          +---------+        t of pixel i, filters[t][j] is tap t of filter j. So the rows i of a thread's square of
+//   taps   | slice   |        sums are pixels, its columns j are filters, and
+//          +---------+
+//    taps                       sum[i][j] += patches[t][i] * filters[t][j]
+//   +----+ +---------+
+//   |    | | tile    | pixels A tap and a pixel are counted by three digits (counter.cuh): row, column and channel of
+//   +----+ +---------+        the filter; image, row and column of the result.
+//
 // Layout: x is N,H,W,C and y is N,P,Q,K, with a pitch: the distance from one pixel to the next, at least the channels.
 // w is R,S,C/G,K without gaps. bias is null or K numbers. The result goes to y, or as float to wide_y; one is null.
 // Grid: x runs over tiles of pixels, y over tiles of filters of a group, z over groups and splits; 256 threads.
 // Splits: where there are few tiles, several blocks share one, each with `slices_per_split` slices of the taps. They
-// write their sums to wide_y, one split after another, and convolution2d_combine.cu adds them in that order.
+// write their sums to wide_y, one split after another, without bias and ReLU; convolution2d_combine.cu adds them in
+// that order and applies both.
 // Shared memory: 2 slices of both matrices, 4 x SLICE x (TILE + 4) floats: 16896 bytes (TILE 128) or 17408 (64).
 // vector_x, vector_w, vector_y: pitches, channels and addresses let four neighbouring elements be accessed as one.
 //
+// What is compiled, once for each combination (OUTPUT and OPTIONAL are explained in primitives.cuh):
 // Architectures: sm_75 and later
 // STORED: float | bfloat16 | float16
 // TILE: 128 | 64
@@ -34,7 +46,8 @@
 
 namespace {
 
-// A row so far above the image that no tap of the patch reaches it: the patch of a pixel that does not exist.
+// A row so far above the image that no tap of the patch reaches it: the patch of a pixel that does not exist. Seen as
+// unsigned, rows and columns above or left of the image are larger than any size, so one comparison finds all outside.
 constexpr int NOWHERE = -(1 << 30);
 
 // Reads the patches: this thread's part of each slice is four neighbouring taps of one pixel.

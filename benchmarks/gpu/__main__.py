@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from benchmarks.gpu.steps import COMPILED, EAGER, step_times
 from gpunn import backend
 from gpunn.backend.contract import Device
 from gpunn.backend.cuda.device import CudaDevice
+from gpunn.errors import GpunnError
 
 RESULTS = Path(__file__).parents[1] / "results"
 #: About what torch.compile takes to compile and tune one network.
@@ -134,4 +136,8 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except GpunnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

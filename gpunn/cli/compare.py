@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def compare(
     model: ModelArgument,
-    devices: Annotated[str, typer.Option(help="The reference and the device to test.")] = "cpu,emulator",
+    devices: Annotated[
+        str, typer.Option(help="The reference and the device to test, such as emulator:check.")
+    ] = "cpu,emulator",
     precision: Annotated[
         str, typer.Option(help="Of the tested device: float32, tf32, bfloat16, float16 or float64.")
     ] = "float32",
@@ -74,6 +76,7 @@ def _print(results: Sequence[Comparison], wrong: Sequence[Comparison], precision
         for result in worst.values()
     ]
     print(table(("layer", "phase", "call", "result", "largest error", "of its bound"), rows, (4, 5)))
+    print("the worst result of each layer and phase; all of them with --json")
     if wrong:
         first = wrong[0]
         print(

@@ -123,8 +123,8 @@ def _nvrtc() -> Any:
         nvrtc.nvrtcVersion()
     except (ImportError, RuntimeError) as error:
         raise DeviceError(
-            f'the compiler NVRTC is not installed ({error}); pip install "gpunn[cuda13]", or "gpunn[kernels]" '
-            "where there is no GPU"
+            f'the compiler NVRTC is not installed ({error}); pip install "gpunn[kernels]", or "gpunn[cuda13]" '
+            "to train on a GPU"
         ) from None
     return nvrtc
 

@@ -66,7 +66,10 @@ class Installation:
         """
         packages = self.packages()
         if not packages:
-            raise DeviceError(f"{device}: CuPy, which runs kernels on a GPU, is not installed; {_INSTALL}")
+            raise DeviceError(
+                f"{device}: CuPy, which runs kernels on a GPU, is not installed; {_INSTALL}; without a GPU "
+                "use --device cpu or --device emulator"
+            )
         if len(packages) > 1:
             listed = " ".join(packages)
             raise DeviceError(
