@@ -102,19 +102,15 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     fitting = fit_network(chosen, split.train, configuration.image_size)
     others = adaptation_lines(split.validation, fitting.preprocessing)
     device, line = open_device(configuration.device, configuration.threads)
+    number_types = check_precision(configuration.precision, device)
+    line = f"{line}, {number_types.name}"
     observer.on_note(f"data: {split.description}")
     for text in (f"model: {chosen.name}, {fitting.network.parameter_count:,} parameters", *fitting.lines, line):
         observer.on_note(text)
     observer.on_note(f"augmentation: {describe_augmentation(_augmentation(configuration, split))}")
     if others != fitting.lines:
         observer.on_note(f"validation images: {', '.join(others) or 'as they are'}")
-    learner = Learner(
-        fitting.network,
-        device,
-        check_precision(configuration.precision, device),
-        fitting.preprocessing,
-        rule_of(configuration),
-    )
+    learner = Learner(fitting.network, device, number_types, fitting.preprocessing, rule_of(configuration))
     run = RunFolder.create(out, f"{chosen.name}-{Path(configuration.data).stem}")
     try:
         run.write_configuration(configuration.model_dump())
@@ -148,11 +144,10 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
         fitting = fit_network(model(configuration.model), split.train, configuration.image_size)
         network, preprocessing = fitting.network, fitting.preprocessing
     opened, line = open_device(device or configuration.device, planned_threads(manifest))
-    observer.on_note(line)
+    number_types = check_precision(configuration.precision, opened)
+    observer.on_note(f"{line}, {number_types.name}")
     opened.adopt_plan(manifest.thread_plan)
-    learner = Learner(
-        network, opened, check_precision(configuration.precision, opened), preprocessing, rule_of(configuration)
-    )
+    learner = Learner(network, opened, number_types, preprocessing, rule_of(configuration))
     trainer = _trainer(configuration, learner, split, preprocessing, run, observer)
     trainer.resume(changed_data=changed_data)
     _require_same_settings(configuration, manifest, run)

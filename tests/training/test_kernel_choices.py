@@ -55,7 +55,7 @@ def test_a_run_that_goes_on_keeps_its_kernels(begun: Path) -> None:
     observer = Recorder()
     trainer = resume_run(begun, observer)
     assert choice(trainer.learner.device, "a", "b") == "b"
-    assert observer.notes == ["device: emulator"]
+    assert observer.notes == ["device: emulator, float32"]
     trainer.learner.device.close()
 
 
