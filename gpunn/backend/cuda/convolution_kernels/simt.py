@@ -52,13 +52,13 @@ class _Product:
         return prod(self.tiles(tile)) * tile**2 * self.depth * self.count / _RATES[tile]
 
 
-def _serves(problem: Problem) -> bool:
-    return problem.arithmetic.multiplied in _MULTIPLIED
-
-
 @dataclass(frozen=True)
-class SimtForward:
-    """convolution2d_forward.cu with tiles of tile x tile."""
+class _Simt:
+    """What the three passes share.
+
+    Attributes:
+        tile: rows and columns of the result that a block computes.
+    """
 
     tile: int
 
@@ -69,11 +69,16 @@ class SimtForward:
 
     def serves(self, problem: Problem) -> bool:
         """Every type but float64."""
-        return _serves(problem)
+        return problem.arithmetic.multiplied in _MULTIPLIED
 
-    def accepts(self, call: ForwardCall) -> bool:
+    def accepts(self, call: object) -> bool:
         """Any pitch and address."""
         return True
+
+
+@dataclass(frozen=True)
+class SimtForward(_Simt):
+    """convolution2d_forward.cu with tiles of tile x tile."""
 
     def cost(self, problem: Problem) -> float:
         """What the tiles execute, full or not."""
@@ -127,23 +132,8 @@ SIMT_FORWARD = (SimtForward(128), SimtForward(64))
 
 
 @dataclass(frozen=True)
-class SimtBackwardData:
+class SimtBackwardData(_Simt):
     """convolution2d_backward_data.cu with tiles of tile x tile."""
-
-    tile: int
-
-    @property
-    def name(self) -> str:
-        """Such as "simt 128"."""
-        return f"simt {self.tile}"
-
-    def serves(self, problem: Problem) -> bool:
-        """Every type but float64."""
-        return _serves(problem)
-
-    def accepts(self, call: BackwardDataCall) -> bool:
-        """Any pitch and address."""
-        return True
 
     def cost(self, problem: Problem) -> float:
         """What the tiles execute, full or not."""
@@ -207,23 +197,8 @@ SIMT_BACKWARD_DATA = (SimtBackwardData(128), SimtBackwardData(64))
 
 
 @dataclass(frozen=True)
-class SimtBackwardFilter:
+class SimtBackwardFilter(_Simt):
     """convolution2d_backward_filter.cu with tiles of tile x tile."""
-
-    tile: int
-
-    @property
-    def name(self) -> str:
-        """Such as "simt 128"."""
-        return f"simt {self.tile}"
-
-    def serves(self, problem: Problem) -> bool:
-        """Every type but float64."""
-        return _serves(problem)
-
-    def accepts(self, call: BackwardFilterCall) -> bool:
-        """Any pitch and address."""
-        return True
 
     def cost(self, problem: Problem) -> float:
         """What the tiles execute, full or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache
 from math import gcd, prod
@@ -143,20 +144,18 @@ class _Product:
         return Grid(blocks, _BLOCK, self.tile.shared_bytes)
 
 
-def _serves(tile: Tile, problem: Problem) -> bool:
-    return (
-        problem.capability >= _OLDEST_CAPABILITY and problem.arithmetic.multiplied in _RATES and tile.divides(problem)
-    )
-
-
 def _choices(tile: Tile, array: Array) -> dict[str, str]:
     names = {"float32": "float", "bfloat16": "bfloat16", "float16": "float16"}
     return {"TILE": tile.word, "STORED": names[array.dtype.name]}
 
 
 @dataclass(frozen=True)
-class TensorCoreForward:
-    """convolution2d_forward_tensor.cu."""
+class _TensorCore(ABC):
+    """What the three passes share.
+
+    Attributes:
+        tile: of the result, that a block computes.
+    """
 
     tile: Tile
 
@@ -167,15 +166,25 @@ class TensorCoreForward:
 
     def serves(self, problem: Problem) -> bool:
         """16-bit types and tf32."""
-        return _serves(self.tile, problem)
-
-    def accepts(self, call: ForwardCall) -> bool:
-        """Pitches of whole chunks."""
-        return self.tile.fits(call.x, call.w)
+        known = problem.capability >= _OLDEST_CAPABILITY and problem.arithmetic.multiplied in _RATES
+        return known and self.tile.divides(problem)
 
     def cost(self, problem: Problem) -> float:
         """By rule of thumb."""
         return self._product(problem).cost(problem.arithmetic.multiplied)
+
+    @abstractmethod
+    def _product(self, problem: Problem) -> _Product:
+        """The product that the pass is."""
+
+
+@dataclass(frozen=True)
+class TensorCoreForward(_TensorCore):
+    """convolution2d_forward_tensor.cu."""
+
+    def accepts(self, call: ForwardCall) -> bool:
+        """Pitches of whole chunks."""
+        return self.tile.fits(call.x, call.w)
 
     def workspace(self, problem: Problem) -> int:
         """The sums of the splits."""
@@ -219,27 +228,12 @@ class TensorCoreForward:
 
 
 @dataclass(frozen=True)
-class TensorCoreBackwardData:
+class TensorCoreBackwardData(_TensorCore):
     """convolution2d_backward_data_tensor.cu."""
-
-    tile: Tile
-
-    @property
-    def name(self) -> str:
-        """Such as "tensor aligned_128x128"."""
-        return f"tensor {self.tile.word}"
-
-    def serves(self, problem: Problem) -> bool:
-        """16-bit types and tf32."""
-        return _serves(self.tile, problem)
 
     def accepts(self, call: BackwardDataCall) -> bool:
         """Pitches of whole chunks."""
         return self.tile.fits(call.gy, call.w)
-
-    def cost(self, problem: Problem) -> float:
-        """By rule of thumb."""
-        return self._product(problem).cost(problem.arithmetic.multiplied)
 
     def workspace(self, problem: Problem) -> int:
         """The sums of the splits."""
@@ -290,27 +284,12 @@ class TensorCoreBackwardData:
 
 
 @dataclass(frozen=True)
-class TensorCoreBackwardFilter:
+class TensorCoreBackwardFilter(_TensorCore):
     """convolution2d_backward_filter_tensor.cu."""
-
-    tile: Tile
-
-    @property
-    def name(self) -> str:
-        """Such as "tensor aligned_128x128"."""
-        return f"tensor {self.tile.word}"
-
-    def serves(self, problem: Problem) -> bool:
-        """16-bit types and tf32."""
-        return _serves(self.tile, problem)
 
     def accepts(self, call: BackwardFilterCall) -> bool:
         """Pitches of whole chunks."""
         return self.tile.fits(call.x, call.gy)
-
-    def cost(self, problem: Problem) -> float:
-        """By rule of thumb."""
-        return self._product(problem).cost(problem.arithmetic.multiplied)
 
     def workspace(self, problem: Problem) -> int:
         """The sums of the splits, those of the filters first."""
