@@ -34,11 +34,11 @@ def emulator() -> Iterator[CudaDevice]:
 def train_call_by_call(optimizer: Optimizer, name: str) -> Result:
     """The same on an emulator that records nothing."""
     device = open_emulator()
-    device.record = lambda run: run  # type: ignore[method-assign]
-    try:
-        return train(device, optimizer, name)
-    finally:
-        device.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "record", lambda run: run)
+        result = train(device, optimizer, name)
+    device.close()
+    return result
 
 
 def train(device: CudaDevice, optimizer: Optimizer, name: str) -> Result:
