@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.data.loader import Batch
+from gpunn.data.loading.batch import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.models import MODELS, model
 from gpunn.optimizers import Sgd

@@ -12,7 +12,7 @@ import pytest
 from gpunn import backend
 from gpunn.backend.contract import Device
 from gpunn.data import Batch, Preprocessing
-from gpunn.data.digits import read_digits
+from gpunn.data.sources.digits import read_digits
 from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, ReLU, image_input
 from gpunn.network import Network, Sequential
 from gpunn.optimizers import Adam, Sgd

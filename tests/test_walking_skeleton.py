@@ -10,7 +10,7 @@ from gpunn.backend.contract import Device
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.launching.launch import NO_CHOICES, Grid
 from gpunn.backend.cuda.launching.source import Choices
-from gpunn.data.loader import Batch
+from gpunn.data.loading.batch import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.models import model
 from gpunn.optimizers import Sgd

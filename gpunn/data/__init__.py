@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gpunn.data.arrays import ArrayDataset
-from gpunn.data.augmentation import Augmentation
+from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Dataset, DataWarning, Split
-from gpunn.data.loader import Batch, Loader
+from gpunn.data.loading.batch import Batch
+from gpunn.data.loading.loader import Loader
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.data.sources import open_data
+from gpunn.data.sources.arrays import ArrayDataset
+from gpunn.data.sources.opening import open_data
 
 __all__ = [
     "ArrayDataset",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.data.augmentation import Augmentation
+from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.errors import DataError
 
 
@@ -51,6 +51,22 @@ class Dataset(Protocol):
 
     def fingerprint(self) -> str:
         """SHA-256 in hexadecimal of what the data set holds; equal for a copy in another place or of another date."""
+
+
+@runtime_checkable
+class EncodedDataset(Dataset, Protocol):
+    """A data set of image files: a loader's workers read and decode them."""
+
+    @property
+    def shards(self) -> npt.NDArray[np.int32] | None:
+        """(N,), the archive that holds each sample, where samples of one are read fastest in their order; else None."""
+
+    def read(self, index: int) -> bytes:
+        """The image file of one sample, as it is stored.
+
+        Raises:
+            DataError: it cannot be read; the text need not name it.
+        """
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gpunn.errors import CheckpointError, DataError, UsageError
-
-Box: TypeAlias = tuple[float, float, float, float]
-"""A region of a picture in pixels, edges that may lie between pixels: left, top, right, bottom."""
+from gpunn.data.decoding.picture import Box, check_picture, whole
+from gpunn.data.decoding.pillow import PillowDecoder
+from gpunn.errors import CheckpointError, UsageError
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,13 @@ class Preprocessing:
             DataError: the array is not a picture.
         """
         check_picture(picture)
-        return self.render(picture, self.evaluation_box(picture.shape[0], picture.shape[1]))
+        size = (picture.shape[0], picture.shape[1])
+        box = self.evaluation_box(*size)
+        if picture.shape == (self.height, self.width, self.channels) and box == whole(size):
+            return picture
+        out = np.empty((self.height, self.width, self.channels), np.uint8)
+        PillowDecoder().picture(picture).draw(out, box)
+        return out
 
     def evaluation_box(self, height: int, width: int) -> Box:
         """The region of a picture of height x width that `apply` shows."""
@@ -108,29 +113,6 @@ class Preprocessing:
         left = (width - self.width * scale) / 2
         top = (height - self.height * scale) / 2
         return left, top, left + self.width * scale, top + self.height * scale
-
-    def render(self, picture: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
-        """The region `box` of a picture, scaled to (height, width, channels) by antialiased bilinear interpolation."""
-        height, width, channels = picture.shape
-        if channels == 3 and self.channels == 1:
-            picture = luma(picture)
-        if (height, width) != (self.height, self.width) or box != (0.0, 0.0, width, height):
-            flat = picture[..., 0] if picture.shape[2] == 1 else picture
-            # Rounding may leave an edge a hair outside the picture, which Pillow refuses.
-            inside = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height))
-            scaled = Image.fromarray(flat).resize((self.width, self.height), Image.Resampling.BILINEAR, inside)
-            picture = np.asarray(scaled).reshape(self.height, self.width, -1)
-        if picture.shape[2] < self.channels:
-            picture = np.repeat(picture, self.channels, axis=2)
-        return picture
-
-
-def check_picture(picture: npt.NDArray[Any]) -> None:
-    """Raises DataError unless the array is a picture: uint8, (H, W, C) with C = 1 or 3, none of them 0."""
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] not in (1, 3) or 0 in picture.shape:
-        raise DataError(
-            f"a picture must be uint8 of shape (H, W, 1) or (H, W, 3), got {picture.dtype} of shape {picture.shape}"
-        )
 
 
 def luma(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

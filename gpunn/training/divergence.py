@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.data.dataset import Dataset, Split
-from gpunn.data.loader import Batch
+from gpunn.data.loading.batch import Batch
 from gpunn.program.specification import Mode
 from gpunn.training.durable_files import replace_file
 from gpunn.training.learner import Learner

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpunn.data.dataset import Dataset, compare_classes
-from gpunn.data.folder import read_for_measuring
-from gpunn.data.loader import Loader
-from gpunn.data.sources import open_data
+from gpunn.data.loading.loader import Loader
+from gpunn.data.sources.folder import read_for_measuring
+from gpunn.data.sources.opening import open_data
 from gpunn.errors import DataError
 from gpunn.training.experiment import open_split
 from gpunn.training.fitting import adaptation_lines

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gpunn.backend.attributes import Penalty
-from gpunn.data.augmentation import Augmentation, describe_augmentation
+from gpunn.data.augmenting.augmentation import Augmentation, describe_augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.data.sources import open_data
+from gpunn.data.sources.opening import open_data
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.models import model
 from gpunn.optimizers import LEARNING_RATES, optimizer

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.data.loader import Batch
+from gpunn.data.loading.batch import Batch
 from gpunn.errors import DataError, UsageError
 from gpunn.graph import describe_shape
 from gpunn.losses import Objective

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import Device
-from gpunn.data.loader import Batch
+from gpunn.data.loading.batch import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import DivergedError, UsageError
 from gpunn.layers import Softmax

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gpunn.data.decode import decode
-from gpunn.data.loader import Batch
+from gpunn.data.decoding.decode import decode
+from gpunn.data.loading.batch import Batch
 from gpunn.training.trained_run import load_run
 
 
@@ -31,8 +31,6 @@ def predict_images(
         DataError: when a file is not an image that can be read; nothing is predicted then.
     """
     trained = load_run(run, device)
-    if trained.note is not None:
-        warnings.warn(trained.note, stacklevel=2)
     if trained.note is not None:
         warnings.warn(trained.note, stacklevel=2)
     pictures = [trained.preprocessing.apply(decode(path)) for path in images]

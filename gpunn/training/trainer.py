@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.data.augmentation import Augmentation
+from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Split
-from gpunn.data.loader import Batch, Loader
+from gpunn.data.loading.batch import Batch
+from gpunn.data.loading.loader import Loader
 from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, DivergedError, GpunnError, UsageError

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from gpunn.data.dataset import Split
-from gpunn.data.loader import Batch, Loader
+from gpunn.data.loading.batch import Batch
+from gpunn.data.loading.loader import Loader
 from gpunn.errors import DivergedError
 from gpunn.training.divergence import Suspects, report_divergence
 from gpunn.training.learner import Learner

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn.data.adaptation import ChannelStatistics, adapt, channel_statistics
-from gpunn.data.arrays import ArrayDataset
+from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture
 

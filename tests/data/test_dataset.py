@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from gpunn.data.arrays import ArrayDataset
 from gpunn.data.dataset import Split, check_same_classes, content_hash
+from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import DataError
 
 

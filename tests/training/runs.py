@@ -13,9 +13,9 @@ import numpy as np
 
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.data.adaptation import adapt, channel_statistics
-from gpunn.data.arrays import ArrayDataset
 from gpunn.data.dataset import Split
 from gpunn.data.preprocessing import Preprocessing
+from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
 from gpunn.network import Network, Sequential
 from gpunn.optimizers import Optimizer, Sgd

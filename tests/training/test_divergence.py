@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpunn.data.arrays import ArrayDataset
 from gpunn.data.dataset import Split
+from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import DivergedError
 from gpunn.layers import Flatten, Linear
 from gpunn.network import Network, Sequential

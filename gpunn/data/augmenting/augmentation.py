@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.data.preprocessing import Box
-from gpunn.data.warp import affine_matrices, warp
+from gpunn.data.augmenting.warp import affine_matrices, warp
+from gpunn.data.decoding.picture import Box
 from gpunn.errors import UsageError
 from gpunn.random import Stream, generator
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpunn.data.arrays import ArrayDataset, read_npz
+from gpunn.data.sources.arrays import ArrayDataset, read_npz
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from gpunn.data.decode import MAXIMUM_PIXELS, decode
+from gpunn.data.decoding.decode import MAXIMUM_PIXELS, decode
 from gpunn.errors import DataError
 from tests.data.pictures import png, png_chunk, random_picture, write_jpeg
 

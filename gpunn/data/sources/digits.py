@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.data.arrays import ArrayDataset
-from gpunn.data.augmentation import Augmentation
+from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Split
+from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.stratify import stratified_split
 from gpunn.errors import DataError
 

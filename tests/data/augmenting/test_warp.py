@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gpunn.data import warp as module
-from gpunn.data.warp import affine_matrices, warp
+from gpunn.data.augmenting import warp as module
+from gpunn.data.augmenting.warp import affine_matrices, warp
 from tests.data.pictures import random_picture
 
 

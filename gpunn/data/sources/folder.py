@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.data.augmentation import Augmentation
+from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Split, content_hash
-from gpunn.data.decode import decode
+from gpunn.data.decoding.decode import decode
+from gpunn.data.decoding.file import read_file
 from gpunn.data.names import printable
+from gpunn.data.sources.tree import SUFFIXES, class_folders, images_by_class
 from gpunn.data.stratify import stratified_split
-from gpunn.data.tree import SUFFIXES, class_folders, images_by_class
 from gpunn.errors import DataError
 
 LAYOUTS = (
@@ -55,6 +56,13 @@ class FolderDataset:
 
     def load(self, index: int) -> npt.NDArray[np.uint8]:
         return decode(self._path(index))
+
+    @property
+    def shards(self) -> None:
+        return None
+
+    def read(self, index: int) -> bytes:
+        return read_file(self._path(index))
 
     def name(self, index: int) -> str:
         return f"'{printable(self._path(index))}'"

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gpunn.data.arrays import ArrayDataset
-from gpunn.data.augmentation import Augmentation
-from gpunn.data.folder import FolderDataset, read_classes
-from gpunn.data.loader import Batch, Loader
+from gpunn.data.augmenting.augmentation import Augmentation
+from gpunn.data.loading.batch import Batch
+from gpunn.data.loading.loader import Loader
 from gpunn.data.preprocessing import Preprocessing
+from gpunn.data.sources.arrays import ArrayDataset
+from gpunn.data.sources.folder import FolderDataset, read_classes
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import random_picture, write_tree
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gpunn.data.dataset import DataWarning
-from gpunn.data.decode import decode
-from gpunn.data.folder import FolderDataset, read_classes, read_folder
+from gpunn.data.decoding.decode import decode
+from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import write_jpeg, write_tree
 
@@ -132,7 +132,7 @@ def test_odd_names_load_and_are_escaped(odd_tree: Path) -> None:
 
 def test_the_order_is_the_same_on_every_locale(odd_tree: Path) -> None:
     program = (
-        "import sys; from gpunn.data.folder import read_classes; data = read_classes(sys.argv[1]);"
+        "import sys; from gpunn.data.sources.folder import read_classes; data = read_classes(sys.argv[1]);"
         "print(ascii(data.classes), data.paths, data.fingerprint())"
     )
     outputs = {

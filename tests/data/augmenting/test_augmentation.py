@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpunn.data.augmentation import DRAWS, Augmentation, describe_augmentation
+from gpunn.data.augmenting.augmentation import DRAWS, Augmentation, describe_augmentation
 from gpunn.errors import UsageError
 from gpunn.random import Stream
 from tests.data.pictures import random_picture

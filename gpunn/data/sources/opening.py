@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gpunn.data.arrays import NPZ_ARRAYS, read_npz
 from gpunn.data.dataset import Split
-from gpunn.data.digits import read_digits
-from gpunn.data.folder import LAYOUTS, read_folder
 from gpunn.data.names import printable
+from gpunn.data.sources.arrays import NPZ_ARRAYS, read_npz
+from gpunn.data.sources.digits import read_digits
+from gpunn.data.sources.folder import LAYOUTS, read_folder
 from gpunn.errors import DataError
 
 

@@ -1,0 +1,1 @@
+"""Finding what is wrong with a data set before training does, and leaving it out."""

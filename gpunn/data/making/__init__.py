@@ -1,0 +1,1 @@
+"""Data sets that gpunn writes: packed ones and rendered ones."""

@@ -1,0 +1,1 @@
+"""Where labelled pictures come from: folders, shards, arrays, and data sets with a name."""
