@@ -12,6 +12,7 @@ import typer
 
 from gpunn.cli.check_gradients import check_gradients
 from gpunn.cli.compare import compare
+from gpunn.cli.data import data_application
 from gpunn.cli.evaluate import evaluate
 from gpunn.cli.kernels import kernels
 from gpunn.cli.models import models
@@ -37,6 +38,7 @@ def application() -> typer.Typer:
     )
     for command in (train, evaluate, predict, summary, models, check_gradients, compare, kernels):
         app.command()(command)
+    app.add_typer(data_application())
     app.callback(invoke_without_command=True)(_without_command)
     return app
 
