@@ -36,12 +36,14 @@ class FolderDataset:
         paths: the files, relative to `root`.
         labels: int32, (N,).
         classes: printable names, by label.
+        half: where `root` lies in the folder of the whole data set, such as b"train"; empty where it is that folder.
     """
 
     root: bytes
     paths: tuple[bytes, ...]
     labels: npt.NDArray[np.int32]
     classes: tuple[str, ...]
+    half: bytes = b""
 
     @property
     def targets(self) -> Mapping[str, npt.NDArray[Any]]:
@@ -67,6 +69,10 @@ class FolderDataset:
     def name(self, index: int) -> str:
         return f"'{printable(self._path(index))}'"
 
+    def key(self, index: int) -> str:
+        """The path of a file in the folder of the whole data set; bytes that are not UTF-8 are surrogates."""
+        return os.path.join(self.half, self.paths[index]).decode("utf-8", "surrogateescape")
+
     def fingerprint(self) -> str:
         """SHA-256 over classes, labels, relative paths, and each file's size, first and last bytes.
 
@@ -80,7 +86,7 @@ class FolderDataset:
     def take(self, indices: npt.NDArray[np.int64]) -> FolderDataset:
         """The data set of these samples alone, in this order, with the same classes."""
         return FolderDataset(
-            self.root, tuple(self.paths[index] for index in indices), self.labels[indices], self.classes
+            self.root, tuple(self.paths[index] for index in indices), self.labels[indices], self.classes, self.half
         )
 
     def _path(self, index: int) -> bytes:
@@ -138,10 +144,11 @@ def read_folder(
     source = f"'{printable(raw)}'"
     halves = _find_halves(raw, source)
     if len(halves) == 2:
-        train, validation = (_read_classes(half, keep_empty_classes) for half in halves)
+        train, validation = (_read_classes(half, keep_empty_classes, os.path.relpath(half, raw)) for half in halves)
         how = "as its folders divide it"
     else:
-        everything = _read_classes(halves[0], keep_empty_classes)
+        half = b"" if halves[0] == raw else os.path.relpath(halves[0], raw)
+        everything = _read_classes(halves[0], keep_empty_classes, half)
         train, validation = (
             everything.take(part) for part in stratified_split(everything.labels, validation_fraction, seed)
         )
@@ -189,7 +196,7 @@ def _find_halves(root: bytes, source: str) -> list[bytes]:
     return [train, *present]
 
 
-def _read_classes(root: bytes, keep_empty_classes: bool) -> FolderDataset:
+def _read_classes(root: bytes, keep_empty_classes: bool, half: bytes = b"") -> FolderDataset:
     source = f"'{printable(root)}'"
     names = class_folders(root)
     if not names:
@@ -203,7 +210,7 @@ def _read_classes(root: bytes, keep_empty_classes: bool) -> FolderDataset:
         raise DataError(f"{source}: two class folders have the same printed name; rename one of {', '.join(classes)}")
     labels = np.repeat(np.arange(len(names), dtype=np.int32), [len(paths) for paths in images])
     labels.flags.writeable = False
-    return FolderDataset(root, tuple(path for paths in images for path in paths), labels, classes)
+    return FolderDataset(root, tuple(path for paths in images for path in paths), labels, classes, half)
 
 
 def _empty_message(source: str, empty: Sequence[bytes]) -> str:
