@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from gpunn.durable_files import replace_file, write_failure
 from gpunn.errors import CheckpointError
-from gpunn.training.durable_files import replace_file, write_failure
 from gpunn.training.manifest import FutureFormatError, Manifest, manifest_from_text, manifest_to_text
 
 Array = np.ndarray[Any, np.dtype[Any]]

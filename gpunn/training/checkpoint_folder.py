@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from gpunn.errors import CheckpointError
-from gpunn.training.checkpoint_file import Array, UnreadableCheckpointError, checkpoint_pieces, read_checkpoint
-from gpunn.training.durable_files import (
+from gpunn.durable_files import (
     TEMPORARY_SUFFIX,
     flush_folder,
     link_or_copy,
@@ -27,6 +25,8 @@ from gpunn.training.durable_files import (
     write_failure,
     write_new_file,
 )
+from gpunn.errors import CheckpointError
+from gpunn.training.checkpoint_file import Array, UnreadableCheckpointError, checkpoint_pieces, read_checkpoint
 from gpunn.training.manifest import Manifest
 
 _LOCKS_UNSUPPORTED = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpunn.training.durable_files import replace_file, write_failure
+from gpunn.durable_files import replace_file, write_failure
 from gpunn.training.history import EpochRecord
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.loading.batch import Batch
+from gpunn.durable_files import replace_file
 from gpunn.program.specification import Mode
-from gpunn.training.durable_files import replace_file
 from gpunn.training.learner import Learner
 from gpunn.training.run_folder import RunFolder
 

@@ -11,8 +11,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from gpunn.durable_files import append_to_file, replace_file, write_failure
 from gpunn.errors import CheckpointError
-from gpunn.training.durable_files import append_to_file, replace_file, write_failure
 
 
 @dataclass(frozen=True)

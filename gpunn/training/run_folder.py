@@ -12,8 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from gpunn.durable_files import replace_file, write_failure
 from gpunn.errors import UsageError
-from gpunn.training.durable_files import replace_file, write_failure
 from gpunn.training.toml_text import to_toml
 
 _PARENT = Path("runs")

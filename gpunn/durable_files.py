@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gpunn.errors import CheckpointError
@@ -46,7 +46,7 @@ def append_to_file(path: Path, piece: bytes) -> None:
     try:
         size = os.fstat(descriptor).st_size
         try:
-            _write_all(descriptor, memoryview(piece))
+            write_all(descriptor, piece)
             os.fsync(descriptor)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -67,11 +67,22 @@ def write_new_file(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     Raises:
         OSError: when the file exists already, or a step fails.
     """
+    with new_file(path) as descriptor:
+        for piece in pieces:
+            write_all(descriptor, piece)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[int]:
+    """Create `path` and give a descriptor to write with; flushed to the disk at the end, removed on any failure.
+
+    Raises:
+        OSError: when the file exists already, or a step fails.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         try:
-            for piece in pieces:
-                _write_all(descriptor, memoryview(piece))
+            yield descriptor
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -132,19 +143,30 @@ def remove_if_there(path: Path) -> None:
 
 
 def write_failure(path: Path, error: OSError) -> CheckpointError:
-    """The error to raise when `path` could not be written: the reason, and what to do."""
+    """The error to raise when a file of a run could not be written: the reason, and what to do."""
+    return CheckpointError(describe_write_failure(path, error, "another folder with --out"))
+
+
+def describe_write_failure(path: Path, error: OSError, elsewhere: str) -> str:
+    """Why `path` could not be written, and what to do, such as to give `elsewhere`."""
     reason = error.strerror or str(error)
     if error.errno in _NO_SPACE:
-        remedy = "free some space there or give another folder with --out"
+        remedy = f"free some space there or give {elsewhere}"
     elif error.errno in _FORBIDDEN:
-        remedy = "make the folder writable or give another one with --out"
+        remedy = f"make the folder writable or give {elsewhere}"
     elif error.errno in {errno.ENOENT, errno.ENOTDIR}:
-        remedy = "its folder is not there; create it, or give another one with --out"
+        remedy = f"its folder is not there; create it, or give {elsewhere}"
     else:
-        remedy = "the disk may be failing; look at the system's log, or give another folder with --out"
-    return CheckpointError(f"cannot write {str(path)!r}: {reason}; no file was left half written; {remedy}")
+        remedy = f"the disk may be failing; look at the system's log, or give {elsewhere}"
+    return f"cannot write {str(path)!r}: {reason}; no file was left half written; {remedy}"
 
 
-def _write_all(descriptor: int, piece: memoryview) -> None:
-    while piece:
-        piece = piece[os.write(descriptor, piece) :]
+def write_all(descriptor: int, piece: bytes | memoryview) -> None:
+    """Write all of the piece; one call of the system may take only a part.
+
+    Raises:
+        OSError: when the disk refuses.
+    """
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

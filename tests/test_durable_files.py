@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.training.durable_files import append_to_file, flush_folder, link_or_copy, replace_file
+from gpunn.durable_files import append_to_file, flush_folder, link_or_copy, replace_file
 
 
 def test_replaces_the_whole_content(tmp_path: Path) -> None:
