@@ -57,6 +57,11 @@ class Selection:
     def name(self, index: int) -> str:
         return self._dataset.name(int(self._indices[index]))
 
+    def origin(self, index: int) -> tuple[Dataset, int]:
+        """The data set that a sample was selected from, and its index there, through selections of selections."""
+        place = int(self._indices[index])
+        return self._dataset.origin(place) if isinstance(self._dataset, Selection) else (self._dataset, place)
+
     def fingerprint(self) -> str:
         """SHA-256 over the other's fingerprint and the indices."""
         return content_hash([self._dataset.fingerprint().encode("ascii"), self._indices.astype("<i8").tobytes()])

@@ -1,0 +1,136 @@
+"""Pictures that training leaves out: a file of JSON lines, {"path": KEY, "reason": TEXT}, one for each of them.
+
+The keys are those of `sample_key`. A file is ASCII; bytes of a path that are not UTF-8 stand as surrogates (RFC 8259,
+section 8.2), so `os.fsencode` of what a JSON parser gives is the name on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gpunn.data.checking.keys import sample_key
+from gpunn.data.dataset import Dataset, DataWarning, Split
+from gpunn.data.names import printable
+from gpunn.data.selection import select
+from gpunn.errors import DataError
+
+SHOWN_KEYS = 5
+"""How many keys a warning shows."""
+
+
+def read_quarantine(path: Path) -> dict[str, str]:
+    """The reason for each key, in the order of the file; the first one where a key is met again.
+
+    What is left of a last line that could not be written to its end is passed over with a DataWarning.
+
+    Raises:
+        DataError: the file cannot be read, or a line of it is not what it should be.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DataError(f"the quarantine '{printable(path)}' cannot be read: {error.strerror}") from error
+    reasons: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        entry = _parse(line)
+        if entry is not None:
+            reasons.setdefault(*entry)
+        elif number == len(lines) and line.strip():
+            warnings.warn(
+                f"the last line of the quarantine '{printable(path)}' was not written to its end; it is passed over",
+                DataWarning,
+                stacklevel=2,
+            )
+        elif line.strip():
+            raise DataError(
+                f"line {number} of the quarantine '{printable(path)}' is not of the form "
+                '{"path": "...", "reason": "..."}; mend or remove it'
+            )
+    return reasons
+
+
+def append_to_quarantine(path: Path, reasons: Mapping[str, str]) -> None:
+    """Add entries at the end of a quarantine, which is made if it is not there, and flush them to the disk.
+
+    Raises:
+        OSError: it cannot be written; no part of these entries stays behind.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        whole, end = _whole_lines(file.readall())
+        file.truncate(whole)
+        try:
+            content = memoryview(end + quarantine_text(reasons))
+            while content:
+                content = content[file.write(content) :]
+            os.fsync(descriptor)
+        except BaseException:
+            with suppress(OSError):
+                file.truncate(whole)
+            raise
+
+
+def quarantine_text(reasons: Mapping[str, str]) -> bytes:
+    """The whole content of a quarantine with these entries."""
+    return b"".join(
+        json.dumps({"path": key, "reason": reason}).encode("ascii") + b"\n" for key, reason in reasons.items()
+    )
+
+
+def without_quarantined(split: Split, reasons: Mapping[str, str]) -> Split:
+    """The split without the pictures whose keys are in `reasons`; labels and classes keep their meaning.
+
+    Its description says how many were left out. Keys that no picture has raise a DataWarning: the quarantine may
+    belong to another data set.
+
+    Raises:
+        DataError: what is left cannot be trained on.
+    """
+    unmatched = set(reasons)
+    train = _without(split.train, "train", reasons, unmatched)
+    validation = _without(split.validation, "validation", reasons, unmatched)
+    if unmatched:
+        shown = ", ".join(f"'{printable(key)}'" for key in sorted(unmatched)[:SHOWN_KEYS])
+        warnings.warn(
+            f"{len(unmatched)} of {len(reasons)} quarantined paths are not in the data set, such as {shown}; "
+            "is the quarantine of another data set?",
+            DataWarning,
+            stacklevel=2,
+        )
+    left_out = len(split.train) + len(split.validation) - len(train) - len(validation)
+    description = f"{split.description}; {left_out} left out by the quarantine"
+    return replace(split, train=train, validation=validation, description=description) if left_out else split
+
+
+def _without(dataset: Dataset, half: str, reasons: Mapping[str, str], unmatched: set[str]) -> Dataset:
+    kept = np.ones(len(dataset), np.bool_)
+    for index in range(len(dataset)):
+        key = sample_key(dataset, half, index)
+        if key in reasons:
+            kept[index] = False
+            unmatched.discard(key)
+    return dataset if kept.all() else select(dataset, np.flatnonzero(kept).astype(np.int64))
+
+
+def _parse(line: bytes) -> tuple[str, str] | None:
+    try:
+        match json.loads(line):
+            case {"path": str(key), "reason": str(reason)}:
+                return key, reason
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _whole_lines(content: bytes) -> tuple[int, bytes]:
+    """The bytes up to the end of the last whole entry, and what is missing to begin a line behind it."""
+    last = content[content.rfind(b"\n") + 1 :]
+    return (len(content), b"\n") if _parse(last) else (len(content) - len(last), b"")
