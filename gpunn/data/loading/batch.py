@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpunn.arena import align
+from gpunn.data.loading.failure import Failure
 
 _ALIGNMENT = 64
 
@@ -25,7 +26,9 @@ class Batch:
         placement: int32, (N, 3): top and left of the network's input inside the image, and 1 where it is to be
             mirrored. The loader's images have the size of the input, so top and left are 0.
         indices: int64, (N,), the samples' places in the data set.
-        targets: the data set's targets, (N, ...) by name; augmentation changes images only.
+        targets: the data set's targets, (N, ...) by name; augmentation changes images only. A loader that is asked for
+            soft labels adds "soft_labels", float32, (N, classes).
+        skipped: pictures that belong here and could not be read; the arrays hold the others, in order.
     """
 
     images: npt.NDArray[np.uint8]
@@ -33,6 +36,7 @@ class Batch:
     placement: npt.NDArray[np.int32]
     indices: npt.NDArray[np.int64]
     targets: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    skipped: tuple[Failure, ...] = ()
     _holds: list[Callable[[], None]] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -46,8 +50,19 @@ class Batch:
             self.placement[first:last],
             self.indices[first:last],
             {name: values[first:last] for name, values in self.targets.items()},
-            self._holds,
+            _holds=self._holds,
         )
+
+    def without(self, failures: Sequence[Failure]) -> Batch:
+        """The samples whose pictures could be read, moved to the front of the same memory."""
+        failed = {failure.position for failure in failures}
+        first = min(failed, default=len(self))
+        later = [position for position in range(first, len(self)) if position not in failed]
+        last = first + len(later)
+        arrays: list[npt.NDArray[Any]] = [self.images, self.labels, self.placement, self.indices]
+        for values in (*arrays, *self.targets.values()):
+            values[first:last] = values[later]
+        return replace(self.part(0, last), skipped=tuple(sorted(failures, key=lambda failure: failure.position)))
 
     def hold(self, until: Callable[[], None]) -> None:
         """Keep the arrays as they are, longer than the loader promises: it calls `until` before it writes to them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,23 +11,9 @@ from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Dataset, EncodedDataset
 from gpunn.data.decoding.picture import Decoder, Picture, check_picture
 from gpunn.data.loading.batch import Batch
+from gpunn.data.loading.failure import Failure
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import DataError
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A picture that could not be read.
-
-    Attributes:
-        position: its place in the batch, or in the part of one.
-        index: its place in the data set.
-        reason: the name of the picture, and why.
-    """
-
-    position: int
-    index: int
-    reason: str
 
 
 class Filler:

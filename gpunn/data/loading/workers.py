@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gpunn.data.loading.filling import Failure
+from gpunn.data.loading.failure import Failure
 
 
 @dataclass(frozen=True)
