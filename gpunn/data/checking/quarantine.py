@@ -10,7 +10,6 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from gpunn.data.checking.keys import sample_key
 from gpunn.data.dataset import Dataset, DataWarning, Split
 from gpunn.data.names import printable
 from gpunn.data.selection import select
+from gpunn.durable_files import append_to_file, replace_file
 from gpunn.errors import DataError
 
 SHOWN_KEYS = 5
@@ -57,32 +57,22 @@ def read_quarantine(path: Path) -> dict[str, str]:
     return reasons
 
 
+def write_quarantine(path: Path, reasons: Mapping[str, str]) -> None:
+    """Make a quarantine of these entries, in place of any that is there.
+
+    Raises:
+        OSError: it cannot be written; the old file is intact.
+    """
+    replace_file(path, [_lines(reasons)])
+
+
 def append_to_quarantine(path: Path, reasons: Mapping[str, str]) -> None:
     """Add entries at the end of a quarantine, which is made if it is not there, and flush them to the disk.
 
     Raises:
         OSError: it cannot be written; no part of these entries stays behind.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "r+b", buffering=0) as file:
-        whole, end = _whole_lines(file.readall())
-        file.truncate(whole)
-        try:
-            content = memoryview(end + quarantine_text(reasons))
-            while content:
-                content = content[file.write(content) :]
-            os.fsync(descriptor)
-        except BaseException:
-            with suppress(OSError):
-                file.truncate(whole)
-            raise
-
-
-def quarantine_text(reasons: Mapping[str, str]) -> bytes:
-    """The whole content of a quarantine with these entries."""
-    return b"".join(
-        json.dumps({"path": key, "reason": reason}).encode("ascii") + b"\n" for key, reason in reasons.items()
-    )
+    append_to_file(path, _begin_line(path) + _lines(reasons))
 
 
 def without_quarantined(split: Split, reasons: Mapping[str, str]) -> Split:
@@ -130,7 +120,20 @@ def _parse(line: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _whole_lines(content: bytes) -> tuple[int, bytes]:
-    """The bytes up to the end of the last whole entry, and what is missing to begin a line behind it."""
+def _lines(reasons: Mapping[str, str]) -> bytes:
+    return b"".join(
+        json.dumps({"path": key, "reason": reason}).encode("ascii") + b"\n" for key, reason in reasons.items()
+    )
+
+
+def _begin_line(path: Path) -> bytes:
+    """What has to be written before a new line; the rest of an entry that was not written to its end is removed."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return b""
     last = content[content.rfind(b"\n") + 1 :]
-    return (len(content), b"\n") if _parse(last) else (len(content) - len(last), b"")
+    if _parse(last):
+        return b"\n"
+    os.truncate(path, len(content) - len(last))
+    return b""

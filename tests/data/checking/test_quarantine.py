@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpunn.data.checking.keys import sample_key
-from gpunn.data.checking.quarantine import append_to_quarantine, quarantine_text, read_quarantine, without_quarantined
+from gpunn.data.checking.quarantine import append_to_quarantine, read_quarantine, without_quarantined, write_quarantine
 from gpunn.data.dataset import Dataset, DataWarning, Split
 from gpunn.data.selection import select
 from gpunn.data.sources.arrays import ArrayDataset
@@ -78,12 +78,13 @@ def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
 
 def test_a_line_that_was_not_written_to_its_end_is_dropped_and_a_missing_newline_is_not(tmp_path: Path) -> None:
     path = tmp_path / "quarantine.jsonl"
-    path.write_bytes(quarantine_text({"a": "one"}) + b'{"path": "b", "rea')
+    write_quarantine(path, {"a": "one"})
+    path.write_bytes(path.read_bytes() + b'{"path": "b", "rea')
     with pytest.warns(DataWarning, match="last line"):
         assert read_quarantine(path) == {"a": "one"}
     append_to_quarantine(path, {"c": "three"})
     assert read_quarantine(path) == {"a": "one", "c": "three"}
-    path.write_bytes(quarantine_text({"a": "one"}).rstrip())
+    path.write_bytes(b'{"reason": "one", "path": "a"}')
     append_to_quarantine(path, {"c": "three"})
     assert read_quarantine(path) == {"a": "one", "c": "three"}
 
@@ -93,7 +94,8 @@ def test_a_line_that_was_not_written_to_its_end_is_dropped_and_a_missing_newline
 )
 def test_a_line_of_another_form_is_refused_with_its_number(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "quarantine.jsonl"
-    path.write_bytes(quarantine_text({"a": "one"}) + b"\n" + line + b"\n" + quarantine_text({"b": "two"}))
+    write_quarantine(path, {"a": "one"})
+    path.write_bytes(path.read_bytes() + b"\n" + line + b"\n" + path.read_bytes())
     with pytest.raises(DataError, match="line 3 of the quarantine"):
         read_quarantine(path)
 
