@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,8 +23,8 @@ from gpunn.program.state import NetworkState
 from gpunn.program.update import Update
 from gpunn.training.agreement import require_same_image, require_target_names
 from gpunn.training.feeding import feed
-from gpunn.training.fitting_memory import allocate_programs
 from gpunn.training.objectives import measured_objectives, trained_objectives
+from gpunn.training.programs import ProgramKey, Programs
 from gpunn.training.rule import Rule
 from gpunn.training.totals import Totals
 
@@ -39,6 +40,9 @@ class Learner:
         precision: in which number types.
         preprocessing: gives the mean and deviation that images are normalised with.
         rule: how to learn; None for a learner that only evaluates and predicts.
+
+    Attributes:
+        feeding_seconds: how long the host has been giving batches to the device, since the learner was made.
 
     Raises:
         UsageError: when the network takes other images than the preprocessing makes, or an objective takes values
@@ -65,7 +69,8 @@ class Learner:
         self.state = NetworkState(network, device, precision, rule.optimizer if rule else None, len(self.objectives))
         self.state.set_constant("image_mean", np.array(preprocessing.mean, np.float64))
         self.state.set_constant("image_deviation", np.array(preprocessing.std, np.float64))
-        self._programs: dict[tuple[str, int, bool], Program] = {}
+        self._programs = Programs(self._plan, self.state)
+        self.feeding_seconds = 0.0
         self._update = Update(self.state, rule.update) if rule else None
         if rule is not None:
             self.state.initialize(rule.seed)
@@ -80,32 +85,22 @@ class Learner:
         Raises:
             MemoryExhaustedError: when they do not fit; the text names the largest batch that does.
         """
-        keys = [("train", batch, more) for batch, more in dict.fromkeys(training)]
-        keys += [("evaluate", batch, False) for batch in dict.fromkeys(evaluation)]
-        self._programs.update(zip(keys, allocate_programs(keys, self.plan, self.state), strict=True))
-
-    def plan(self, mode: str, batch: int, accumulate: bool) -> ProgramPlan:
-        """The plan of one program: "train", "evaluate", or "predict", which measures no loss."""
-        measured = measured_objectives(self.network, self.rule)
-        asked = {"train": self.objectives, "evaluate": measured, "predict": ()}
-        specification = Specification(
-            batch=batch,
-            mode="train" if mode == "train" else "evaluate",
-            precision=self._precision,
-            objectives=asked[mode],
-            seed=self.rule.seed if self.rule else 0,
-            pictures=self._pictures,
-            accumulate_gradients=accumulate,
+        self._programs.prepare(
+            [
+                *(ProgramKey("train", batch, more) for batch, more in training),
+                *(ProgramKey("evaluate", batch) for batch in evaluation),
+            ]
         )
-        return plan_program(self.network, self.device, specification)
 
     def learn(self, batch: Batch, *, first: int, images: int) -> None:
         """One pass forward and backward.
 
+        A batch that lacks pictures counts as if their gradients were zero: the update divides by `images` all the same.
+
         Args:
             batch: the images, labels and targets.
             first: how many images of this update came before.
-            images: how many the update has in all.
+            images: how many the update was planned to have in all.
 
         Raises:
             UsageError: when the batch lacks a target or an array has another shape.
@@ -115,7 +110,7 @@ class Learner:
             scale = 1.0 / images if self.rule is not None and self.rule.reduction == "mean" else 1.0
             self.state.set_control("loss_share" if self._precision.scales_loss else "loss_scale", scale)
         self.state.set_control("first_image", first)
-        self._run("train", batch, accumulate=first > 0)
+        self._run(ProgramKey("train", len(batch), adds=first > 0), batch)
 
     def update(self, learning_rate: float) -> None:
         """Change the weights by the gradients that `learn` has left.
@@ -140,7 +135,7 @@ class Learner:
             self.load_sums([])
             self.state.set_control("apply", 1)
             for batch in batches:
-                self._run("evaluate", batch, accumulate=False)
+                self._run(ProgramKey("evaluate", len(batch)), batch)
             if not self.state.read_control("apply"):
                 raise DivergedError("the loss of the images it is measured on is not a finite number")
             return self.totals()
@@ -169,27 +164,32 @@ class Learner:
             added += self.device.download(value)[0].item()
         return added
 
-    def outputs(self, batch: Batch) -> tuple[HostArray, ...]:
+    def outputs(self, batch: Batch, pictures: tuple[int, int] | None = None) -> tuple[HostArray, ...]:
         """What the network computes, float64 (N, ...), for each of its outputs.
+
+        Args:
+            batch: the images.
+            pictures: their height and width, where they are larger than the network's input; `batch.placement` says
+                which part of each is looked at.
 
         Raises:
             DivergedError: when a number is not finite.
         """
-        program = self._run("predict", batch, accumulate=False)
+        program = self._run(ProgramKey("predict", len(batch), pictures=pictures), batch)
         computed = tuple(program.read_output(output).astype(np.float64) for output in self.network.outputs)
         if not all(np.isfinite(values).all() for values in computed):
             raise DivergedError("the scores of an image are not finite numbers: these weights cannot predict")
         return computed
 
-    def predict(self, batch: Batch) -> HostArray:
-        """Class probabilities of each image, float64 (N, classes).
+    def predict(self, batch: Batch, pictures: tuple[int, int] | None = None) -> HostArray:
+        """Class probabilities of each image, float64 (N, classes); the arguments are those of `outputs`.
 
         They are the first output of a network where that is a Softmax already, else softmax of it.
 
         Raises:
             DivergedError: when a score is not finite.
         """
-        scores = self.outputs(batch)[0]
+        scores = self.outputs(batch, pictures)[0]
         if isinstance(self.network.outputs[0].layer, Softmax):
             return scores
         exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -206,7 +206,7 @@ class Learner:
         """
         with self._undisturbed():
             self.state.set_control("first_image", first)
-            program = self._run(mode, batch, accumulate=mode == "train" and first > 0)
+            program = self._run(ProgramKey(mode, len(batch), adds=mode == "train" and first > 0), batch)
             return np.stack([program.read(f"loss{number + 1}") for number in range(len(self.objectives))])
 
     def inspect(self, batch: Batch, mode: Mode = "evaluate", *, first: int = 0) -> list[tuple[str, HostArray]]:
@@ -233,12 +233,25 @@ class Learner:
             program.run()
         return [(self.network.labels[node], program.read_output(node)) for node in self.network.nodes]
 
-    def _run(self, mode: str, batch: Batch, *, accumulate: bool) -> Program:
-        key = (mode, len(batch), accumulate)
-        if key not in self._programs:
-            self._programs[key] = allocate_programs([key], self.plan, self.state)[0]
+    def _plan(self, key: ProgramKey) -> ProgramPlan:
+        measured = measured_objectives(self.network, self.rule)
+        asked = {"train": self.objectives, "evaluate": measured, "predict": ()}
+        specification = Specification(
+            batch=key.images,
+            mode="train" if key.mode == "train" else "evaluate",
+            precision=self._precision,
+            objectives=asked[key.mode],
+            seed=self.rule.seed if self.rule else 0,
+            pictures=key.pictures or self._pictures,
+            accumulate_gradients=key.adds,
+        )
+        return plan_program(self.network, self.device, specification)
+
+    def _run(self, key: ProgramKey, batch: Batch) -> Program:
         program = self._programs[key]
+        begun = time.perf_counter()
         feed(program, batch)
+        self.feeding_seconds += time.perf_counter() - begun
         program.run()
         return program
 

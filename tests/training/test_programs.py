@@ -1,4 +1,4 @@
-"""What does not fit is told with sizes, what is free, and the largest batch that does."""
+"""The memory of programs: a shorter batch takes none, and what does not fit is told with the largest batch that does."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from gpunn.backend.cuda.device import LARGEST_PARTIALS, CudaDevice
 from gpunn.backend.emulator.launcher import EmulatorSettings
 from gpunn.backend.emulator.opening import open_with
 from gpunn.backend.sizes import describe_bytes
+from gpunn.data.loading.batch import Batch
 from gpunn.errors import MemoryExhaustedError
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
 from gpunn.schedules import ConstantSchedule
-from gpunn.training.fitting_memory import largest_batch
+from gpunn.training.programs import largest_batch
 from gpunn.training.learner import Learner
 from gpunn.training.plan import Plan
 from gpunn.training.rule import Rule
 from gpunn.training.trainer import Trainer
-from tests.training.runs import network, preprocessing_of, stripes
+from tests.training.runs import network, preprocessing_of, striped, stripes
 
 #: What a device takes for itself.
 OWN_BYTES = 4 * LARGEST_PARTIALS
@@ -102,3 +104,26 @@ def test_largest_batch(free: int, below: int, fits: int) -> None:
 )
 def test_sizes_in_words(size: int, text: str) -> None:
     assert describe_bytes(size) == text
+
+
+def batch_of(size: int) -> Batch:
+    images, labels = striped(size, 3)
+    return Batch(images, labels.astype(np.int32), np.zeros((size, 3), np.int32), np.arange(size))
+
+
+def test_a_shorter_batch_takes_no_memory_and_a_longer_one_its_own() -> None:
+    with device_with(2**30) as device:
+        learner = Learner(network(), device, precision("float32"), preprocessing_of(stripes()), Rule(Sgd()))
+        learner.prepare([(8, False), (8, True), (2, False)], [8])
+        prepared = device.free_memory()
+        for size in (7, 1, 8, 5):
+            learner.learn(batch_of(size), first=0, images=8)
+            learner.learn(batch_of(size), first=8, images=16)
+            learner.evaluate([batch_of(size)])
+            learner.predict(batch_of(size))
+            assert device.free_memory() == prepared
+        learner.learn(batch_of(12), first=0, images=12)
+        left = device.free_memory()
+        assert left is not None
+        assert prepared is not None
+        assert left < prepared
