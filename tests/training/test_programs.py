@@ -1,4 +1,4 @@
-"""The memory of programs: a shorter batch takes none, and what does not fit is told with the largest batch that does."""
+"""The memory of programs: a shorter batch takes none; what does not fit is told with the largest batch that does."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gpunn.errors import MemoryExhaustedError
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
 from gpunn.schedules import ConstantSchedule
-from gpunn.training.programs import largest_batch
 from gpunn.training.learner import Learner
 from gpunn.training.plan import Plan
+from gpunn.training.programs import largest_batch
 from gpunn.training.rule import Rule
 from gpunn.training.trainer import Trainer
 from tests.training.runs import network, preprocessing_of, striped, stripes
