@@ -23,6 +23,8 @@ class Stream(IntEnum):
     AUGMENTATION = 3
     DROPOUT = 4
     SPLIT = 5
+    NOISE = 6
+    ERASING = 7
 
 
 def generator(seed: int, stream: Stream, first: int = 0, second: int = 0) -> np.random.Generator:
@@ -42,3 +44,27 @@ def generator(seed: int, stream: Stream, first: int = 0, second: int = 0) -> np.
     # A list would pass through float64, which does not hold every 64-bit seed.
     key = np.array([seed, int(stream)], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, first, second, 0]))
+
+
+class Positions:
+    """The generators of many places in one stream, for a fraction of what making each of them takes.
+
+    Args:
+        seed: the seed of the run.
+        stream: what the numbers are for.
+        second: the third word of the counter, such as an epoch.
+
+    Raises:
+        UsageError: when the seed is negative or does not fit 64 bits.
+    """
+
+    def __init__(self, seed: int, stream: Stream, second: int = 0) -> None:
+        self._generator = generator(seed, stream, second=second)
+        self._second = second
+        self._state = dict(self._generator.bit_generator.state)
+
+    def at(self, first: int) -> np.random.Generator:
+        """What `generator(seed, stream, first, second)` makes; it serves until the next call."""
+        self._state["state"]["counter"] = (0, first, self._second, 0)
+        self._generator.bit_generator.state = self._state
+        return self._generator

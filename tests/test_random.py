@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpunn.random import Stream, generator
+from gpunn.random import Positions, Stream, generator
 
 WORD = 2**64
 
@@ -55,3 +55,13 @@ def test_streams_keep_their_numbers() -> None:
     """Checkpoints resume with these numbers: a new stream is added at the end."""
     assert [stream.value for stream in Stream][:5] == [1, 2, 3, 4, 5]
     assert Stream.DROPOUT.value == 4
+
+
+@pytest.mark.parametrize("second", [0, 3, 2**40])
+def test_a_position_is_the_generator_of_that_place(second: int) -> None:
+    positions = Positions(11, Stream.NOISE, second)
+    for first in (5, 0, 2**40, 5):
+        fresh = generator(11, Stream.NOISE, first, second)
+        place = positions.at(first)
+        assert place.integers(0, 100, 3, np.uint32).tolist() == fresh.integers(0, 100, 3, np.uint32).tolist()
+        assert place.random(5).tolist() == fresh.random(5).tolist()
