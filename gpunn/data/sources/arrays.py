@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.data.dataset import Split, content_hash
+from gpunn.data.dataset import content_hash
 from gpunn.data.names import printable
+from gpunn.data.sources.halves import Halves
 from gpunn.data.targets import checked_targets
 from gpunn.errors import DataError
 
@@ -138,7 +139,12 @@ def checked_labels(labels: npt.NDArray[Any], samples: int, classes: int, source:
     return checked
 
 
-def read_npz(path: Path) -> Split:
+def is_npz(path: Path) -> bool:
+    """Whether it is a file with that suffix."""
+    return path.suffix.lower() == ".npz" and path.is_file()
+
+
+def read_npz(path: Path) -> Halves:
     """The data set in an .npz file with the arrays train_images, train_labels, validation_images, validation_labels.
 
     The classes are named "0", "1", ... up to the largest label of the training samples. Nothing is unpickled.
@@ -148,14 +154,18 @@ def read_npz(path: Path) -> Split:
     """
     source = f"'{printable(path)}'"
     arrays = _read_arrays(path, source)
-    train_labels = arrays["train_labels"]
-    highest = int(train_labels.max()) if train_labels.size and train_labels.dtype.kind in "iu" else 0
-    classes = tuple(str(label) for label in range(min(highest + 1, MAXIMUM_CLASSES)))
-    halves = [
+    classes = numbered_classes(arrays["train_labels"])
+    train, validation = (
         ArrayDataset(arrays[f"{half}_images"], arrays[f"{half}_labels"], classes, f"{half}_images in {source}")
         for half in ("train", "validation")
-    ]
-    return Split(halves[0], halves[1], f"{source}: {len(halves[0])} training and {len(halves[1])} validation images")
+    )
+    return Halves(source, train, validation)
+
+
+def numbered_classes(labels: npt.NDArray[Any]) -> tuple[str, ...]:
+    """Names for classes that have none: "0", "1", ... up to the largest of the labels."""
+    highest = int(labels.max()) if labels.size and labels.dtype.kind in "iu" else 0
+    return tuple(str(label) for label in range(min(highest + 1, MAXIMUM_CLASSES)))
 
 
 def _read_arrays(path: Path, source: str) -> Mapping[str, npt.NDArray[Any]]:

