@@ -31,7 +31,11 @@ class ChannelStatistics:
 
 
 def adapt(
-    picture_shape: tuple[int | None, int | None, int], input_shape: tuple[int, int, int], statistics: ChannelStatistics
+    picture_shape: tuple[int | None, int | None, int],
+    input_shape: tuple[int, int, int],
+    statistics: ChannelStatistics,
+    *,
+    unscaled: bool = False,
 ) -> Adaptation:
     """How pictures of one shape become the input of a network of another.
 
@@ -42,27 +46,53 @@ def adapt(
         picture_shape: height, width (None where the pictures differ) and channels, as `Dataset.picture_shape`.
         input_shape: height, width and channels of the network's input.
         statistics: for the network's channels.
+        unscaled: take the centre of pictures as they are, if the input has at least 3/4 of their height and width.
 
     Raises:
         DataError: there is no defined way from the one to the other.
     """
     check_adaptable(picture_shape, input_shape)
-    picture_height, picture_width, picture_channels = picture_shape
     height, width, channels = input_shape
-    lines: list[str] = []
+    picture_height, picture_width, _ = picture_shape
     resize: Literal["stretch", "crop"] = "stretch"
     resize_to = max(height, width)
-    if picture_height is None or picture_width is None or picture_height * width != picture_width * height:
+    if picture_height is None or picture_width is None:
         resize, resize_to = "crop", round(max(height, width) * 8 / 7)
-        lines.append(f"resize the shorter side to {resize_to}, take the centre {height}x{width}")
-    elif (picture_height, picture_width) != (height, width):
-        lines.append(f"resize {picture_height}x{picture_width} to {height}x{width}")
-    if picture_channels < channels:
-        lines.append("repeat gray to RGB")
-    elif picture_channels > channels:
-        lines.append("RGB to gray by luma")
+    elif unscaled and _is_window((height, width), (picture_height, picture_width)):
+        resize, resize_to = "crop", min(picture_height, picture_width)
+    elif picture_height * width != picture_width * height:
+        resize, resize_to = "crop", round(max(height, width) * 8 / 7)
     preprocessing = Preprocessing(height, width, channels, resize, resize_to, statistics.mean, statistics.std)
-    return Adaptation(preprocessing, tuple(lines))
+    return Adaptation(preprocessing, describe_adaptation(picture_shape, preprocessing))
+
+
+def describe_adaptation(
+    picture_shape: tuple[int | None, int | None, int], preprocessing: Preprocessing
+) -> tuple[str, ...]:
+    """A printable line for each thing that a preprocessing does to pictures of that shape."""
+    height, width, channels = picture_shape
+    size = f"{preprocessing.height}x{preprocessing.width}"
+    lines: list[str] = []
+    known = height is not None and width is not None
+    if preprocessing.resize == "stretch":
+        if (height, width) != (preprocessing.height, preprocessing.width):
+            lines.append(f"resize {f'{height}x{width} ' if known else ''}to {size}")
+    elif height is not None and width is not None and min(height, width) == preprocessing.resize_to:
+        if (height, width) != (preprocessing.height, preprocessing.width):
+            lines.append(f"take the centre {size} of {height}x{width}")
+    else:
+        lines.append(f"resize the shorter side to {preprocessing.resize_to}, take the centre {size}")
+    if channels < preprocessing.channels:
+        lines.append("repeat gray to RGB")
+    elif channels > preprocessing.channels:
+        lines.append("RGB to gray by luma")
+    return tuple(lines)
+
+
+def _is_window(inside: tuple[int, int], picture: tuple[int, int]) -> bool:
+    """Whether one size is a little smaller than the other: windows that are much smaller would show details only."""
+    fits = all(3 * whole <= 4 * part <= 4 * whole for part, whole in zip(inside, picture, strict=True))
+    return inside != picture and fits and max(inside) <= min(picture)
 
 
 def check_adaptable(picture_shape: tuple[int | None, int | None, int], input_shape: tuple[int, int, int]) -> None:

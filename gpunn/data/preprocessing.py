@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -106,12 +107,17 @@ class Preprocessing:
         return out
 
     def evaluation_box(self, height: int, width: int) -> Box:
-        """The region of a picture of height x width that `apply` shows."""
+        """The region of a picture of height x width that `apply` shows.
+
+        It lies on whole pixels where nothing is scaled, so that the pixels stay as they are.
+        """
         if self.resize == "stretch":
             return 0.0, 0.0, float(width), float(height)
         scale = min(height, width) / self.resize_to
         left = (width - self.width * scale) / 2
         top = (height - self.height * scale) / 2
+        if scale == 1.0:
+            left, top = math.floor(left), math.floor(top)
         return left, top, left + self.width * scale, top + self.height * scale
 
 

@@ -99,7 +99,7 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     precision(configuration.precision)
     parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     split = open_split(configuration)
-    fitting = fit_network(chosen, split.train, configuration.image_size)
+    fitting = fit_network(chosen, split.train, configuration.image_size, unscaled=split.unscaled)
     others = adaptation_lines(split.validation, fitting.preprocessing)
     device, line = open_device(configuration.device, configuration.threads)
     number_types = check_precision(configuration.precision, device)
@@ -141,7 +141,9 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
         network = build_network(configuration.model, manifest.network.get("image"), len(split.train.classes))
     else:
         # A foreign checkpoint: comparing it with the network of this run shows what is wrong.
-        fitting = fit_network(model(configuration.model), split.train, configuration.image_size)
+        fitting = fit_network(
+            model(configuration.model), split.train, configuration.image_size, unscaled=split.unscaled
+        )
         network, preprocessing = fitting.network, fitting.preprocessing
     opened, line = open_device(device or configuration.device, planned_threads(manifest))
     number_types = check_precision(configuration.precision, opened)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpunn.data.adaptation import ChannelStatistics, adapt, channel_statistics
+from gpunn.data.adaptation import adapt, channel_statistics, check_adaptable, describe_adaptation
 from gpunn.data.dataset import Dataset
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.geometry import Shape
@@ -21,11 +21,12 @@ class Fitting:
     lines: tuple[str, ...]
 
 
-def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None) -> Fitting:
+def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None, *, unscaled: bool = False) -> Fitting:
     """The model for the images and classes of a data set.
 
     A flexible model takes images as they are, where all have one size; any other keeps its own input, and the
-    images are resized, gray is repeated to RGB, and RGB becomes gray by luma.
+    images are resized, gray is repeated to RGB, and RGB becomes gray by luma. With `unscaled`, images that are a
+    little larger than the input are cropped instead.
 
     Raises:
         ShapeError: when `image_size` does not fit the model.
@@ -39,7 +40,7 @@ def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None) 
         shape = (image_size, image_size, shape[2])
     network = chosen.build(shape, len(dataset.classes))
     H, W, C = shape
-    adaptation = adapt(dataset.picture_shape, (H, W, C), channel_statistics(dataset, C))
+    adaptation = adapt(dataset.picture_shape, (H, W, C), channel_statistics(dataset, C), unscaled=unscaled)
     return Fitting(network, adaptation.preprocessing, adaptation.lines)
 
 
@@ -49,5 +50,5 @@ def adaptation_lines(dataset: Dataset, preprocessing: Preprocessing) -> tuple[st
     Raises:
         DataError: when the pictures cannot be adapted.
     """
-    shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
-    return adapt(dataset.picture_shape, shape, ChannelStatistics(preprocessing.mean, preprocessing.std)).lines
+    check_adaptable(dataset.picture_shape, (preprocessing.height, preprocessing.width, preprocessing.channels))
+    return describe_adaptation(dataset.picture_shape, preprocessing)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpunn.data.adaptation import ChannelStatistics, adapt, channel_statistics
+from gpunn.data.adaptation import ChannelStatistics, adapt, channel_statistics, describe_adaptation
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture
@@ -45,6 +45,41 @@ def test_every_adaptation_is_told(
     assert (preprocessing.mean, preprocessing.std) == (statistics.mean, statistics.std)
     height, width, channels = (size or 60 for size in pictures)
     assert preprocessing.apply(random_picture(0, height, width, channels)).shape == inputs
+
+
+@pytest.mark.parametrize(
+    ("pictures", "inputs", "lines", "resize_to"),
+    [
+        ((256, 256, 3), (227, 227, 3), ("take the centre 227x227 of 256x256",), 256),
+        ((256, 320, 3), (224, 256, 1), ("take the centre 224x256 of 256x320", "RGB to gray by luma"), 256),
+        ((256, 256, 3), (256, 256, 3), (), None),
+        ((256, 256, 3), (160, 160, 3), ("resize 256x256 to 160x160",), None),
+        ((28, 28, 1), (32, 32, 1), ("resize 28x28 to 32x32",), None),
+        ((224, 300, 3), (200, 230, 3), ("resize the shorter side to 263, take the centre 200x230",), 263),
+    ],
+)
+def test_pictures_that_may_stay_unscaled_are_cropped_where_the_input_is_a_little_smaller(
+    pictures: tuple[int, int, int], inputs: tuple[int, int, int], lines: tuple[str, ...], resize_to: int | None
+) -> None:
+    adaptation = adapt(pictures, inputs, ONE if inputs[2] == 1 else THREE, unscaled=True)
+    assert adaptation.lines == lines
+    assert adaptation.preprocessing.resize == ("stretch" if resize_to is None else "crop")
+    assert resize_to is None or adaptation.preprocessing.resize_to == resize_to
+
+
+def test_what_is_taken_unscaled_are_the_pixels_themselves() -> None:
+    picture = random_picture(3, 16, 18)
+    preprocessing = adapt(picture.shape, (13, 15, 3), THREE, unscaled=True).preprocessing
+    np.testing.assert_array_equal(preprocessing.apply(picture), picture[1:14, 1:16])
+
+
+def test_a_preprocessing_made_for_other_pictures_is_described_for_these() -> None:
+    stretching = adapt((28, 28, 1), (32, 32, 3), THREE).preprocessing
+    assert describe_adaptation((None, None, 3), stretching) == ("resize to 32x32",)
+    cropping = adapt((256, 256, 3), (224, 224, 3), THREE, unscaled=True).preprocessing
+    assert describe_adaptation((None, None, 3), cropping) == (
+        "resize the shorter side to 256, take the centre 224x224",
+    )
 
 
 @pytest.mark.parametrize(
