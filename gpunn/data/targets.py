@@ -13,6 +13,9 @@ from gpunn.errors import DataError
 #: What a batch calls its other arrays.
 RESERVED_NAMES = ("images", "labels", "placement", "indices")
 
+SOFT_LABELS = "soft_labels"
+"""The target of batches whose pictures may be mixtures: the share of each class, float32 (N, classes)."""
+
 
 def checked_targets(targets: Mapping[str, npt.ArrayLike], samples: int, source: str) -> dict[str, npt.NDArray[Any]]:
     """The targets as arrays; numbers are not copied.

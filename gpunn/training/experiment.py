@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gpunn.backend.attributes import Penalty
-from gpunn.data.augmenting.augmentation import Augmentation, describe_augmentation
+from gpunn.data.augmenting.augmentation import Augmentation
+from gpunn.data.augmenting.words import describe_augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources.opening import open_data

@@ -1,24 +1,15 @@
-"""Random changes of training pictures that leave their class as it is.
-
-Every number depends only on the seed, the epoch and the index of the picture, so neither the number of workers nor a
-restart changes a picture.
-"""
+"""Which random changes training pictures go through."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from gpunn.data.augmenting.warp import affine_matrices, warp
-from gpunn.data.decoding.picture import Box
 from gpunn.errors import UsageError
-from gpunn.random import Stream, generator
 
-_AREA, _RATIO, _TOP, _LEFT, _DOWN, _RIGHT, _ROTATION, _SCALE, _MIRROR, _SHEAR = range(10)
-DRAWS = 10
+ColourAxes: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+"""Three directions in RGB, each as long as the standard deviation of pixels along it on the scale where 255 is 1."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +24,25 @@ class Augmentation:
         mirror: the probability of exchanging left and right.
         crop_area: the least and the largest part of the picture's area that a random crop shows; None: no crop.
         crop_ratio: the least and the largest width / height of the crop, drawn evenly on a logarithmic scale.
+        crop_window: show a random window of the network's size in the picture as it is scaled for evaluation; has
+            no room in pictures that are stretched to the network's size as a whole.
         background: the pixel value, 0 to 255, of what shifts and rotations bring in from outside.
+        brightness: pixels are multiplied by a number from 1 - brightness to 1 + brightness.
+        contrast: likewise, the differences from the picture's mean luma.
+        saturation: likewise, the differences of each pixel from its own luma.
+        hue: the farthest that colours turn around gray to either side, in degrees.
+        lighting: the standard deviation of the multiple of each colour axis that is added to all pixels.
+        colour_axes: principal axes of the training pixels; whoever sets `lighting` has them measured.
+        noise: the standard deviation of Gaussian noise on every sample, on the scale where 255 is 1.
+        erase: the probability of filling a rectangle with random pixels.
+        erase_area: the least and the largest part of the picture's area that is erased.
+        erase_ratio: the least and the largest width / height of what is erased, drawn as `crop_ratio`.
+        mixup: both parameters of the beta distribution of a picture's share in a mixture of two; 0: no mixtures.
+        cutmix: the same for a rectangle of another picture laid over it; with both, each has half of the pictures.
+        mix_share: the probability that a picture is mixed at all.
 
     Raises:
-        UsageError: a range is empty or leaves its bounds.
+        UsageError: a range is empty or leaves its bounds, or two settings contradict each other.
     """
 
     shift: float = 0.0
@@ -46,23 +52,43 @@ class Augmentation:
     mirror: float = 0.0
     crop_area: tuple[float, float] | None = None
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    crop_window: bool = False
     background: int = 0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    lighting: float = 0.0
+    colour_axes: ColourAxes | None = None
+    noise: float = 0.0
+    erase: float = 0.0
+    erase_area: tuple[float, float] = (0.02, 0.4)
+    erase_ratio: tuple[float, float] = (0.3, 1 / 0.3)
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    mix_share: float = 1.0
 
     def __post_init__(self) -> None:
-        area = self.crop_area or (1.0, 1.0)
+        shares = ("shift", "mirror", "brightness", "contrast", "saturation", "noise", "erase", "mix_share")
+        axes = self.colour_axes
         sound = {
-            "shift": 0.0 <= self.shift <= 1.0,
-            "rotation": 0.0 <= self.rotation <= 180.0,
-            "scale": 0.0 < self.scale[0] <= self.scale[1] < math.inf,
+            **{name: 0.0 <= getattr(self, name) <= 1.0 for name in shares},
+            **{name: 0.0 <= getattr(self, name) <= 180.0 for name in ("rotation", "hue")},
+            **{name: 0.0 <= getattr(self, name) < math.inf for name in ("lighting", "mixup", "cutmix")},
+            **{name: _is_range(getattr(self, name), math.inf) for name in ("scale", "crop_ratio", "erase_ratio")},
             "shear": 0.0 <= self.shear < 90.0,
-            "mirror": 0.0 <= self.mirror <= 1.0,
-            "crop_area": 0.0 < area[0] <= area[1] <= 1.0,
-            "crop_ratio": 0.0 < self.crop_ratio[0] <= self.crop_ratio[1] < math.inf,
+            "crop_area": self.crop_area is None or _is_range(self.crop_area, 1.0),
+            "erase_area": _is_range(self.erase_area, 1.0),
             "background": 0 <= self.background <= 255,
+            "colour_axes": axes is None or all(math.isfinite(value) for axis in axes for value in axis),
         }
         for name, is_sound in sound.items():
             if not is_sound:
                 raise UsageError(f"augmentation: {name} cannot be {getattr(self, name)}")
+        if self.crop_window and self.crop_area is not None:
+            raise UsageError(
+                "augmentation: crop_window and crop_area are two ways to choose what a picture shows; take one"
+            )
 
     @classmethod
     def for_digits(cls) -> Augmentation:
@@ -71,65 +97,39 @@ class Augmentation:
 
     @classmethod
     def for_photographs(cls) -> Augmentation:
-        """Random crops of 8% to 100% of the area, mirrored half of the time (Szegedy et al., 2015)."""
+        """Random crops of 8% to 100% of the area, mirrored half of the time (Szegedy et al., 2015, section 6)."""
         return cls(mirror=0.5, crop_area=(0.08, 1.0))
 
-    def draw(self, seed: int, epoch: int, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Numbers from 0 to 1 for the pictures of these indices, (N, DRAWS); the other methods take them."""
-        draws = np.empty((len(indices), DRAWS))
-        for row, index in zip(draws, indices.tolist(), strict=True):
-            generator(seed, Stream.AUGMENTATION, first=index, second=epoch).random(out=row)
-        return draws
+    @classmethod
+    def for_alexnet(cls) -> Augmentation:
+        """Random windows, mirrored half of the time, and light (Krizhevsky, Sutskever and Hinton, 2012, section 4.1).
 
-    def crop_box(self, draw: npt.NDArray[np.float64], height: int, width: int) -> Box:
-        """The random crop of a picture of height x width; `crop_area` must be given.
-
-        The area is drawn first, then the ratio among those that let this area fit into the picture, then the place.
-        Where no allowed ratio fits, the nearest that does is taken.
+        The colour axes have to be added.
         """
-        assert self.crop_area is not None
-        area = _within(self.crop_area, draw[_AREA]) * height * width
-        narrowest, widest = area / height**2, width**2 / area
-        low, high = (min(max(ratio, narrowest), widest) for ratio in self.crop_ratio)
-        ratio = low * (high / low) ** float(draw[_RATIO])
-        crop_width = min(math.sqrt(area * ratio), width)
-        crop_height = min(math.sqrt(area / ratio), height)
-        left = float(draw[_LEFT]) * (width - crop_width)
-        top = float(draw[_TOP]) * (height - crop_height)
-        return left, top, left + crop_width, top + crop_height
+        return cls(crop_window=True, mirror=0.5, lighting=0.1)
 
-    def move(self, images: npt.NDArray[np.uint8], draws: npt.NDArray[np.float64]) -> None:
-        """Shifts, rotates, slants and scales pictures of one size, (N, H, W, C), in place."""
-        if self.shift == self.rotation == self.shear == 0.0 and self.scale == (1.0, 1.0):
-            return
-        _, height, width, _ = images.shape
-        shift = (2 * draws[:, [_RIGHT, _DOWN]] - 1) * self.shift * (width, height)
-        degrees = (2 * draws[:, _ROTATION] - 1) * self.rotation
-        scale = self.scale[0] + (self.scale[1] - self.scale[0]) * draws[:, _SCALE]
-        shear = (2 * draws[:, _SHEAR] - 1) * self.shear
-        warp(images, affine_matrices(shift, degrees, scale, shear, (height, width)), self.background)
+    @property
+    def mixes(self) -> bool:
+        """Whether pictures show parts of others, so that their labels are shares of classes."""
+        return self.mix_share > 0.0 and (self.mixup > 0.0 or self.cutmix > 0.0)
 
-    def mirrored(self, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Which pictures are to be mirrored, (N,); their pixels are left to the device that trains."""
-        return draws[:, _MIRROR] < self.mirror
+    @property
+    def moves(self) -> bool:
+        """Whether pictures are shifted, turned, slanted or scaled."""
+        return any((self.shift, self.rotation, self.shear)) or self.scale != (1.0, 1.0)
+
+    @property
+    def colours(self) -> bool:
+        """Whether colours are changed."""
+        return any((self.brightness, self.contrast, self.saturation, self.hue, self.lighting))
+
+    @property
+    def draws(self) -> bool:
+        """Whether any of it needs a random number for each picture."""
+        cropped = self.crop_area is not None or self.crop_window
+        return cropped or self.moves or self.colours or self.mixes or self.mirror > 0.0 or self.erase > 0.0
 
 
-def describe_augmentation(augmentation: Augmentation | None) -> str:
-    """What is done to training pictures, in words."""
-    if augmentation is None:
-        return "none"
-    low, high = augmentation.scale
-    area = augmentation.crop_area
-    parts = {
-        f"random crops of {area[0]:.0%} to {area[1]:.0%} of the area" if area is not None else "": area is not None,
-        f"shifts up to {augmentation.shift:.0%}": augmentation.shift > 0,
-        f"rotations up to {augmentation.rotation:g} degrees": augmentation.rotation > 0,
-        f"slants up to {augmentation.shear:g} degrees": augmentation.shear > 0,
-        f"scalings from {low:g} to {high:g}": (low, high) != (1.0, 1.0),
-        f"{augmentation.mirror:.0%} mirrored": augmentation.mirror > 0,
-    }
-    return ", ".join(text for text, done in parts.items() if done) or "none"
-
-
-def _within(bounds: tuple[float, float], part: float) -> float:
-    return bounds[0] + (bounds[1] - bounds[0]) * float(part)
+def _is_range(bounds: tuple[float, float], most: float) -> bool:
+    """Whether both are above 0, finite, at most `most`, and in order."""
+    return 0.0 < bounds[0] <= bounds[1] <= most and math.isfinite(bounds[1])

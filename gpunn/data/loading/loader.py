@@ -25,12 +25,11 @@ from gpunn.data.loading.thread_workers import ThreadWorkers
 from gpunn.data.loading.timings import Tally, Timings
 from gpunn.data.loading.workers import Job, Workers
 from gpunn.data.preprocessing import Preprocessing
+from gpunn.data.targets import SOFT_LABELS
 from gpunn.errors import DataError, UsageError
 
 BUFFERS = 4
 """Batches in memory: the one in use, the one before it, and two that are being read."""
-
-SOFT_LABELS = "soft_labels"
 
 WorkerKind: TypeAlias = Literal["auto", "threads", "processes"]
 Unreadable: TypeAlias = Literal["raise", "skip"]
