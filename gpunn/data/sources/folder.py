@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Split, content_hash
 from gpunn.data.decoding.decode import decode
 from gpunn.data.decoding.file import read_file
 from gpunn.data.names import printable
-from gpunn.data.sources.tree import SUFFIXES, class_folders, images_by_class
-from gpunn.data.stratify import stratified_split
+from gpunn.data.sources.byte_strings import ByteStrings
+from gpunn.data.sources.contents import file_digests
+from gpunn.data.sources.halves import Division, Halves
+from gpunn.data.sources.kept_arrays import KeptArrays
+from gpunn.data.sources.tree import SUFFIXES, class_folders
+from gpunn.data.sources.tree_cache import TreeCache
+from gpunn.data.sources.tree_index import TreeIndex, map_index, tree_index
 from gpunn.errors import DataError
 
 LAYOUTS = (
     "train/CLASS/IMAGE and val/CLASS/IMAGE (or validation/CLASS/IMAGE), or CLASS/IMAGE, which is split by the seed"
 )
-
-END_BYTES = 4096
-"""How much of either end of a file the fingerprint takes in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +43,17 @@ class FolderDataset:
         labels: int32, (N,).
         classes: printable names, by label.
         half: where `root` lies in the folder of the whole data set, such as b"train"; empty where it is that folder.
+        kept: the file of the cache that the paths are mapped from; another process gets its name instead of the paths.
+        cache: where digests of the files are kept; None: nowhere.
     """
 
     root: bytes
-    paths: tuple[bytes, ...]
+    paths: ByteStrings
     labels: npt.NDArray[np.int32]
     classes: tuple[str, ...]
     half: bytes = b""
+    kept: KeptArrays | None = None
+    cache: TreeCache | None = None
 
     @property
     def targets(self) -> Mapping[str, npt.NDArray[Any]]:
@@ -76,40 +86,33 @@ class FolderDataset:
     def fingerprint(self) -> str:
         """SHA-256 over classes, labels, relative paths, and each file's size, first and last bytes.
 
-        A million whole files would take too long to read; compressed pictures that differ, differ at their ends.
+        The files are looked at when this is first asked for.
 
         Raises:
             DataError: a file is gone.
         """
-        return content_hash(self._content())
+        return self._fingerprint
 
-    def take(self, indices: npt.NDArray[np.int64]) -> FolderDataset:
-        """The data set of these samples alone, in this order, with the same classes."""
-        return FolderDataset(
-            self.root, tuple(self.paths[index] for index in indices), self.labels[indices], self.classes, self.half
+    @cached_property
+    def _fingerprint(self) -> str:
+        digests = file_digests(self.root, self.paths, self.cache)
+        return content_hash(
+            [
+                *(name.encode("utf-8") for name in self.classes),
+                self.labels.astype("<i4").tobytes(),
+                self.paths.offsets.astype("<i8").tobytes(),
+                self.paths.content.tobytes(),
+                digests.tobytes(),
+            ]
         )
 
     def _path(self, index: int) -> bytes:
         return os.path.join(self.root, self.paths[index])
 
-    def _content(self) -> Iterator[bytes]:
-        for name in self.classes:
-            yield name.encode("utf-8")
-        yield self.labels.astype("<i4").tobytes()
-        for index, path in enumerate(self.paths):
-            yield path
-            try:
-                yield from _ends(self._path(index))
-            except OSError as error:
-                raise DataError(f"{self.name(index)}: {error.strerror}") from error
-
-
-def _ends(path: bytes) -> tuple[bytes, bytes, bytes]:
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        first = file.read(END_BYTES)
-        file.seek(max(0, size - END_BYTES))
-        return size.to_bytes(8, "little"), first, file.read(END_BYTES)
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.kept is not None and self.kept.in_place():
+            return _map_again, (self.root, self.classes, self.half, self.kept.path, self.kept.digest)
+        return FolderDataset, (self.root, self.paths, self.labels, self.classes, self.half)
 
 
 def read_classes(root: str | os.PathLike[str], *, keep_empty_classes: bool = False) -> FolderDataset:
@@ -122,7 +125,7 @@ def read_classes(root: str | os.PathLike[str], *, keep_empty_classes: bool = Fal
     Raises:
         DataError: there are no class folders, or some are empty (all of those are listed).
     """
-    return _read_classes(os.fsencode(root), keep_empty_classes)
+    return _read_classes(os.fsencode(root), b"", keep_empty_classes, CacheFiles(cache_folder("data")))
 
 
 def read_folder(
@@ -142,24 +145,14 @@ def read_folder(
     """
     raw = os.fsencode(root)
     source = f"'{printable(raw)}'"
-    halves = _find_halves(raw, source)
-    if len(halves) == 2:
-        train, validation = (_read_classes(half, keep_empty_classes, os.path.relpath(half, raw)) for half in halves)
-        how = "as its folders divide it"
+    files = CacheFiles(cache_folder("data"))
+    found = [_read_classes(raw, half, keep_empty_classes, files) for half in _find_halves(raw, source)]
+    photographs = Augmentation.for_photographs()
+    if len(found) == 2:
+        halves = Halves(source, train=found[0], validation=found[1], augmentation=photographs)
     else:
-        half = b"" if halves[0] == raw else os.path.relpath(halves[0], raw)
-        everything = _read_classes(halves[0], keep_empty_classes, half)
-        train, validation = (
-            everything.take(part) for part in stratified_split(everything.labels, validation_fraction, seed)
-        )
-        how = f"{validation_fraction:.0%} held out by seed {seed}"
-    return Split(
-        train,
-        validation,
-        f"{source}: {len(train)} training and {len(validation)} validation images of "
-        f"{len(train.classes)} classes, {how}",
-        Augmentation.for_photographs(),
-    )
+        halves = Halves(source, undivided=found[0], augmentation=photographs)
+    return halves.split(Division(seed, validation_fraction, keep_empty_classes))
 
 
 def read_for_measuring(root: str | os.PathLike[str]) -> FolderDataset:
@@ -173,44 +166,64 @@ def read_for_measuring(root: str | os.PathLike[str]) -> FolderDataset:
     raw = os.fsencode(root)
     halves = _find_halves(raw, f"'{printable(raw)}'")
     if class_folders(raw) in ([b"val"], [b"validation"]):
-        halves = [os.path.join(raw, *class_folders(raw))]
-    elif len(halves) == 1 and halves[0] != raw:
+        halves = class_folders(raw)
+    elif halves == [b"train"]:
         raise DataError(
             f"'{printable(raw)}' has a folder train and no val beside it; give the folder whose images to measure"
         )
-    return _read_classes(halves[-1], keep_empty_classes=True)
+    return _read_classes(raw, halves[-1], True, CacheFiles(cache_folder("data")))
 
 
 def _find_halves(root: bytes, source: str) -> list[bytes]:
-    """The folders of training and validation classes, or the one folder that is still to be divided."""
+    """The folders of training and validation classes, or of classes that are still to be divided; empty: the root."""
     train = os.path.join(root, b"train")
     # A folder named train that holds images and no folders is a class like any other.
     if not (os.path.isdir(train) and class_folders(train)):
-        return [root]
-    candidates = [os.path.join(root, name) for name in (b"val", b"validation")]
-    present = [folder for folder in candidates if os.path.isdir(folder)]
+        return [b""]
+    present = [name for name in (b"val", b"validation") if os.path.isdir(os.path.join(root, name))]
     if len(present) == 2:
         raise DataError(f"{source} holds both a folder val and a folder validation; keep one of them")
-    if present and not class_folders(present[0]):
-        raise DataError(f"'{printable(present[0])}' holds no class folders; sort its images into one folder a class")
-    return [train, *present]
+    for name in present:
+        folder = os.path.join(root, name)
+        if not class_folders(folder):
+            raise DataError(f"'{printable(folder)}' holds no class folders; sort its images into one folder a class")
+    return [b"train", *present]
 
 
-def _read_classes(root: bytes, keep_empty_classes: bool, half: bytes = b"") -> FolderDataset:
+def _read_classes(data_root: bytes, half: bytes, keep_empty_classes: bool, files: CacheFiles) -> FolderDataset:
+    root = os.path.join(data_root, half) if half else data_root
     source = f"'{printable(root)}'"
     names = class_folders(root)
     if not names:
         raise DataError(f"{source} holds no class folders; accepted are {LAYOUTS}")
-    images = images_by_class(root, names)
-    empty = [name for name, paths in zip(names, images, strict=True) if not paths]
+    classes = tuple(printable(name) for name in names)
+    alike = [name for name, count in Counter(classes).items() if count > 1]
+    if alike:
+        raise DataError(
+            f"{source}: two class folders have the same printed name; rename one of {', '.join(map(repr, alike))}"
+        )
+    cache = TreeCache(root, files)
+    index = tree_index(root, names, cache)
+    empty = [name for name, count in zip(names, index.counts.tolist(), strict=True) if count == 0]
     if empty and not keep_empty_classes:
         raise DataError(_empty_message(source, empty))
-    classes = tuple(printable(name) for name in names)
-    if len(set(classes)) < len(classes):
-        raise DataError(f"{source}: two class folders have the same printed name; rename one of {', '.join(classes)}")
-    labels = np.repeat(np.arange(len(names), dtype=np.int32), [len(paths) for paths in images])
+    return FolderDataset(root, index.paths, _labels(index), classes, half, index.kept, cache)
+
+
+def _map_again(root: bytes, classes: tuple[str, ...], half: bytes, path: Path, digest: bytes) -> FolderDataset:
+    """A data set in another process, from the file of the cache that the first has mapped."""
+    index = map_index(path, digest)
+    if index is None:
+        raise DataError(
+            f"'{printable(root)}': its index was removed from the cache, '{path}', at this moment; try again"
+        )
+    return FolderDataset(root, index.paths, _labels(index), classes, half, index.kept)
+
+
+def _labels(index: TreeIndex) -> npt.NDArray[np.int32]:
+    labels = np.repeat(np.arange(len(index.counts), dtype=np.int32), index.counts)
     labels.flags.writeable = False
-    return FolderDataset(root, tuple(path for paths in images for path in paths), labels, classes, half)
+    return labels
 
 
 def _empty_message(source: str, empty: Sequence[bytes]) -> str:
@@ -218,5 +231,5 @@ def _empty_message(source: str, empty: Sequence[bytes]) -> str:
     return (
         f"{source}: no images ({suffixes}) in the class folders "
         + ", ".join(f"'{printable(name)}'" for name in empty)
-        + "; fill or remove them, or ask to keep empty classes"
+        + "; fill or remove them, or let them keep their labels: --set keep_empty_classes=true"
     )

@@ -9,16 +9,39 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from time import time_ns
 
-from gpunn.data.dataset import DataWarning
 from gpunn.data.names import printable
+from gpunn.data.sources.in_threads import progress
 from gpunn.errors import DataError
 
 SUFFIXES = frozenset((b".jpg", b".jpeg", b".png", b".webp", b".bmp", b".gif", b".tif", b".tiff", b".ppm", b".pgm"))
+
+SETTLING_NANOSECONDS = 3_000_000_000
+"""What changed less than this before it was looked at may change again without its times telling: the clocks of file
+systems go in steps of up to two seconds."""
+
+
+@dataclass
+class Scan:
+    """What one reading of a tree found. All paths are relative to its root.
+
+    Attributes:
+        images: for each class the image files, sorted by bytes.
+        passed_over: what is neither an image nor a folder that is read, each with the reason.
+        states: the folders that were read and the links that were followed, each with its `state`: as long as those
+            are the same, another reading would find the same.
+        settled: the states can be relied on.
+    """
+
+    images: list[list[bytes]]
+    passed_over: list[tuple[bytes, str]] = field(default_factory=list)
+    states: list[tuple[bytes, int]] = field(default_factory=list)
+    settled: bool = True
 
 
 def class_folders(root: bytes) -> list[bytes]:
@@ -29,23 +52,37 @@ def class_folders(root: bytes) -> list[bytes]:
     """
     try:
         with os.scandir(root) as entries:
-            return sorted(
-                entry.name for entry in entries if not entry.name.startswith(b".") and os.path.isdir(entry.path)
-            )
+            return sorted(entry.name for entry in entries if not entry.name.startswith(b".") and _is_folder(entry))
     except OSError as error:
         raise DataError(f"folder '{printable(root)}' cannot be read: {error.strerror}") from error
 
 
-def images_by_class(root: bytes, classes: list[bytes]) -> list[list[bytes]]:
-    """For each class folder of `root` the paths, relative to `root`, of the images at any depth in it, sorted by bytes.
-
-    What is neither an image file nor a folder, and what cannot be read, is passed over with a DataWarning.
-    """
-    walk = _Walk(root, [[] for _ in classes])
-    walk.run(classes)
-    for paths in walk.images:
+def scan(root: bytes, classes: list[bytes]) -> Scan:
+    """The images at any depth in each class folder of `root`."""
+    walk = _Walk(root, Scan([[] for _ in classes]))
+    with progress(f"finding images in '{printable(root)}'") as bar:
+        for folder in walk.run(classes):
+            bar.update(len(folder))
+    for paths in walk.found.images:
         paths.sort()
-    return walk.images
+    return walk.found
+
+
+def state(path: bytes) -> int:
+    """A number that is another one when the path leads to something else.
+
+    A file's is that of every regular file: what it holds is not asked. A folder's changes with its entries, its owner
+    and its permissions. The hash of integers is the same in every process.
+    """
+    try:
+        return _state(os.stat(path))
+    except OSError as error:
+        return hash((error.errno,))
+
+
+def is_settled(status: os.stat_result) -> bool:
+    """Has this been as it is for so long that its next change will show in its times?"""
+    return status.st_ctime_ns < time_ns() - SETTLING_NANOSECONDS
 
 
 @dataclass
@@ -53,12 +90,14 @@ class _Walk:
     """One reading of a tree: what was found and which folders, as (device, inode), were met."""
 
     root: bytes
-    images: list[list[bytes]]
+    found: Scan
     met: set[tuple[int, int]] = field(default_factory=set)
     links: deque[tuple[int, bytes]] = field(default_factory=deque)
 
-    def run(self, classes: list[bytes]) -> None:
-        self._enter(b"")
+    def run(self, classes: list[bytes]) -> Iterator[list[os.DirEntry[bytes]]]:
+        """Reads the tree, and yields what lies in each folder."""
+        with suppress(OSError):
+            self.met.add(_identity(os.stat(self.root)))
         folders = []
         for label, name in enumerate(classes):
             if os.path.islink(os.path.join(self.root, name)):
@@ -66,33 +105,44 @@ class _Walk:
             elif self._enter(name):
                 folders.append((label, name))
         for label, name in folders:
-            self._read(label, name)
+            yield from self._read(label, name)
         # After all real folders, so that none of them is first met through a link from another class.
         while self.links:
             label, name = self.links.popleft()
             if self._enter(name):
-                self._read(label, name)
+                yield from self._read(label, name)
 
     def _enter(self, folder: bytes) -> bool:
         """Notes a folder as met; false if it was met before or is gone."""
-        try:
-            status = os.stat(os.path.join(self.root, folder))
-        except OSError as error:
-            self._warn(folder, f"cannot be read: {error.strerror}")
+        status = self._look(folder, "cannot be read")
+        if status is None:
             return False
-        identity = (status.st_dev, status.st_ino)
-        if identity in self.met:
-            self._warn(folder, "leads to a folder that is read already; it is read once")
+        if _identity(status) in self.met:
+            self._pass_over(folder, "leads to a folder that is read already; it is read once")
             return False
-        self.met.add(identity)
+        self.met.add(_identity(status))
         return True
 
-    def _read(self, label: int, folder: bytes) -> None:
+    def _look(self, path: bytes, trouble: str) -> os.stat_result | None:
+        """The status of what a path leads to, and a note of its state; None where it leads nowhere."""
+        try:
+            status = os.stat(os.path.join(self.root, path))
+        except OSError as error:
+            self.found.states.append((path, hash((error.errno,))))
+            self._pass_over(path, f"{trouble}: {error.strerror}")
+            return None
+        self.found.states.append((path, _state(status)))
+        if stat.S_ISDIR(status.st_mode) and not is_settled(status):
+            self.found.settled = False
+        return status
+
+    def _read(self, label: int, folder: bytes) -> Iterator[list[os.DirEntry[bytes]]]:
         """Collects the images of a folder that was entered and of the real folders below it."""
         pending = [folder]
         while pending:
             current = pending.pop()
-            for entry in self._entries(current):
+            entries = self._entries(current)
+            for entry in entries:
                 path = os.path.join(current, entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     if self._enter(path):
@@ -100,37 +150,51 @@ class _Walk:
                 elif entry.is_symlink():
                     self._follow(label, path)
                 elif not entry.is_file(follow_symlinks=False):
-                    self._warn(path, "is not a regular file")
+                    self._pass_over(path, "is not a regular file")
                 elif _is_image(path):
-                    self.images[label].append(path)
+                    self.found.images[label].append(path)
+            yield entries
 
     def _follow(self, label: int, path: bytes) -> None:
-        try:
-            mode = os.stat(os.path.join(self.root, path)).st_mode
-        except OSError as error:
-            self._warn(path, f"is a link that leads nowhere: {error.strerror}")
+        status = self._look(path, "is a link that leads nowhere")
+        if status is None:
             return
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(status.st_mode):
             self.links.append((label, path))
-        elif not stat.S_ISREG(mode):
-            self._warn(path, "is not a regular file")
+        elif not stat.S_ISREG(status.st_mode):
+            self._pass_over(path, "is not a regular file")
         elif _is_image(path):
-            self.images[label].append(path)
+            self.found.images[label].append(path)
 
-    def _entries(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
+    def _entries(self, folder: bytes) -> list[os.DirEntry[bytes]]:
         try:
             with os.scandir(os.path.join(self.root, folder)) as entries:
                 visible = [entry for entry in entries if not entry.name.startswith(b".")]
         except OSError as error:
-            self._warn(folder, f"cannot be read: {error.strerror}")
-            return iter(())
+            self._pass_over(folder, f"cannot be read: {error.strerror}")
+            # What hindered may go away, and no time of the folder would tell.
+            self.found.settled = False
+            return []
         visible.sort(key=lambda entry: entry.name)
-        return iter(visible)
+        return visible
 
-    def _warn(self, path: bytes, what: str) -> None:
-        full = os.path.join(self.root, path)
-        warnings.warn(f"'{printable(full)}' {what}; it is passed over", DataWarning, stacklevel=2)
+    def _pass_over(self, path: bytes, why: str) -> None:
+        self.found.passed_over.append((path, why))
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
 
 
 def _is_image(path: bytes) -> bool:
     return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _state(status: os.stat_result) -> int:
+    if stat.S_ISDIR(status.st_mode):
+        return hash((*_identity(status), status.st_mode, status.st_mtime_ns, status.st_ctime_ns))
+    return hash((stat.S_IFMT(status.st_mode),))

@@ -52,10 +52,9 @@ def test_a_tree_without_a_split_is_split_by_the_seed(tmp_path: Path) -> None:
     first, again, other = (read_folder(tmp_path, seed=seed, validation_fraction=0.3) for seed in (1, 1, 2))
     assert np.bincount(first.validation.labels).tolist() == [3, 6]
     assert np.bincount(first.train.labels).tolist() == [7, 14]
-    assert isinstance(first.train, FolderDataset)
-    assert isinstance(first.validation, FolderDataset)
-    everything = {b"ant/%d.jpg" % n for n in range(10)} | {b"bee/%d.jpg" % n for n in range(20)}
-    assert {*first.train.paths, *first.validation.paths} == everything
+    found = [half.name(index) for half in (first.train, first.validation) for index in range(len(half))]
+    everything = [f"'{tmp_path}/ant/{n}.jpg'" for n in range(10)] + [f"'{tmp_path}/bee/{n}.jpg'" for n in range(20)]
+    assert sorted(found) == sorted(everything)
     assert first.validation.fingerprint() == again.validation.fingerprint() != other.validation.fingerprint()
     assert "30% held out by seed 1" in first.description
 
@@ -93,7 +92,7 @@ def test_only_visible_images_count_at_any_depth(tmp_path: Path) -> None:
 def test_the_suffixes_of_images(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "ant").mkdir()
     (tmp_path / "ant" / f"a.{suffix}").write_bytes(b"")
-    assert read_classes(tmp_path).paths == (f"ant/a.{suffix}".encode(),)
+    assert tuple(read_classes(tmp_path).paths) == (f"ant/a.{suffix}".encode(),)
 
 
 def test_classes_and_files_are_sorted_by_their_bytes(tmp_path: Path) -> None:
@@ -133,7 +132,7 @@ def test_odd_names_load_and_are_escaped(odd_tree: Path) -> None:
 def test_the_order_is_the_same_on_every_locale(odd_tree: Path) -> None:
     program = (
         "import sys; from gpunn.data.sources.folder import read_classes; data = read_classes(sys.argv[1]);"
-        "print(ascii(data.classes), data.paths, data.fingerprint())"
+        "print(ascii(data.classes), list(data.paths), data.fingerprint())"
     )
     outputs = {
         subprocess.run(
@@ -278,7 +277,7 @@ def test_fifos_and_broken_links_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "bee" / "gone.jpg").symlink_to("nowhere.jpg")
     with pytest.warns(DataWarning) as caught:
         data = read_classes(tmp_path)
-    assert data.paths == (b"ant/0.jpg", b"bee/0.jpg")
+    assert tuple(data.paths) == (b"ant/0.jpg", b"bee/0.jpg")
     text = "\n".join(sorted(str(warning.message) for warning in caught))
     assert "ant/pipe.jpg' is not a regular file" in text
     assert "ant/to-pipe.jpg' is not a regular file" in text
@@ -305,7 +304,7 @@ def test_an_unreadable_folder_is_passed_over(tmp_path: Path, unreadable: Callabl
     unreadable(tmp_path / "ant/locked")
     with pytest.warns(DataWarning, match="ant/locked' cannot be read: Permission denied"):
         data = read_classes(tmp_path)
-    assert data.paths == (b"ant/0.jpg", b"bee/0.jpg")
+    assert tuple(data.paths) == (b"ant/0.jpg", b"bee/0.jpg")
 
 
 def test_an_unreadable_class_counts_as_empty(tmp_path: Path, unreadable: Callable[[Path], None]) -> None:

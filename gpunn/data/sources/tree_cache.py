@@ -1,0 +1,44 @@
+"""What is kept about trees of files from one start of the program to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+import gpunn
+from gpunn.backend.cache import CacheFiles
+from gpunn.data.sources.kept_arrays import KeptArrays, keep, read_kept
+
+WORTH_KEEPING = 1000
+"""About fewer files nothing is kept: to look at them anew takes no time."""
+
+
+@dataclass(frozen=True)
+class TreeCache:
+    """What is kept about one tree.
+
+    Attributes:
+        root: of the tree.
+        files: of all trees.
+    """
+
+    root: bytes
+    files: CacheFiles
+
+    def read(self, what: str) -> KeptArrays | None:
+        """What was kept under this name; None where there is nothing of use."""
+        return read_kept(self.files, self._name(what))
+
+    def keep(self, what: str, count: int, arrays: Mapping[str, npt.NDArray[Any]]) -> KeptArrays | None:
+        """Keep arrays that tell of `count` files; None where they are too few, or the cache cannot be written."""
+        return keep(self.files, self._name(what), arrays) if count >= WORTH_KEEPING else None
+
+    def _name(self, what: str) -> str:
+        """A name for this tree and this version of the program, whose rules may differ from another's."""
+        place = f"{gpunn.__version__}:".encode() + os.path.abspath(self.root)
+        return f"{hashlib.sha256(place).hexdigest()[:32]}.{what}"
