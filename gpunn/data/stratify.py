@@ -28,8 +28,10 @@ def stratified_split(
     if not 0.0 < fraction < 1.0:
         raise UsageError(f"the validation fraction must lie between 0 and 1, got {fraction}")
     held_out = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
+    by_class = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[by_class], return_index=True)
+    for label, first, last in zip(present, starts, np.append(starts[1:], len(labels)), strict=True):
+        members = by_class[first:last]
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
         order = generator(seed, Stream.SPLIT, first=int(label)).permutation(len(members))
         held_out[members[order[:count]]] = True

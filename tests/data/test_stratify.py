@@ -46,3 +46,17 @@ def test_the_seed_decides() -> None:
 def test_a_fraction_outside_0_and_1_is_refused(fraction: float) -> None:
     with pytest.raises(UsageError, match="between 0 and 1"):
         stratified_split(labels_of(4, 4), fraction, seed=0)
+
+
+def test_a_class_is_divided_alike_whatever_lies_between_its_samples() -> None:
+    together = np.array([4] * 30 + [7] * 20, np.int32)
+    shuffled = np.random.default_rng(0).permutation(together)
+    held_out = {}
+    for name, labels in (("together", together), ("shuffled", shuffled)):
+        chosen = np.isin(np.arange(50), stratified_split(labels, 0.2, seed=3)[1])
+        held_out[name] = {label: np.flatnonzero(chosen[labels == label]).tolist() for label in (4, 7)}
+    assert held_out["together"] == held_out["shuffled"]
+
+
+def test_no_samples_are_no_halves() -> None:
+    assert [part.tolist() for part in stratified_split(np.zeros(0, np.int32), 0.2, seed=0)] == [[], []]
