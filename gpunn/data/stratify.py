@@ -30,7 +30,7 @@ def stratified_split(
     held_out = np.zeros(len(labels), dtype=bool)
     by_class = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[by_class], return_index=True)
-    for label, first, last in zip(present, starts, np.append(starts[1:], len(labels)), strict=True):
+    for label, first, last in zip(present, starts, np.append(starts, len(labels))[1:], strict=True):
         members = by_class[first:last]
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
         order = generator(seed, Stream.SPLIT, first=int(label)).permutation(len(members))
