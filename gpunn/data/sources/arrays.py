@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from gpunn.data.dataset import content_hash
 from gpunn.data.names import printable
+from gpunn.data.sources.class_names import numbered_classes
 from gpunn.data.sources.halves import Halves
 from gpunn.data.targets import checked_targets
 from gpunn.errors import DataError
 
 NPZ_ARRAYS = ("train_images", "train_labels", "validation_images", "validation_labels")
-MAXIMUM_CLASSES = 1 << 20
 
 
 class ArrayDataset:
@@ -154,18 +154,12 @@ def read_npz(path: Path) -> Halves:
     """
     source = f"'{printable(path)}'"
     arrays = _read_arrays(path, source)
-    classes = numbered_classes(arrays["train_labels"])
+    classes = numbered_classes(arrays["train_labels"], source)
     train, validation = (
         ArrayDataset(arrays[f"{half}_images"], arrays[f"{half}_labels"], classes, f"{half}_images in {source}")
         for half in ("train", "validation")
     )
     return Halves(source, train, validation)
-
-
-def numbered_classes(labels: npt.NDArray[Any]) -> tuple[str, ...]:
-    """Names for classes that have none: "0", "1", ... up to the largest of the labels."""
-    highest = int(labels.max()) if labels.size and labels.dtype.kind in "iu" else 0
-    return tuple(str(label) for label in range(min(highest + 1, MAXIMUM_CLASSES)))
 
 
 def _read_arrays(path: Path, source: str) -> Mapping[str, npt.NDArray[Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from gpunn.data.dataset import Dataset, Split
 from gpunn.data.sources.arrays import NPZ_ARRAYS, is_npz, read_npz
 from gpunn.data.sources.folder import LAYOUTS, read_folder, read_for_measuring
 from gpunn.data.sources.halves import Division, Halves
+from gpunn.data.sources.idx import LAYOUT as IDX_LAYOUT
+from gpunn.data.sources.idx import is_idx, read_idx_folder
+from gpunn.data.sources.npy import LAYOUT as NPY_LAYOUT
+from gpunn.data.sources.npy import is_npy, read_npy_folder
+from gpunn.data.sources.tree import SUFFIXES
+from gpunn.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,55 @@ def _of_halves(name: str, layout: str, is_at: Callable[[Path], bool], read: Call
     )
 
 
+def _has_class_folders(path: Path) -> bool:
+    """Whether a folder of a folder holds a picture or a folder."""
+    return any(_holds_pictures(folder) for folder in _folders(path))
+
+
+def _folders(path: Path) -> Iterator[bytes]:
+    if path.is_dir():
+        with os.scandir(os.fsencode(path)) as entries:
+            yield from (entry.path for entry in entries if entry.is_dir() and not entry.name.startswith(b"."))
+
+
+def _holds_pictures(folder: bytes) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(os.path.splitext(entry.name)[1].lower() in SUFFIXES or entry.is_dir() for entry in entries)
+    except PermissionError:
+        return False
+
+
+CLASS_FOLDERS = Kind(
+    "class folders", f"a folder laid out as {LAYOUTS}", _has_class_folders, _read_folder, read_for_measuring
+)
+
 KINDS = (
-    Kind("class folders", f"a folder laid out as {LAYOUTS}", Path.is_dir, _read_folder, read_for_measuring),
+    CLASS_FOLDERS,
+    _of_halves("IDX files", IDX_LAYOUT, is_idx, read_idx_folder),
+    _of_halves(".npy files", NPY_LAYOUT, is_npy, read_npy_folder),
     _of_halves("an .npz file", f"an .npz file with the arrays {', '.join(NPZ_ARRAYS)}", is_npz, read_npz),
 )
+
+
+def kind_at(path: Path) -> Kind:
+    """The kind of data at a path.
+
+    Raises:
+        DataError: it cannot be read, holds nothing of any kind, or more than one; the text goes on after the path.
+    """
+    try:
+        kinds = [kind for kind in KINDS if kind.is_at(path)]
+        if not kinds and any(_folders(path)):
+            # Folders without pictures: reading them tells which are empty.
+            kinds = [CLASS_FOLDERS]
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from error
+    if len(kinds) > 1:
+        names = " as well as ".join(kind.name for kind in kinds)
+        raise DataError(f"holds {names}; keep one of them there, or give the folder of one")
+    if not kinds:
+        found = "holds none of what is accepted" if path.is_dir() else "is a file of none of the kinds"
+        accepted = "; ".join(kind.layout for kind in KINDS)
+        raise DataError(f"{found if path.exists() else 'does not exist'}. Accepted are {accepted}")
+    return kinds[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 from gpunn.data.dataset import Split
 from gpunn.data.sources.digits import read_digits
+from gpunn.data.sources.fashion_mnist import SETTINGS, read_fashion_mnist
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,7 @@ class NamedData:
 
 
 #: By name.
-NAMED: Mapping[str, NamedData] = {"digits": NamedData(read_digits)}
+NAMED: Mapping[str, NamedData] = {
+    "digits": NamedData(read_digits),
+    "fashion-mnist": NamedData(read_fashion_mnist, SETTINGS),
+}

@@ -9,7 +9,7 @@ from typing import Any
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.names import printable
 from gpunn.data.sources.halves import Division
-from gpunn.data.sources.kinds import KINDS, Kind
+from gpunn.data.sources.kinds import Kind, kind_at
 from gpunn.data.sources.named import NAMED
 from gpunn.errors import DataError
 
@@ -20,7 +20,8 @@ def open_data(
     """The data set of a name, or what lies at a path.
 
     Args:
-        name_or_path: "digits" or "fashion-mnist" (a folder of that name is "./digits"), or a path to one of `KINDS`.
+        name_or_path: "digits" or "fashion-mnist" (a folder of that name is "./digits"), or a path to data of one of the
+            kinds that `gpunn.data.sources.kinds` lists.
         seed: divides what has no division of its own.
         validation_fraction: the part of it that is held out.
         keep_empty_classes: let a class folder without images keep its label instead of refusing it.
@@ -65,20 +66,10 @@ def suggested_settings(name_or_path: str) -> Mapping[str, Any]:
 
 
 def _kind(name_or_path: str, path: Path) -> Kind:
-    """What lies at a path.
-
-    Raises:
-        DataError: nothing that is known, or more than one kind.
-    """
-    kinds = [kind for kind in KINDS if kind.is_at(path)]
-    if len(kinds) == 1:
-        return kinds[0]
-    shown = f"data '{printable(name_or_path)}': '{printable(path.absolute())}'"
-    if len(kinds) > 1:
+    try:
+        return kind_at(path)
+    except DataError as error:
+        names = ", ".join(NAMED)
         raise DataError(
-            f"{shown} holds {' as well as '.join(kind.name for kind in kinds)}; "
-            "keep one of them there, or give the folder of one"
-        )
-    found = "holds none of what is accepted" if path.is_dir() else "is a file of none of the kinds"
-    accepted = "; ".join([", ".join(NAMED), *(kind.layout for kind in KINDS)])
-    raise DataError(f"{shown} {found if path.exists() else 'does not exist'}. Accepted are: {accepted}")
+            f"data '{printable(name_or_path)}': '{printable(path.absolute())}' {error}; or a name: {names}"
+        ) from error

@@ -156,7 +156,7 @@ def test_an_npz_file_is_a_split(tmp_path: Path) -> None:
         ({"train_labels": np.array([0, 1, 2, 0, 10**12, 1])}, ["sample 4", str(10**12)]),
         ({"train_labels": np.zeros(6, int)}, ["validation", "sample 1"]),
         ({"train_labels": np.zeros(6, int), "validation_labels": np.zeros(3, int)}, ["one class"]),
-        ({"train_images": IMAGES[:0], "train_labels": LABELS[:0]}, ["sample"]),
+        ({"train_images": IMAGES[:0], "train_labels": LABELS[:0]}, ["no training images"]),
         ({"validation_images": IMAGES[:0], "validation_labels": LABELS[:0]}, ["no validation images"]),
     ],
 )
