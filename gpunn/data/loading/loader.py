@@ -2,59 +2,48 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
-from itertools import count
+import weakref
+from collections.abc import Generator
 from typing import Literal, TypeAlias, get_args
-
-import numpy as np
-import numpy.typing as npt
 
 from gpunn.cores import available_cores
 from gpunn.data.augmenting.augmentation import Augmentation
-from gpunn.data.dataset import Dataset
+from gpunn.data.dataset import Dataset, EncodedDataset
 from gpunn.data.decoding.picture import Decoder
 from gpunn.data.decoding.pillow import PillowDecoder
 from gpunn.data.loading.batch import Batch, BatchLayout
-from gpunn.data.loading.failure import Failure
+from gpunn.data.loading.crew import CrewPlan, Crews
+from gpunn.data.loading.division import Division
 from gpunn.data.loading.filling import Filler
 from gpunn.data.loading.order import epoch_order
-from gpunn.data.loading.thread_workers import ThreadWorkers
+from gpunn.data.loading.reading_ahead import ReadingAhead, Unreadable
+from gpunn.data.loading.shared_memory import MemoryFile, packed
 from gpunn.data.loading.timings import Tally, Timings
-from gpunn.data.loading.workers import Job, Workers
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.targets import SOFT_LABELS
 from gpunn.errors import DataError, UsageError
 
-BUFFERS = 4
-"""Batches in memory: the one in use, the one before it, and two that are being read."""
-
 WorkerKind: TypeAlias = Literal["auto", "threads", "processes"]
-Unreadable: TypeAlias = Literal["raise", "skip"]
 
-JOB_BYTES = 5 << 19
-"""A worker takes so many bytes of pixels at a time: 16 photographs of 224x224, a thousand digits."""
+TIMEOUT = 60.0
 
-
-@dataclass
-class _Reading:
-    """A batch on its way: the jobs that are not done, and what went wrong."""
-
-    batch: Batch
-    jobs: dict[int, Job]
-    failures: list[Failure] = field(default_factory=list)
+FEW = 500
+"""A data set of fewer pictures is read about as soon as worker processes have started."""
 
 
 class Loader:
     """Divides a data set into batches, epoch by epoch.
 
-    What a batch holds depends on the seed, the epoch and its place in the epoch, never on the number of workers or
-    on what was read before.
+    What a batch holds depends on the seed, the epoch and its place in the epoch, never on the number or kind of workers
+    or on what was read before. Workers start with the first epoch and stay for the others; `close`, or dropping the
+    loader, ends them.
+
+    Memory: 3 + b batches, or one more than an epoch has if that is less, where b, the batches read ahead beyond the one
+    asked for, is 1 or what gives each worker two jobs (`Division.slots`).
 
     Attributes:
         steps_per_epoch: the batches of one epoch; the last one may be short.
+        worker_kind: "threads" or "processes".
     """
 
     def __init__(
@@ -70,7 +59,7 @@ class Loader:
         worker_kind: WorkerKind = "auto",
         decoder: Decoder | None = None,
         unreadable: Unreadable = "raise",
-        timeout: float = 60.0,
+        timeout: float = TIMEOUT,
         soft_labels: bool = False,
     ) -> None:
         """Nothing is read before `batches` is called.
@@ -84,11 +73,12 @@ class Loader:
             shuffle: a new order each epoch instead of the data set's own.
             workers: how many read; None: one for each core this process may use.
             worker_kind: "processes", which a busy main thread does not hold up, or "threads", which share the data
-                set's memory; "auto": processes for image files, threads for pictures in memory.
+                set's memory. "auto": threads for pictures in memory, for fewer than `FEW`, and where other processes
+                cannot have the data set; else processes.
             decoder: reads image files and scales pictures; None: Pillow.
             unreadable: "raise" a DataError in place of a batch with a picture that cannot be read, or "skip" the
                 picture: the batch is shorter and says what it lacks.
-            timeout: seconds after which the storage that keeps one picture waiting is reported.
+            timeout: seconds that the reading of one picture may take.
             soft_labels: add the target "soft_labels", the part of each class in each picture.
 
         Raises:
@@ -99,32 +89,29 @@ class Loader:
             raise DataError("the data set is empty: there is no batch to be had")
         if batch_size < 1:
             raise UsageError(f"the batch size must be at least 1, got {batch_size}")
-        self._workers = available_cores() if workers is None else workers
-        if self._workers < 1:
+        count = available_cores() if workers is None else workers
+        if count < 1:
             raise UsageError(f"the number of workers must be at least 1, got {workers}")
-        if worker_kind not in get_args(WorkerKind):
-            raise UsageError(f"workers are auto, threads or processes, not {worker_kind!r}")
         if unreadable not in get_args(Unreadable):
-            raise UsageError(f"what to do with unreadable pictures is raise or skip, not {unreadable!r}")
+            raise UsageError(f"unreadable pictures can be met by raise or skip, not {unreadable!r}")
         if not timeout > 0:
             raise UsageError(f"the time-out must be a positive number of seconds, got {timeout}")
         self._dataset = dataset
-        self._unreadable = unreadable
-        self._timeout = timeout
-        self._batch_size = min(batch_size, len(dataset))
         self._seed = seed
         self._shuffle = shuffle
-        self._filler = Filler(dataset, preprocessing, augmentation or Augmentation(), decoder or PillowDecoder(), seed)
-        picture = (preprocessing.height, preprocessing.width, preprocessing.channels)
-        targets = [(name, values.dtype.str, values.shape[1:]) for name, values in dataset.targets.items()]
-        if soft_labels:
-            if SOFT_LABELS in dataset.targets or not dataset.classes:
-                raise UsageError("soft labels need a data set with classes and without targets of that name")
-            targets.append((SOFT_LABELS, "<f4", (len(dataset.classes),)))
-        self._layout = BatchLayout(self._batch_size, picture, tuple(targets))
-        self._job_size = max(1, JOB_BYTES // (picture[0] * picture[1] * picture[2]))
-        self.steps_per_epoch = -(-len(dataset) // self._batch_size)
-        self._tally = Tally(self._workers)
+        self._unreadable: Unreadable = unreadable
+        self._workers = count
+        layout = _layout(dataset, preprocessing, min(batch_size, len(dataset)), soft_labels)
+        height, width, channels = layout.picture
+        self._division = Division(len(dataset), layout.size, height * width * channels)
+        filler = Filler(dataset, preprocessing, augmentation or Augmentation(), decoder or PillowDecoder(), seed)
+        task = _task(worker_kind, dataset, filler, layout)
+        self.worker_kind = "threads" if task is None else "processes"
+        slots = self._division.slots(count)
+        self._crews = Crews(CrewPlan(count, filler, layout, slots, timeout, dataset.name, task).crew)
+        self._end = weakref.finalize(self, self._crews.close)
+        self.steps_per_epoch = self._division.steps
+        self._tally = Tally(count)
 
     @property
     def timings(self) -> Timings:
@@ -136,86 +123,65 @@ class Loader:
         """How long the caller of the latest `batches` has waited for data."""
         return self.timings.waited_seconds
 
-    def close(self) -> None:
-        """End all workers; calling `batches` again starts new ones."""
-
     def batches(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         """The batches of an epoch, from number `start` on.
 
-        Closing the generator, or dropping it, ends its workers.
+        Closing the generator, or dropping it, makes its workers idle. Epochs that are read side by side have workers
+        and memory of their own.
 
         Raises:
             UsageError: `start` is not a place in the epoch.
-            DataError: a picture cannot be read; raised in place of the batch that would hold it.
+            DataError: a picture cannot be read; raised in place of the batch that would hold it. Or a worker ended, or
+                was kept waiting for longer than the time-out; the text names the picture.
         """
         if not 0 <= start <= self.steps_per_epoch:
             raise UsageError(f"batch {start} asked for; an epoch has {self.steps_per_epoch} batches")
         self._tally = Tally(self._workers)
         return self._produce(epoch, start, self._tally)
 
+    def close(self) -> None:
+        """End all workers; epochs that are being read cannot go on, and new ones start new workers."""
+        self._crews.close()
+
     def _produce(self, epoch: int, start: int, tally: Tally) -> Generator[Batch, None, None]:
         order = epoch_order(self._dataset, self._seed, epoch) if self._shuffle else None
-        memory = np.zeros(self._layout.bytes * min(BUFFERS, self.steps_per_epoch), np.uint8)
-        ring = self._layout.batches(memory)
-        workers: Workers = ThreadWorkers(self._workers, self._filler, ring)
-        reading: deque[_Reading] = deque()
-        numbers = count()
-
-        def read_ahead(step: int) -> None:
-            if step >= self.steps_per_epoch:
-                return
-            indices = self._indices(order, step)
-            slot = step % BUFFERS
-            ring[slot].release()
-            batch = ring[slot].part(0, len(indices))
-            batch.indices[:] = indices
-            jobs = [Job(next(numbers), slot, first, last, epoch) for first, last in self._parts(len(indices))]
-            reading.append(_Reading(batch, {job.number: job for job in jobs}))
-            workers.submit(jobs)
-
+        crew = self._crews.take()
+        reading = ReadingAhead(crew, self._division, order, epoch, self._unreadable, tally)
+        end, ahead = self.steps_per_epoch, self._division.ahead(self._workers)
         try:
-            for step in range(start, min(start + BUFFERS - 2, self.steps_per_epoch)):
-                read_ahead(step)
-            for step in range(start, self.steps_per_epoch):
-                # The caller is done with batch step - 2, whose memory this is.
-                read_ahead(step + BUFFERS - 2)
-                asked = time.perf_counter()
-                try:
-                    self._await(reading, workers, tally)
-                finally:
-                    tally.add_wait(time.perf_counter() - asked)
-                yield self._checked(reading.popleft())
+            for step in range(start, min(start + ahead, end)):
+                reading.begin(step)
+            for step in range(start, end):
+                # The caller is done with the batch before the previous one, whose memory this is.
+                if step + ahead < end:
+                    reading.begin(step + ahead)
+                yield reading.next()
         finally:
-            workers.close()
+            reading.leave()
+            self._crews.give_back(crew)
 
-    def _indices(self, order: npt.NDArray[np.int64] | None, step: int) -> npt.NDArray[np.int64]:
-        first = step * self._batch_size
-        last = min(first + self._batch_size, len(self._dataset))
-        return np.arange(first, last, dtype=np.int64) if order is None else order[first:last]
 
-    def _parts(self, size: int) -> Iterator[tuple[int, int]]:
-        """A batch of that size in the parts that one job fills; they do not depend on the number of workers."""
-        for first in range(0, size, self._job_size):
-            yield first, min(first + self._job_size, size)
+def _layout(dataset: Dataset, preprocessing: Preprocessing, size: int, soft_labels: bool) -> BatchLayout:
+    picture = (preprocessing.height, preprocessing.width, preprocessing.channels)
+    targets = [(name, values.dtype.str, values.shape[1:]) for name, values in dataset.targets.items()]
+    if soft_labels:
+        if SOFT_LABELS in dataset.targets or not dataset.classes:
+            raise UsageError(f"soft labels need a data set that has classes and no target {SOFT_LABELS!r} of its own")
+        targets.append((SOFT_LABELS, "<f4", (len(dataset.classes),)))
+    return BatchLayout(size, picture, tuple(targets))
 
-    def _checked(self, done: _Reading) -> Batch:
-        """The batch, without what could not be read if such pictures are skipped."""
-        if not done.failures:
-            return done.batch
-        first = min(done.failures, key=lambda failure: failure.position)
-        if self._unreadable == "raise":
-            raise DataError(first.reason)
-        if len(done.failures) == len(done.batch):
-            raise DataError(f"not one of the {len(done.batch)} pictures of a batch can be read; {first.reason}")
-        return done.batch.without(done.failures)
 
-    def _await(self, reading: deque[_Reading], workers: Workers, tally: Tally) -> None:
-        """Returns when the first batch is done; jobs of others may be done before it."""
-        while reading[0].jobs:
-            outcome = workers.outcome()
-            batch = next(batch for batch in reading if outcome.job in batch.jobs)
-            job = batch.jobs.pop(outcome.job)
-            tally.add(outcome, job.last - job.first)
-            batch.failures.extend(
-                Failure(job.first + failure.position, failure.index, failure.reason) for failure in outcome.failures
-            )
+def _task(kind: WorkerKind, dataset: Dataset, filler: Filler, layout: BatchLayout) -> MemoryFile | None:
+    """What worker processes are given; None for threads."""
+    if kind not in get_args(WorkerKind):
+        raise UsageError(f"workers are auto, threads or processes, not {kind!r}")
+    if kind == "threads" or (kind == "auto" and (len(dataset) < FEW or not isinstance(dataset, EncodedDataset))):
+        return None
+    try:
+        return packed((filler, layout))
+    except Exception as error:
+        if kind == "auto":
+            return None
+        raise UsageError(
+            f"worker processes cannot have this data set: {error}; define its class in a module, or use threads"
+        ) from error

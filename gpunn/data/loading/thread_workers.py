@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from functools import partial
-from queue import SimpleQueue
+from collections.abc import Iterable
+from queue import Empty, SimpleQueue
 
-from gpunn.data.loading.batch import Batch
-from gpunn.data.loading.filling import Filler
-from gpunn.data.loading.workers import Job, Outcome
+from gpunn.data.loading.board import RESTING
+from gpunn.data.loading.watch import Watch
+from gpunn.data.loading.workers import END_SECONDS, Job, Outcome, Workplace
 
 
 class ThreadWorkers:
@@ -18,27 +17,24 @@ class ThreadWorkers:
 
     Args:
         count: how many.
-        filler: what they do.
-        ring: the batches that jobs speak of.
+        workplace: what they work with.
+        watch: of the workplace's board.
     """
 
-    def __init__(self, count: int, filler: Filler, ring: Sequence[Batch]) -> None:
-        self._filler = filler
-        self._ring = ring
+    def __init__(self, count: int, workplace: Workplace, watch: Watch) -> None:
+        self._workplace = workplace
+        self._watch = watch
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Outcome | Exception] = SimpleQueue()
-        self._newest = self._dropped = -1
+        self._newest = -1
         self._pending = 0
         self._threads = [
             threading.Thread(target=self._work, args=(number,), name=f"gpunn-loader-{number}", daemon=True)
             for number in range(count)
         ]
-        for thread in self._threads:
+        for worker, thread in enumerate(self._threads):
+            workplace.board.note(worker, RESTING)
             thread.start()
-
-    @property
-    def count(self) -> int:
-        return len(self._threads)
 
     def submit(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
@@ -47,35 +43,39 @@ class ThreadWorkers:
             self._jobs.put(job)
 
     def outcome(self) -> Outcome:
-        outcome = self._outcomes.get()
-        self._pending -= 1
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    def drop(self) -> None:
-        if self._pending:
-            self._dropped = self._newest
-        while self._pending:
-            self._outcomes.get()
+        while True:
+            try:
+                outcome = self._outcomes.get(timeout=self._watch.interval)
+            except Empty:
+                self._watch.look()
+                continue
             self._pending -= 1
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+    def drop(self) -> bool:
+        self._workplace.board.drop(self._newest + 1)
+        end = time.monotonic() + END_SECONDS
+        while self._pending:
+            try:
+                self._outcomes.get(timeout=max(0.0, end - time.monotonic()))
+            except Empty:
+                return False
+            self._pending -= 1
+        return True
 
     def close(self) -> None:
-        self.drop()
+        self._workplace.board.drop(self._newest + 1)
         for _ in self._threads:
             self._jobs.put(None)
+        end = time.monotonic() + END_SECONDS
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _work(self, worker: int) -> None:
         while (job := self._jobs.get()) is not None:
-            begun = time.perf_counter()
             try:
-                part = self._ring[job.slot].part(job.first, job.last)
-                failures = self._filler.fill(part, job.epoch, partial(self._is_wanted, job.number))
-                self._outcomes.put(Outcome(job.number, worker, time.perf_counter() - begun, tuple(failures)))
+                self._outcomes.put(self._workplace.carry_out(job, worker))
             except Exception as error:
                 self._outcomes.put(error)
-
-    def _is_wanted(self, job: int, index: int) -> bool:
-        return job > self._dropped

@@ -1,0 +1,197 @@
+"""Processes that read: a main thread that is busy in Python does not hold them up, and none of them can crash it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+
+from gpunn.data.loading.board import BETWEEN, Board
+from gpunn.data.loading.shared_memory import MemoryFile
+from gpunn.data.loading.watch import Watch
+from gpunn.data.loading.workers import END_SECONDS, Job, Outcome
+from gpunn.errors import DataError, UsageError
+
+_PROGRAM = (
+    "import json, sys; sys.path[:], numbers = json.loads(sys.argv[1]); "
+    "from gpunn.data.loading.worker_process import main; main(*numbers)"
+)
+_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS")}
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A worker, and where its outcomes come from; it ends when nobody holds the other end of its standard input."""
+
+    popen: subprocess.Popen[bytes]
+    outcomes: Connection
+
+    def close(self) -> None:
+        assert self.popen.stdin is not None
+        self.popen.stdin.close()
+        self.outcomes.close()
+
+
+class ProcessWorkers:
+    """Processes of the same interpreter that share memory with this one; no picture passes through a pipe.
+
+    They take jobs, records of one size, from a pipe that all of them read, and answer through a pipe each.
+
+    Args:
+        count: how many.
+        task: filler and layout of the batches, packed for them.
+        memory: a board for `count` workers, and the batches.
+        board: the same board.
+        watch: of that board.
+
+    Raises:
+        UsageError: the system refuses to start so many.
+    """
+
+    def __init__(self, count: int, task: MemoryFile, memory: MemoryFile, board: Board, watch: Watch) -> None:
+        self._board = board
+        self._watch = watch
+        self._unsent: deque[Job] = deque()
+        self._newest = -1
+        self._pending = 0
+        self._is_whole = True
+        self._processes: list[_Process] = []
+        reader, self._jobs = os.pipe()
+        os.set_blocking(self._jobs, False)
+        try:
+            for worker in range(count):
+                board.note(worker, BETWEEN)
+                self._processes.append(_start(worker, count, reader, task, memory))
+        except OSError as error:
+            self.close()
+            raise UsageError(
+                f"{count} worker processes cannot be started: {error}; use fewer, or worker_kind 'threads'"
+            ) from error
+        finally:
+            os.close(reader)
+
+    def submit(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            self._pending += 1
+            self._newest = job.number
+            self._unsent.append(job)
+        self._send()
+
+    def outcome(self) -> Outcome:
+        try:
+            while True:
+                outcome = self._receive(self._watch.interval)
+                if isinstance(outcome, Exception):
+                    raise outcome
+                if outcome is not None:
+                    return outcome
+                self._watch.look()
+        except Exception:
+            self._is_whole = False
+            raise
+
+    def drop(self) -> bool:
+        self._board.drop(self._newest + 1)
+        self._pending -= len(self._unsent)
+        self._unsent.clear()
+        try:
+            while self._is_whole and self._pending:
+                self._is_whole = isinstance(self._receive(END_SECONDS), Outcome)
+        except Exception:
+            # A worker has ended, or what it wrote was cut off by an interrupt.
+            self._is_whole = False
+        return self._is_whole
+
+    def close(self) -> None:
+        if self._jobs < 0:
+            return
+        os.close(self._jobs)
+        self._jobs = -1
+        self._is_whole = False
+        for process in self._processes:
+            process.close()
+        for process in self._processes:
+            _end(process.popen)
+
+    def _send(self) -> None:
+        """Hands over jobs as long as the pipe has room; the others follow when outcomes come."""
+        # Records are shorter than PIPE_BUF: each is written whole or not at all. A pipe that nobody reads any more
+        # is found out by whoever waits for an outcome.
+        with suppress(BlockingIOError, BrokenPipeError):
+            while self._unsent:
+                os.write(self._jobs, self._unsent[0].packed())
+                self._unsent.popleft()
+
+    def _receive(self, seconds: float) -> Outcome | Exception | None:
+        """What one worker has to say, or None when the time is over.
+
+        Raises:
+            DataError: a worker has ended.
+        """
+        self._send()
+        by_pipe = {process.outcomes: worker for worker, process in enumerate(self._processes)}
+        for pipe in wait(list(by_pipe), seconds):
+            assert isinstance(pipe, Connection)
+            try:
+                outcome: Outcome | Exception = pipe.recv()
+            except (EOFError, OSError):
+                raise self._death(by_pipe[pipe]) from None
+            self._pending -= 1
+            return outcome
+        return None
+
+    def _death(self, worker: int) -> DataError:
+        try:
+            status: int | None = self._processes[worker].popen.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            status = None
+        return self._watch.death(worker, status)
+
+
+def _start(worker: int, count: int, jobs: int, task: MemoryFile, memory: MemoryFile) -> _Process:
+    reader, writer = os.pipe()
+    descriptors = (jobs, writer, task.descriptor, memory.descriptor)
+    try:
+        with _signals_blocked():
+            popen = subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROGRAM, json.dumps([sys.path, [worker, count, *descriptors]])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                bufsize=0,
+                pass_fds=descriptors,
+                env={**os.environ, **_ONE_THREAD},
+            )
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    return _Process(popen, Connection(reader, writable=False))
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """What is started here never receives the signals that ask a run to stop: a terminal sends them to every process
+    of the run, and the run needs its workers until it has come to its end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(popen: subprocess.Popen[bytes]) -> None:
+    try:
+        popen.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        popen.kill()
+        # A process that waits for a device cannot be killed either.
+        with suppress(subprocess.TimeoutExpired):
+            popen.wait(END_SECONDS)
