@@ -1,0 +1,98 @@
+"""Opening a folder of class folders to check it, whatever training would say of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from gpunn.data.checking.collection import Collection, Half
+from gpunn.data.checking.loose_images import LooseImages
+from gpunn.data.checking.passed_over import passed_over
+from gpunn.data.dataset import Dataset
+from gpunn.data.names import printable
+from gpunn.data.sources.folder import read_classes
+from gpunn.data.sources.tree import class_folders
+from gpunn.errors import DataError
+
+WHOLE = "."
+"""What the folder of the data set itself is called where it is to blame."""
+
+
+def open_folder(root: bytes) -> Collection:
+    """The halves train and val (or validation) of a folder, or its class folders, or the images that lie in it.
+
+    Emits a DataWarning for what cannot be read, as `read_classes` does.
+    """
+    faults: dict[str, str] = {}
+    opened: list[bytes] = []
+    halves: list[Half] = []
+    for folder in _halves(root, faults):
+        where = os.path.join(root, folder) if folder else root
+        name = _text(folder)
+        try:
+            dataset = _read(where)
+        except DataError as error:
+            faults[name or WHOLE] = str(error)
+            continue
+        if not dataset.classes:
+            faults[name or WHOLE] = "holds no class folders; sort its images into one folder a class"
+        opened.append(folder)
+        halves.append(Half(name, dataset, f"{name}/" if name else ""))
+        faults.update(_empty_classes(where, halves[-1]))
+    faults.update(_missing_classes(halves))
+    faults.update(_too_little(halves))
+    classless = [folder for folder, half in zip(opened, halves, strict=True) if not half.dataset.classes]
+    with_classes = [folder for folder in opened if folder not in classless]
+    return Collection(tuple(halves), faults, tuple(passed_over(root, with_classes, classless)))
+
+
+def _read(folder: bytes) -> Dataset:
+    """Its class folders, or where there are none, its images."""
+    if class_folders(folder):
+        return read_classes(os.fsdecode(folder), keep_empty_classes=True)
+    loose = LooseImages(folder)
+    if len(loose) == 0:
+        raise DataError(f"'{printable(folder)}' holds neither class folders nor images")
+    return loose
+
+
+def _halves(root: bytes, faults: dict[str, str]) -> list[bytes]:
+    """The folders that hold class folders; b"" for `root` itself."""
+    train = os.path.join(root, b"train")
+    if not (os.path.isdir(train) and class_folders(train)):
+        return [b""]
+    present = [name for name in (b"val", b"validation") if os.path.isdir(os.path.join(root, name))]
+    if len(present) == 2:
+        faults[WHOLE] = "holds both a folder val and a folder validation; keep one of them"
+    return [b"train", *present]
+
+
+def _empty_classes(folder: bytes, half: Half) -> Iterator[tuple[str, str]]:
+    counts = half.class_counts()
+    # Without class folders there are no classes.
+    for name, count in zip(class_folders(folder), counts, strict=False):
+        if count == 0:
+            yield half.folder + _text(name), "no images in this class folder; fill or remove it"
+
+
+def _missing_classes(halves: list[Half]) -> Iterator[tuple[str, str]]:
+    """Classes that one half has and another has not."""
+    for half in halves:
+        for other in halves:
+            for name in other.dataset.classes:
+                if half.dataset.classes and name not in set(half.dataset.classes):
+                    yield half.folder + name, f"there is no such class folder, and there is one in {other.name}"
+
+
+def _too_little(halves: list[Half]) -> Iterator[tuple[str, str]]:
+    for half in halves[:1]:
+        learnt = np.unique(half.dataset.labels)
+        if half.dataset.classes and learnt.size == 1:
+            only = half.dataset.classes[int(learnt[0])]
+            yield half.name or WHOLE, f"all images belong to one class, '{only}'; training needs images of at least two"
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

@@ -1,0 +1,38 @@
+"""The process that reads pictures for a check, and may die of one.
+
+It is told what to read through a connection, and answers with one `Finding` for each picture, in order, so whoever
+asked knows which picture it was at when it died.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from multiprocessing.connection import Connection
+
+from gpunn.data.checking.examination import examine_file
+from gpunn.data.decoding.by_name import decoder
+
+
+def main(descriptor: int) -> None:
+    """Serve the connection with this file descriptor until its other end is closed."""
+    # An interruption is for the process that asked; it then closes the connection.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Connection(descriptor) as connection:
+        dataset, decoder_name = connection.recv()
+        reader = decoder(decoder_name)
+        connection.send(None)
+        _silence()
+        try:
+            while True:
+                for index in connection.recv():
+                    connection.send(examine_file(dataset, reader, index))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _silence() -> None:
+    """Decoders' libraries write of damaged files to the standard error, without a name; the finding has one."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
