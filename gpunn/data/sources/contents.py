@@ -66,8 +66,10 @@ class _Content(NamedTuple):
 
 
 def _stamps(root: bytes, paths: ByteStrings) -> npt.NDArray[np.int64]:
+    prefix = os.path.join(root, b"")
+
     def look(first: int, last: int) -> list[int]:
-        return [_stamp(_status(root, path)) for path in paths.part(first, last)]
+        return [_stamp(_status(prefix + path)) for path in paths.part(first, last)]
 
     task = f"looking for changed files in '{printable(root)}'"
     return np.fromiter(chain.from_iterable(in_threads(len(paths), look, task)), np.int64, len(paths))
@@ -87,24 +89,22 @@ def _read(
 ) -> Iterator[tuple[npt.NDArray[np.int64], list[_Content]]]:
     def read(first: int, last: int) -> tuple[npt.NDArray[np.int64], list[_Content]]:
         part = indices[first:last]
-        return part, [_content(root, paths[index]) for index in part.tolist()]
+        return part, [_content(os.path.join(root, paths[index])) for index in part.tolist()]
 
     return in_threads(len(indices), read, f"reading the ends of the files in '{printable(root)}'")
 
 
-def _status(root: bytes, path: bytes) -> os.stat_result:
-    full = os.path.join(root, path)
+def _status(path: bytes) -> os.stat_result:
     try:
-        return os.stat(full)
+        return os.stat(path)
     except OSError as error:
-        raise DataError(f"'{printable(full)}': {error.strerror}") from error
+        raise DataError(f"'{printable(path)}': {error.strerror}") from error
 
 
-def _content(root: bytes, path: bytes) -> _Content:
-    full = os.path.join(root, path)
+def _content(path: bytes) -> _Content:
     try:
         # Opening a FIFO that has taken the place of a file would wait for a writer.
-        descriptor = os.open(full, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             status = os.fstat(descriptor)
             first = os.pread(descriptor, END_BYTES, 0)
@@ -112,11 +112,14 @@ def _content(root: bytes, path: bytes) -> _Content:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise DataError(f"'{printable(full)}': {error.strerror}") from error
+        raise DataError(f"'{printable(path)}': {error.strerror}") from error
     digest = blake2b(status.st_size.to_bytes(8, "little") + first + last, digest_size=DIGEST_BYTES).digest()
     return _Content(_stamp(status), is_settled(status), digest)
 
 
 def _stamp(status: os.stat_result) -> int:
-    """A number that changes with the content of a file. The hash of integers is the same in every process."""
-    return hash((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    """A number that changes with the content of a file. The hash of integers is the same in every process.
+
+    The device is left out: its number may be another one after each mount.
+    """
+    return hash((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))

@@ -18,8 +18,11 @@ from gpunn.backend.cache import CacheFiles
 
 MAGIC = b"gpunn arrays v1\n"
 _ALIGNMENT = 64
-_PREFIX = struct.Struct(f"<{len(MAGIC)}s32sQ")
-"""What a file begins with: what it is, the SHA-256 of all that follows the prefix, and the length of the header."""
+_PREFIX = struct.Struct(f"<{len(MAGIC)}s32s")
+"""What a file begins with: what it is, and the SHA-256 of all that follows."""
+
+_LENGTH = struct.Struct("<Q")
+"""Of the header in JSON that comes next; then come the arrays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +59,12 @@ def keep(files: CacheFiles, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -
         pieces += [content, bytes(padding)]
         position += len(content) + padding
     header = json.dumps(entries).encode("ascii")
-    header += b" " * (-(_PREFIX.size + len(header)) % _ALIGNMENT)
-    digest = hashlib.sha256(header)
+    header += b" " * (-(_PREFIX.size + _LENGTH.size + len(header)) % _ALIGNMENT)
+    pieces = [_LENGTH.pack(len(header)), header, *pieces]
+    digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
-    files.write(name, b"".join([_PREFIX.pack(MAGIC, digest.digest(), len(header)), header, *pieces]))
+    files.write(name, b"".join([_PREFIX.pack(MAGIC, digest.digest()), *pieces]))
     return map_kept(files.folder / name, digest.digest())
 
 
@@ -100,12 +104,14 @@ def _digest_of(path: Path) -> bytes | None:
 def _arrays(path: Path, content: mmap.mmap, digest: bytes) -> KeptArrays | None:
     if len(content) < _PREFIX.size:
         return None
-    magic, written, length = _PREFIX.unpack_from(content)
+    magic, written = _PREFIX.unpack_from(content)
     if magic != MAGIC or written != digest:
         return None
-    begin = _PREFIX.size + length
+    (length,) = _LENGTH.unpack_from(content, _PREFIX.size)
+    header = _PREFIX.size + _LENGTH.size
+    begin = header + length
     arrays = {}
-    for name, entry in json.loads(content[_PREFIX.size : begin]).items():
+    for name, entry in json.loads(content[header:begin]).items():
         count = int(np.prod(entry["shape"], dtype=np.int64))
         values = np.frombuffer(content, np.dtype(entry["type"]), count, begin + entry["offset"])
         arrays[name] = values.reshape(entry["shape"])

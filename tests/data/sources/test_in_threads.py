@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from gpunn.data.sources.in_threads import PART, in_threads
+
+
+@pytest.mark.parametrize("count", [0, 1, PART, PART + 1, 5 * PART - 1])
+def test_the_parts_cover_everything_once_and_in_order(count: int) -> None:
+    parts = list(in_threads(count, lambda first, last: range(first, last), "counting"))
+    assert [number for part in parts for number in part] == list(range(count))
+
+
+def test_parts_are_worked_on_side_by_side() -> None:
+    both = threading.Barrier(2, timeout=60)
+    assert len(list(in_threads(2 * PART, lambda first, last: both.wait(), "meeting"))) == 2
+
+
+def test_an_error_ends_the_work() -> None:
+    done: list[int] = []
+
+    def work(first: int, last: int) -> None:
+        if first == 0:
+            raise ValueError("the first part")
+        done.append(first)
+
+    with pytest.raises(ValueError, match="the first part"):
+        list(in_threads(1000 * PART, work, "failing"))
+    assert not any(thread.name.startswith("gpunn-files") for thread in threading.enumerate())
+
+
+def test_work_whose_results_nobody_takes_is_given_up() -> None:
+    begun: list[int] = []
+    results = in_threads(1000 * PART, lambda first, last: begun.append(first), "counting")
+    next(results)
+    results.close()
+    assert not any(thread.name.startswith("gpunn-files") for thread in threading.enumerate())
