@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from gpunn.cli.data_check import check
+from gpunn.cli.data_pack import pack
+
 
 def data_application() -> typer.Typer:
     """The commands below `gpunn data`."""
     app = typer.Typer(name="data", help="Make and check data sets.", rich_markup_mode=None)
+    for command in (check, pack):
+        app.command()(command)
     app.callback(invoke_without_command=True)(_without_command)
     return app
 
