@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ class EpochRecord:
         images_per_second: training images, waiting included.
         seconds: duration of the epoch, validation included.
         data_wait_fraction: part of the training time spent waiting for images, 0 to 1.
+        decode_fractions: part of the training time in which each worker was reading images, 0 to 1; None, as for the
+            next two, in records of versions that did not measure it.
+        copy_fraction: part of the training time spent giving images to the device, 0 to 1; see `TimeSpent`.
+        compute_fraction: the rest of the training time, 0 to 1.
+        skipped_images: training and validation images that could not be read and were left out.
     """
 
     epoch: int
@@ -46,11 +51,19 @@ class EpochRecord:
     images_per_second: float
     seconds: float
     data_wait_fraction: float
+    decode_fractions: tuple[float, ...] | None = None
+    copy_fraction: float | None = None
+    compute_fraction: float | None = None
+    skipped_images: int = 0
 
 
 _FIELDS = tuple(field.name for field in fields(EpochRecord))
-_WHOLE = ("epoch", "step")
-_OPTIONAL = ("validation_loss", "validation_top1", "validation_top5")
+_REQUIRED = tuple(field.name for field in fields(EpochRecord) if field.default is MISSING)
+_WHOLE = ("epoch", "step", "skipped_images")
+_OPTIONAL = (
+    *("validation_loss", "validation_top1", "validation_top5"),
+    *("decode_fractions", "copy_fraction", "compute_fraction"),
+)
 
 
 class History:
@@ -133,9 +146,17 @@ def _line(record: EpochRecord) -> str:
 
 def _record(text: bytes) -> EpochRecord:
     values: Any = json.loads(text)
-    if not isinstance(values, dict) or set(values) != set(_FIELDS):
+    if not isinstance(values, dict) or not set(_REQUIRED) <= set(values) <= set(_FIELDS):
         raise ValueError(f"expected the fields {', '.join(_FIELDS)}")
-    return EpochRecord(**{name: _number(name, value) for name, value in values.items()})
+    return EpochRecord(**{name: _value(name, value) for name, value in values.items()})
+
+
+def _value(name: str, value: Any) -> Any:
+    if name != "decode_fractions" or value is None:
+        return _number(name, value)
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is {value!r}")
+    return tuple(_number(name, part) for part in value)
 
 
 def _number(name: str, value: Any) -> Any:
@@ -150,5 +171,7 @@ def _csv(records: Sequence[EpochRecord]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(record) for record in records)
+    for record in records:
+        fractions = record.decode_fractions or ()
+        writer.writerow({**asdict(record), "decode_fractions": " ".join(map(str, fractions))})
     return text.getvalue()

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gpunn.training.history import EpochRecord
+from gpunn.training.plan import Plan
+from gpunn.training.progress import Progress
+from gpunn.training.totals import Totals
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class StepReport:
     Attributes:
         epoch: the running epoch, from 1.
         epochs: of the whole run.
-        images_done: of this epoch.
+        images_done: of this epoch; those that could not be read are done with.
         images: of every epoch.
         loss: mean over the epoch so far, all objectives weighted and added, penalties left out.
         top1: hits over the epoch so far, 0 to 1; NaN where no objective ranks classes.
@@ -31,6 +34,32 @@ class StepReport:
     top1: float
     images_per_second: float
     seconds_left: float
+
+    @classmethod
+    def of(cls, plan: Plan, progress: Progress, totals: Totals, images: int, validation_seconds: float) -> StepReport:
+        """Of a run.
+
+        Args:
+            plan: of the run.
+            progress: where it stands.
+            totals: of the running epoch.
+            images: of every epoch.
+            validation_seconds: how long the latest validation took.
+        """
+        done = totals.images + progress.skipped
+        speed = totals.images / progress.seconds if progress.seconds else 0.0
+        images_left = images - done + (plan.epochs - progress.epoch - 1) * images
+        validations = (plan.epochs - progress.epoch) * validation_seconds
+        return cls(
+            epoch=progress.epoch + 1,
+            epochs=plan.epochs,
+            images_done=int(done),
+            images=images,
+            loss=totals.mean_loss,
+            top1=totals.top1_rate,
+            images_per_second=speed,
+            seconds_left=images_left / speed + validations if speed else float("nan"),
+        )
 
 
 class Observer(Protocol):

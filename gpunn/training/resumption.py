@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from gpunn.data.dataset import Split, compare_classes
+from gpunn.data.names import printable
 from gpunn.errors import CheckpointError
 from gpunn.training.compatibility import compare_tensors
 from gpunn.training.learner import Learner
 from gpunn.training.manifest import Manifest
 from gpunn.training.plan import Plan
+from gpunn.training.run_folder import RunFolder
 
 
 def fingerprint(split: Split) -> str:
@@ -34,7 +36,7 @@ def require_same_tensors(learner: Learner, tensors: Mapping[str, np.ndarray[Any,
         raise CheckpointError(f"the checkpoint in '{folder}' does not fit network {learner.network.name!r}:\n{table}")
 
 
-def settings_of(learner: Learner, plan: Plan) -> dict[str, Any]:
+def settings_of(learner: Learner, plan: Plan, decoder: str) -> dict[str, Any]:
     """What a run that was set up in Python depends on besides its network and data, as text to compare."""
     rule = learner.rule
     course = replace(plan, workers=None, checkpoint_seconds=Plan.checkpoint_seconds)
@@ -42,11 +44,12 @@ def settings_of(learner: Learner, plan: Plan) -> dict[str, Any]:
         "plan": repr(course),
         "rule": {f.name: repr(getattr(rule, f.name)) for f in fields(rule) if f.name != "objectives"} if rule else {},
         "precision": learner.state.precision.name,
+        "decoder": decoder,
     }
 
 
 def require_same_settings(settings: Mapping[str, Any], manifest: Manifest) -> None:
-    """Compare what `settings_of` says with what it said when the run began.
+    """Compare what `settings_of` says with what it said when the run began; an earlier version said less.
 
     Raises:
         CheckpointError: naming what differs.
@@ -54,7 +57,7 @@ def require_same_settings(settings: Mapping[str, Any], manifest: Manifest) -> No
     changed = [
         f"{name} is {value}, was {manifest.configuration.get(name)}"
         for name, value in settings.items()
-        if manifest.configuration.get(name) != value
+        if manifest.configuration.get(name, value) != value
     ]
     if changed:
         raise CheckpointError(
@@ -93,3 +96,13 @@ def require_same_run(
             f"the data set ({split.description}) is not the one this run was trained on: images were added, removed "
             "or changed. Restore it, or go on with --allow-changed-data"
         )
+
+
+def how_to_go_on(run: RunFolder) -> str:
+    """What to do after a run was ended by its data."""
+    if not run.configuration.exists():
+        return "mend the data, and go on with Trainer.resume()"
+    return (
+        f"go on with gpunn train --resume {printable(run.path)}, with --allow-changed-data where a file was mended, "
+        "or with --unreadable skip to leave such images out"
+    )

@@ -93,6 +93,11 @@ class RunFolder:
         return self.path / "curves.png"
 
     @property
+    def quarantine(self) -> Path:
+        """quarantine.jsonl: images that could not be read, if the run was told to write them down."""
+        return self.path / "quarantine.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of last, previous and best."""
         return self.path / "checkpoints"

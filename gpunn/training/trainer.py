@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice, takewhile
 from typing import Any
 
@@ -13,10 +13,9 @@ import numpy as np
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.loading.batch import Batch
-from gpunn.data.loading.loader import Loader
 from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.errors import CheckpointError, DivergedError, GpunnError, UsageError
+from gpunn.errors import CheckpointError, DataError, DivergedError, GpunnError, UsageError
 from gpunn.training.agreement import require_data, require_same_preprocessing
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
@@ -25,12 +24,15 @@ from gpunn.training.guessing import Guessing
 from gpunn.training.history import EpochRecord, History
 from gpunn.training.interruption import InterruptionGuard
 from gpunn.training.learner import Learner
+from gpunn.training.loader_settings import LoaderSettings
 from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer, Silence, StepReport
 from gpunn.training.plan import Plan
 from gpunn.training.progress import Progress
-from gpunn.training.resumption import fingerprint, require_same_run, require_same_settings, settings_of
+from gpunn.training.resumption import fingerprint, how_to_go_on, require_same_run, require_same_settings, settings_of
 from gpunn.training.run_folder import RunFolder
+from gpunn.training.supply import Supply
+from gpunn.training.time_spent import Stopwatch
 from gpunn.training.totals import Totals
 from gpunn.training.watch import Watch
 
@@ -58,6 +60,7 @@ class Trainer:
         run: the folder to write to; None writes nothing.
         description: the parts of the manifest that name network and configuration.
         observer: who is told.
+        loading: how images are read.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Trainer:
         run: RunFolder | None = None,
         description: Mapping[str, dict[str, Any]] | None = None,
         observer: Observer | None = None,
+        loading: LoaderSettings | None = None,
     ) -> None:
         require_same_preprocessing(learner.preprocessing, preprocessing)
         require_data(learner.objectives, split)
@@ -80,32 +84,24 @@ class Trainer:
         self.run = run
         self.progress = Progress()
         self._observer = observer or Silence()
-        self._description = description or {
-            "network": {"name": learner.network.name},
-            "configuration": settings_of(learner, plan),
-        }
+        quarantine = run.quarantine if run is not None else None
+        self._supply = Supply(
+            split, preprocessing, augmentation, plan, loading or LoaderSettings(), quarantine, self._observer.on_note
+        )
+        self._settings = settings_of(learner, plan, self._supply.decoder)
+        self._description = description or {"network": {"name": learner.network.name}, "configuration": self._settings}
         self._fingerprint = fingerprint(split) if run is not None else ""
         self._checkpoints = CheckpointFolder(run.checkpoints) if run is not None else None
         self._ranks = any(objective.loss.ranks for objective in learner.objectives)
         self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
         self._begun = False
+        self._before_update: tuple[list[list[float]], int] = [], 0
         self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
         classifies = self._ranks and len(learner.objectives) == 1
         self._guessing = Guessing(len(split.train.classes)) if classifies else None
         self._best_state: Mapping[str, np.ndarray[Any, Any]] | None = None
-        self._training = Loader(
-            split.train,
-            preprocessing,
-            batch_size=plan.batch_size,
-            seed=plan.seed,
-            augmentation=augmentation,
-            shuffle=True,
-            workers=plan.workers,
-        )
-        self._validation = Loader(
-            split.validation, preprocessing, batch_size=plan.batch_size, seed=plan.seed, workers=plan.workers
-        )
+        self._training, self._validation = self._supply.training, self._supply.validation
         self._watch = Watch(learner, plan, split, self._training, run)
         learner.prepare(plan.passes(len(split.train)), plan.batch_sizes(len(split.validation)))
 
@@ -127,11 +123,11 @@ class Trainer:
             self.learner.state.set_control(name, value)
         self.learner.load_sums(self.progress.totals)
         history = self._history()
-        with InterruptionGuard(self._announce) as guard:
+        with InterruptionGuard(self._announce) as guard, closing(self._supply):
             if self._checkpoints is not None and self.progress.step == 0:
                 self._save(is_best=False)
             while not self.progress.finished:
-                record = self._epoch(guard)
+                record, trained = self._epoch(guard), self.progress
                 is_best = self._stopping.update(record.epoch, self._merit(record))
                 self.progress = Progress(
                     epoch=record.epoch,
@@ -149,6 +145,7 @@ class Trainer:
                     self._save(is_best)
                     self._draw_curves(history.records, self.run)
                 self._observer.on_epoch(record, is_best=is_best)
+                self._supply.end_epoch(trained.spent, len(self.split.train) - trained.skipped)
                 yield record
                 if guard.exit_code is not None and not self.progress.finished:
                     raise TrainingInterrupted(guard.exit_code)
@@ -174,7 +171,7 @@ class Trainer:
         data = None if changed_data else self._fingerprint
         require_same_run(self.learner, self.split, data, tensors, manifest, self._checkpoints.folder)
         if "plan" in manifest.configuration:
-            require_same_settings(settings_of(self.learner, self.plan), manifest)
+            require_same_settings(self._settings, manifest)
         self.learner.device.adopt_plan(manifest.thread_plan)
         if dict(self.learner.device.thread_plan()) != manifest.thread_plan:
             self._observer.on_note(
@@ -240,30 +237,31 @@ class Trainer:
     def _epoch(self, guard: InterruptionGuard) -> EpochRecord:
         """The rest of the running epoch, then validation."""
         progress = self.progress
-        begun = time.monotonic() - progress.seconds
-        waited_before = progress.waited
         reported = 0.0
-        batches = self._training.batches(progress.epoch, start=progress.batch)
         try:
-            for batch in batches:
-                self._step(batch)
-                progress.seconds = time.monotonic() - begun
-                progress.waited = waited_before + self._training.waited_seconds
-                if progress.batch % self.plan.accumulate and progress.batch < self._training.steps_per_epoch:
-                    continue
-                self._after_update(guard)
-                if time.monotonic() - reported > REPORT_SECONDS:
-                    reported = time.monotonic()
-                    self._report()
-        finally:
-            batches.close()
-        self._watch.look(self.progress)
-        self._report()
-        trained = time.monotonic()
-        training_seconds = trained - begun
-        totals = self.learner.totals()
-        validation = self._validate(guard)
+            with closing(self._supply.train(progress.epoch, progress.batch)) as batches:
+                stopwatch = Stopwatch(progress.spent, self.learner, self._training)
+                for batch in batches:
+                    self._step(batch)
+                    progress.spent = stopwatch.read()
+                    if progress.batch % self.plan.accumulate and progress.batch < self._training.steps_per_epoch:
+                        continue
+                    self._after_update(guard)
+                    if time.monotonic() - reported > REPORT_SECONDS:
+                        reported = time.monotonic()
+                        self._report()
+            self._watch.look(progress)
+            self._report()
+            trained = time.monotonic()
+            progress.spent = stopwatch.read()
+            validation = self._validate(guard)
+        except DataError as error:
+            raise self._after_snapshot(error) from error
         self._validation_seconds = time.monotonic() - trained
+        return self._record(validation)
+
+    def _record(self, validation: Totals) -> EpochRecord:
+        progress, spent, totals = self.progress, self.progress.spent, self.learner.totals()
         return EpochRecord(
             epoch=progress.epoch + 1,
             step=progress.step,
@@ -273,16 +271,20 @@ class Trainer:
             validation_top1=validation.top1_rate if self._ranks else None,
             validation_top5=validation.top5_rate if self._ranks else None,
             learning_rate=self._learning_rate(progress.step - 1),
-            images_per_second=totals.images / training_seconds,
-            seconds=time.monotonic() - begun,
-            data_wait_fraction=min(1.0, progress.waited / training_seconds),
+            images_per_second=totals.images / spent.seconds,
+            seconds=spent.seconds + self._validation_seconds,
+            data_wait_fraction=spent.wait_fraction,
+            decode_fractions=spent.decode_fractions,
+            copy_fraction=spent.copy_fraction,
+            compute_fraction=spent.compute_fraction,
+            skipped_images=progress.skipped + len(self.split.validation) - int(validation.images),
         )
 
     def _validate(self, guard: InterruptionGuard) -> Totals:
         """Loss and hits on the validation images; a signal ends it between two batches."""
-        wanted = takewhile(lambda _: guard.exit_code is None, self._validation.batches(0))
         try:
-            totals = self.learner.evaluate(wanted)
+            with closing(self._supply.validate()) as batches:
+                totals = self.learner.evaluate(takewhile(lambda _: guard.exit_code is None, batches))
         except DivergedError as error:
             raise self._watch.error(
                 f"after step {self.progress.step}, {error}", self.progress, self._validation.batches(0)
@@ -299,8 +301,11 @@ class Trainer:
         position = progress.batch % self.plan.accumulate
         start = (progress.batch - position) * self.plan.batch_size
         images = min(self.plan.accumulate * self.plan.batch_size, len(self.split.train) - start)
+        if position == 0 and self.plan.accumulate > 1 and self.run is not None:
+            self._before_update = self.learner.sums(), progress.skipped
         self.learner.learn(batch, first=position * self.plan.batch_size, images=images)
         progress.batch += 1
+        progress.skipped += len(batch.skipped)
         if progress.batch % self.plan.accumulate == 0 or progress.batch == self._training.steps_per_epoch:
             self.learner.update(self._learning_rate(progress.step))
             progress.step += 1
@@ -318,6 +323,22 @@ class Trainer:
         if exit_code is not None:
             self._save_within_epoch()
             raise TrainingInterrupted(exit_code)
+
+    def _after_snapshot(self, error: DataError) -> DataError:
+        """What to raise in place of an error that ends the epoch, once the last whole update was saved."""
+        if self.run is None:
+            return error
+        progress = self.progress
+        passes = progress.batch % self.plan.accumulate
+        if passes and progress.batch < self._training.steps_per_epoch:
+            progress.batch -= passes
+            sums, progress.skipped = self._before_update
+            self.learner.load_sums(sums)
+        try:
+            self._save_within_epoch()
+        except GpunnError as failure:
+            return DataError(f"{error}; no snapshot could be written: {failure}")
+        return DataError(f"{error}. A snapshot was written at step {progress.step}; {how_to_go_on(self.run)}")
 
     def _save_within_epoch(self) -> None:
         self._watch.look(self.progress)
@@ -365,21 +386,5 @@ class Trainer:
             self._observer.on_note(text)
 
     def _report(self) -> None:
-        progress = self.progress
-        totals = self.learner.totals()
-        size = len(self.split.train)
-        speed = totals.images / progress.seconds if progress.seconds else 0.0
-        images_left = size - totals.images + (self.plan.epochs - progress.epoch - 1) * size
-        validations = (self.plan.epochs - progress.epoch) * self._validation_seconds
-        self._observer.on_step(
-            StepReport(
-                epoch=progress.epoch + 1,
-                epochs=self.plan.epochs,
-                images_done=int(totals.images),
-                images=size,
-                loss=totals.mean_loss,
-                top1=totals.top1_rate,
-                images_per_second=speed,
-                seconds_left=images_left / speed + validations if speed else float("nan"),
-            )
-        )
+        totals, images = self.learner.totals(), len(self.split.train)
+        self._observer.on_step(StepReport.of(self.plan, self.progress, totals, images, self._validation_seconds))

@@ -33,7 +33,12 @@ from gpunn.training.trainer import Trainer
 SIZE = 12
 CLASSES = ("top", "middle", "bottom")
 #: What a clock has a hand in.
-TIMED = ("images_per_second", "seconds", "data_wait_fraction")
+TIMED = (
+    *("images_per_second", "seconds", "data_wait_fraction"),
+    *("decode_fractions", "copy_fraction", "compute_fraction"),
+)
+#: The same of a checkpoint's progress.
+TIMED_PROGRESS = ("seconds", "waited", "copied", "decoding", "images_read")
 
 
 def striped(images: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -154,7 +159,7 @@ def state_of(path: Path, which: str = "last") -> dict[str, Any]:
     """Every bit of a checkpoint that no clock has a hand in."""
     folder = CheckpointFolder(path / "checkpoints")
     tensors, manifest = folder.load_best() if which == "best" else folder.load_latest()[:2]
-    progress = {name: value for name, value in manifest.progress.items() if name not in ("seconds", "waited")}
+    progress = {name: value for name, value in manifest.progress.items() if name not in TIMED_PROGRESS}
     return {
         "progress": progress,
         **{name: (values.dtype.str, values.shape, values.tobytes()) for name, values in tensors.items()},

@@ -24,11 +24,16 @@ FIELDS = [
     "images_per_second",
     "seconds",
     "data_wait_fraction",
+    "decode_fractions",
+    "copy_fraction",
+    "compute_fraction",
+    "skipped_images",
 ]
 
 
 def record_of(epoch: int) -> EpochRecord:
-    return EpochRecord(epoch, 63 * epoch, 0.1 + 0.2, 0.5, 1 / 3, 0.625, 0.875, 0.05 / epoch, 812.5, 5.25, 0.01)
+    figures = (0.1 + 0.2, 0.5, 1 / 3, 0.625, 0.875, 0.05 / epoch, 812.5, 5.25, 0.01)
+    return EpochRecord(epoch, 63 * epoch, *figures, (0.9, 1 / 7), 0.03, 0.96, epoch - 1)
 
 
 @pytest.fixture
@@ -59,6 +64,7 @@ def test_records_reach_both_files_as_they_come(lines: Path, table: Path) -> None
     assert list(rows[0]) == FIELDS
     assert [float(row["learning_rate"]) for row in rows] == [0.05, 0.025]
     assert [int(row["step"]) for row in rows] == [63, 126]
+    assert [float(part) for part in rows[0]["decode_fractions"].split()] == [0.9, 1 / 7]
 
 
 def test_a_resumed_run_cuts_the_epochs_it_does_again(lines: Path, table: Path) -> None:
@@ -95,7 +101,30 @@ def test_a_damaged_line_elsewhere_is_named(lines: Path, table: Path, damage: str
         read_records(lines)
 
 
-@pytest.mark.parametrize(("field", "value"), [("epoch", 1.5), ("epoch", None), ("seconds", "long"), ("step", True)])
+def test_a_run_begun_by_a_version_that_measured_less_goes_on(lines: Path, table: Path) -> None:
+    History(lines, table, epochs_done=0).append(record_of(1))
+    values = json.loads(lines.read_text())
+    for name in ("decode_fractions", "copy_fraction", "compute_fraction", "skipped_images"):
+        del values[name]
+    lines.write_text(json.dumps(values) + "\n")
+    history = History(lines, table, epochs_done=1)
+    unmeasured = replace(
+        record_of(1), decode_fractions=None, copy_fraction=None, compute_fraction=None, skipped_images=0
+    )
+    assert history.records == (unmeasured,)
+    history.append(record_of(2))
+    assert read_records(lines) == [unmeasured, record_of(2)]
+    with table.open(newline="") as file:
+        assert [row["copy_fraction"] for row in csv.DictReader(file)] == ["", "0.03"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("epoch", 1.5), ("epoch", None), ("seconds", "long"), ("step", True), ("skipped_images", None)),
+        *(("decode_fractions", [0.5, "much"]), ("decode_fractions", 0.5)),
+    ],
+)
 def test_a_value_of_the_wrong_kind_is_named(lines: Path, table: Path, field: str, value: object) -> None:
     History(lines, table, epochs_done=0).append(record_of(1))
     lines.write_text(json.dumps({**json.loads(lines.read_text()), field: value}) + "\n")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from gpunn.backend.contract import Device
+from gpunn.cores import available_cores
 from gpunn.data import ArrayDataset, Preprocessing, Split
 from gpunn.errors import CheckpointError, DataError, UsageError
 from gpunn.layers import Flatten, Linear
@@ -208,10 +209,18 @@ def test_a_run_leaves_these_files(tmp_path: Path) -> None:
             "images_per_second",
             "seconds",
             "data_wait_fraction",
+            "decode_fractions",
+            "copy_fraction",
+            "compute_fraction",
+            "skipped_images",
         ]
     ] * 3
     for line in lines:
-        assert all(0 <= line[name] <= 1 for name in line if "top" in name or "fraction" in name)
+        assert all(0 <= line[name] <= 1 for name in line if "top" in name or name.endswith("fraction"))
+        assert sum(line[f"{name}_fraction"] for name in ("data_wait", "copy", "compute")) == pytest.approx(1)
+        assert len(line["decode_fractions"]) == available_cores()
+        assert all(0 <= fraction <= 1 for fraction in line["decode_fractions"])
+        assert line["skipped_images"] == 0
         assert line["seconds"] > 0
         assert line["images_per_second"] > 0
     assert (tmp_path / "metrics.csv").read_text().count("\n") == 4
