@@ -1,23 +1,23 @@
-"""Pillow reads every format; how each way of storing a picture becomes uint8 gray or RGB is defined here once.
+"""Pillow reads every format; what becomes of each kind of pixel stands in colours.py.
 
-- The rotation that a camera noted in the EXIF data is carried out.
-- 16-bit samples keep their upper eight bits.
-- Transparent pictures are laid over white; palettes, CMYK and other colour models become RGB.
-- Of an animation or a file with several pages the first picture is taken.
+The rotation that a camera noted in the EXIF data is carried out. Of an animation or a file with several pages the
+first picture is taken.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
+from gpunn.data.decoding.colours import channels_of, defined
 from gpunn.data.decoding.picture import Box, Picture, whole
+from gpunn.data.decoding.storage import Orientation, Storage
 from gpunn.data.names import printable
 from gpunn.errors import DataError
 
@@ -25,20 +25,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAXIMUM_PIXELS = 80_000_000
 
 _EXIF_ORIENTATION = 0x0112
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_GRAY_MODES = ("1", "L", "LA", "La")
+_BAND_PIXELS = 1 << 20
 
 
 class PillowDecoder:
     """Reads and scales with Pillow.
+
+    Whoever makes one silences Pillow's warnings in this process: what they tell of is either refused here, in words,
+    or does not concern the pixels.
 
     Args:
         maximum_pixels: a larger picture is refused before memory is taken for it.
@@ -47,34 +41,106 @@ class PillowDecoder:
     name = "pillow"
 
     def __init__(self, maximum_pixels: int = MAXIMUM_PIXELS) -> None:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         self._maximum_pixels = maximum_pixels
 
-    def open(self, encoded: bytes) -> Picture:
-        """The picture in an image file with these contents.
+    def __reduce__(self) -> tuple[type[PillowDecoder], tuple[int]]:
+        # Made anew in a worker's process, it silences the warnings there, too.
+        return PillowDecoder, (self._maximum_pixels,)
+
+    def open(self, encoded: bytes) -> EncodedPicture:
+        """The picture in an image file with these contents; its pixels are decoded when they are asked for.
 
         Raises:
             DataError: it is damaged, of another format, too large, or of a kind of pixel that has no defined meaning.
         """
-        with _reasons(self._maximum_pixels):
-            image = Image.open(BytesIO(encoded), formats=FORMATS)
-            width, height = image.size
-            if width * height > self._maximum_pixels:
-                raise DataError(f"{height}x{width} is larger than the limit of {self._maximum_pixels} pixels")
-            image.load()
-            return PillowPicture(_defined(image))
+        with _reasons():
+            return EncodedPicture(encoded, self._opened(encoded))
 
     def picture(self, pixels: npt.NDArray[np.uint8]) -> Picture:
         """Pixels, (H, W, 1 or 3), as a picture."""
-        return PillowPicture(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
+        return DecodedPicture(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
+
+    def _opened(self, encoded: bytes) -> ImageFile.ImageFile:
+        try:
+            image = Image.open(BytesIO(encoded), formats=FORMATS)
+        except Image.DecompressionBombError as error:
+            raise DataError(f"larger than the limit of {self._maximum_pixels} pixels") from error
+        if image.width * image.height > self._maximum_pixels:
+            raise DataError(f"{image.height}x{image.width} is larger than the limit of {self._maximum_pixels} pixels")
+        return image
 
 
-class PillowPicture:
+class EncodedPicture:
+    """An image file that has been opened.
+
+    Args:
+        encoded: the file's contents.
+        image: what Pillow made of them.
+
+    Attributes:
+        format: Pillow's name of the file's format.
+        channels: 1 (gray) or 3 (RGB).
+        direct: it is stored as gray or RGB, which nothing need be made of.
+        storage: how the picture lies in the file.
+
+    Raises:
+        DataError: the kind of pixel has no defined meaning.
+    """
+
+    def __init__(self, encoded: bytes, image: ImageFile.ImageFile) -> None:
+        if image.format in ("TIFF", "PNG"):
+            # The orientation is known only now: Pillow turns TIFFs itself, and in a PNG it may follow the pixels.
+            image.load()
+        self._encoded = encoded
+        self._opened: ImageFile.ImageFile | None = image
+        self._decoded: tuple[int, DecodedPicture] | None = None
+        self.format = image.format
+        self.channels = channels_of(image)
+        self.direct = image.mode in ("L", "RGB")
+        orientation = Orientation.by_tag(_orientation_tag(image))
+        self.storage = Storage(image.height, image.width, orientation, image.format in ("JPEG", "MPO"))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.storage.size
+
+    def draw(self, out: npt.NDArray[np.uint8], box: Box) -> None:
+        drawing = self.storage.drawing(out, box)
+        self._at(drawing.reduction).draw(drawing.out, drawing.box)
+
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        out = np.empty((*self.size, self.channels), np.uint8)
+        self.draw(out, whole(self.size))
+        return out
+
+    def _at(self, reduction: int) -> DecodedPicture:
+        """The picture so many times smaller. The last is kept: a picture may be drawn several times."""
+        if self._decoded is None or self._decoded[0] != reduction:
+            self._decoded = None
+            with _reasons():
+                self._decoded = (reduction, DecodedPicture(defined(self._loaded(reduction))))
+        return self._decoded[1]
+
+    def _loaded(self, reduction: int) -> Image.Image:
+        image = self._opened or Image.open(BytesIO(self._encoded), formats=FORMATS)
+        self._opened = None
+        if self.storage.reducible:
+            # One call of the decoder and one wait for the interpreter's lock, not one for every 64 KiB.
+            image.decodermaxblock = len(self._encoded)
+            if reduction > 1:
+                image.draft(None, (image.width // reduction, image.height // reduction))
+        image.load()
+        return image
+
+
+class DecodedPicture:
     """A picture in mode L or RGB."""
 
     def __init__(self, image: Image.Image) -> None:
         self._image = image
 
-    @cached_property
+    @property
     def size(self) -> tuple[int, int]:
         return self._image.height, self._image.width
 
@@ -91,46 +157,26 @@ class PillowPicture:
             # Rounding may leave an edge a hair outside the picture, which Pillow refuses.
             inside = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], image.width), min(box[3], image.height))
             image = image.resize((width, height), Image.Resampling.BILINEAR, inside)
-        out[...] = np.asarray(image).reshape(height, width, -1)
+        _copy(image, out)
 
     def pixels(self) -> npt.NDArray[np.uint8]:
-        pixels = np.asarray(self._image)
-        return pixels.reshape(*pixels.shape[:2], -1)
+        out = np.empty((*self.size, self.channels), np.uint8)
+        _copy(self._image, out)
+        return out
 
 
-@contextmanager
-def _reasons(maximum_pixels: int) -> Iterator[None]:
-    """Every way in which a decoder fails, as a DataError."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        # A damaged file makes decoders fail in ways listed nowhere: OSError, SyntaxError, struct.error, ...
-        raise DataError(_reason(error, maximum_pixels)) from error
+def _copy(image: Image.Image, out: npt.NDArray[np.uint8]) -> None:
+    """out = the pixels, by bands: as an array they are copied twice over."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    if rows >= image.height:
+        out[...] = np.asarray(image).reshape(*out.shape[:2], -1)
+        return
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        out[top : top + rows] = np.asarray(band).reshape(band.height, band.width, -1)
 
 
-def _reason(error: Exception, maximum_pixels: int) -> str:
-    match error:
-        case UnidentifiedImageError():
-            return f"not an image of a known format ({', '.join(FORMATS)})"
-        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
-            return f"larger than the limit of {maximum_pixels} pixels"
-        case OSError():
-            return f"truncated or damaged ({printable(str(error))}); remove or replace it"
-        case _:
-            return f"damaged ({type(error).__name__}: {printable(str(error))}); remove or replace it"
-
-
-def _defined(image: Image.Image) -> Image.Image:
-    """The loaded picture in mode L or RGB, upright."""
-    orientation = _orientation(image)
-    picture = _eight_bit(image)
-    picture = _over_white(picture).convert("L" if picture.mode in _GRAY_MODES else "RGB")
-    return picture.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else picture
-
-
-def _orientation(image: Image.Image) -> int:
+def _orientation_tag(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:
@@ -138,24 +184,27 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The picture with eight bits a sample; only gray pictures reach this point with more."""
-    if image.mode == "F":
-        raise DataError("floating-point pixels have no defined range; store 8 or 16 bits a sample")
-    if image.mode != "I" and not image.mode.startswith("I;16"):
-        return image
-    samples = np.asarray(image)
-    if samples.min() < 0 or samples.max() > 65535:
-        raise DataError("samples of more than 16 bits have no defined range; store 8 or 16 bits a sample")
-    gray = Image.fromarray((samples >> 8).astype(np.uint8))
-    if "transparency" in image.info:
-        gray.putalpha(Image.fromarray(np.where(samples == image.info["transparency"], 0, 255).astype(np.uint8)))
-    return gray
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Every way in which a decoder fails, as a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        # A damaged file makes decoders fail in ways listed nowhere: OSError, SyntaxError, struct.error, ...
+        raise DataError(_reason(error)) from error
 
 
-def _over_white(image: Image.Image) -> Image.Image:
-    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
-        return image
-    layer = image.convert("LA") if image.mode == "La" else image
-    layer = layer.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+def _reason(error: Exception) -> str:
+    match error:
+        case UnidentifiedImageError():
+            return f"not an image of a known format ({', '.join(FORMATS)})"
+        case Image.DecompressionBombError():
+            return f"its parts are larger than any picture may be ({error})"
+        case MemoryError():
+            return "damaged: it asks for more memory than there is"
+        case OSError():
+            return f"truncated or damaged ({printable(str(error))}); remove or replace it"
+        case _:
+            return f"damaged ({type(error).__name__}: {printable(str(error))}); remove or replace it"

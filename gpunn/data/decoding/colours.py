@@ -1,0 +1,77 @@
+"""How each way of storing a picture becomes uint8 gray or RGB.
+
+- 16-bit samples keep their upper eight bits.
+- Transparent pictures are laid over white; palettes, CMYK and other colour models become RGB.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from gpunn.errors import DataError
+
+_GRAY_MODES = ("1", "L", "LA", "La", "I")
+_COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+_BAND_PIXELS = 1 << 20
+"""So many pixels are converted at a time: the steps in between take memory for these only."""
+
+
+def channels_of(image: Image.Image) -> int:
+    """1 or 3, of a picture that has been opened and need not have been decoded.
+
+    Raises:
+        DataError: its kind of pixel has no defined meaning.
+    """
+    if image.mode in _GRAY_MODES or image.mode.startswith("I;16"):
+        return 1
+    if image.mode in _COLOUR_MODES:
+        return 3
+    if image.mode == "F":
+        raise DataError("floating-point pixels have no defined range; store 8 or 16 bits a sample")
+    raise DataError(f"pixels of the kind {image.mode} have no defined colours here; store it as RGB")
+
+
+def defined(image: Image.Image) -> Image.Image:
+    """A decoded picture in mode L or RGB; itself where it is in one of these.
+
+    Beside the result's it takes little memory.
+
+    Raises:
+        DataError: the samples have no defined range.
+    """
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    rows = max(1, _BAND_PIXELS // image.width)
+    if rows >= image.height:
+        return _converted(image)
+    result = Image.new("L" if channels_of(image) == 1 else "RGB", image.size)
+    for top in range(0, image.height, rows):
+        result.paste(_converted(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
+    return result
+
+
+def _converted(image: Image.Image) -> Image.Image:
+    mode = "L" if channels_of(image) == 1 else "RGB"
+    return _over_white(_eight_bit(image)).convert(mode)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """The picture with eight bits a sample; only gray pictures reach this point with more."""
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    samples = np.asarray(image)
+    if samples.min() < 0 or samples.max() > 65535:
+        raise DataError("samples of more than 16 bits have no defined range; store 8 or 16 bits a sample")
+    gray = Image.fromarray((samples >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        gray.putalpha(Image.fromarray(np.where(samples == image.info["transparency"], 0, 255).astype(np.uint8)))
+    return gray
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
+        return image
+    layer = image.convert("LA") if image.mode == "La" else image
+    layer = layer.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
