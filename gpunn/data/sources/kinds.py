@@ -15,6 +15,7 @@ from gpunn.data.sources.idx import LAYOUT as IDX_LAYOUT
 from gpunn.data.sources.idx import is_idx, read_idx_folder
 from gpunn.data.sources.npy import LAYOUT as NPY_LAYOUT
 from gpunn.data.sources.npy import is_npy, read_npy_folder
+from gpunn.data.sources.packed import is_packed, read_packed
 from gpunn.data.sources.tree import SUFFIXES
 from gpunn.errors import DataError
 
@@ -83,6 +84,13 @@ KINDS = (
     _of_halves("IDX files", IDX_LAYOUT, is_idx, read_idx_folder),
     _of_halves(".npy files", NPY_LAYOUT, is_npy, read_npy_folder),
     _of_halves("an .npz file", f"an .npz file with the arrays {', '.join(NPZ_ARRAYS)}", is_npz, read_npz),
+    Kind(
+        "a packed file",
+        "a file that gpunn data pack wrote",
+        is_packed,
+        lambda path, division: read_packed(path),
+        lambda path: read_packed(path).validation,
+    ),
 )
 
 

@@ -18,6 +18,7 @@ from gpunn.data.dataset import DataWarning, Split
 from gpunn.data.decoding.pillow import PillowDecoder
 from gpunn.data.making.packing import Packing, pack
 from gpunn.data.sources.arrays import ArrayDataset
+from gpunn.data.sources.opening import open_data, open_for_measuring
 from gpunn.data.sources.packed import PackedDataset, is_packed, read_packed
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture
@@ -233,3 +234,9 @@ def test_an_augmentation_of_another_version_is_passed_over_with_a_warning(packed
     edit(packed, set_metadata("augmentation", '{"sparkle": 3}'))
     with pytest.warns(DataWarning, match="sparkle"):
         assert read_packed(packed).augmentation is None
+
+
+def test_a_packed_file_is_opened_for_training_and_for_measuring_like_any_other(tmp_path: Path) -> None:
+    packed = write(tmp_path / "x")
+    assert len(open_data(str(packed), seed=0).train) == 6
+    assert len(open_for_measuring(str(packed))) == 4
