@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from gpunn.data.augmenting.augmentation import ColourAxes
 from gpunn.data.dataset import Dataset
 from gpunn.data.preprocessing import Preprocessing, luma
 from gpunn.errors import DataError
@@ -118,17 +121,44 @@ def channel_statistics(dataset: Dataset, channels: int) -> ChannelStatistics:
     Raises:
         DataError: a picture cannot be read.
     """
-    count = min(len(dataset), STATISTICS_PICTURES)
-    means = np.empty((count, channels))
-    squares = np.empty((count, channels))
-    for position in range(count):
-        picture = dataset.load(position * len(dataset) // count)
-        if picture.shape[2] == 3 and channels == 1:
-            picture = luma(picture)
-        scaled = picture.astype(np.float32) / np.float32(255)
-        means[position] = scaled.mean(axis=(0, 1), dtype=np.float64)
-        squares[position] = np.square(scaled).mean(axis=(0, 1), dtype=np.float64)
-    mean = means.mean(axis=0)
+    means, squares = [], []
+    for picture in _spread(dataset):
+        shown = luma(picture) if picture.shape[2] == 3 and channels == 1 else picture
+        scaled = shown.astype(np.float32) / np.float32(255)
+        means.append(np.broadcast_to(scaled.mean(axis=(0, 1), dtype=np.float64), channels))
+        squares.append(np.broadcast_to(np.square(scaled).mean(axis=(0, 1), dtype=np.float64), channels))
+    mean = np.mean(means, axis=0)
     # One gray level is the least deviation that pixels can show; pictures of one colour have none.
-    std = np.maximum(np.sqrt(np.maximum(squares.mean(axis=0) - mean**2, 0.0)), 1 / 255)
+    std = np.maximum(np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, 0.0)), 1 / 255)
     return ChannelStatistics(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def colour_axes(dataset: Dataset) -> ColourAxes:
+    """The principal axes of RGB, for the `lighting` of an augmentation, measured over the same pictures.
+
+    Krizhevsky, Sutskever and Hinton, 2012, section 4.1, take the eigenvectors of the covariance of RGB times its
+    eigenvalues; here each is as long as the square root of its eigenvalue, which alone has the unit of a pixel.
+
+    Args:
+        dataset: at least one picture; gray ones have one axis.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    means, products = [], []
+    for picture in _spread(dataset):
+        pixels = np.broadcast_to(picture, (*picture.shape[:2], 3)).reshape(-1, 3).astype(np.float32) / np.float32(255)
+        means.append(pixels.mean(axis=0, dtype=np.float64))
+        products.append((pixels.T @ pixels).astype(np.float64) / len(pixels))
+    mean = np.mean(means, axis=0)
+    variances, vectors = np.linalg.eigh(np.mean(products, axis=0) - np.outer(mean, mean))
+    axes = (vectors * np.sqrt(np.maximum(variances, 0.0))).T[::-1]
+    first, second, third = ((float(red), float(green), float(blue)) for red, green, blue in axes)
+    return first, second, third
+
+
+def _spread(dataset: Dataset) -> Iterator[npt.NDArray[np.uint8]]:
+    """Up to 500 pictures, spread evenly over the data set."""
+    count = min(len(dataset), STATISTICS_PICTURES)
+    for position in range(count):
+        yield dataset.load(position * len(dataset) // count)

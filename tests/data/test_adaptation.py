@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpunn.data.adaptation import ChannelStatistics, adapt, channel_statistics, describe_adaptation
+from gpunn.data.adaptation import ChannelStatistics, adapt, channel_statistics, colour_axes, describe_adaptation
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture
@@ -129,3 +129,23 @@ def test_statistics_of_a_large_data_set_look_at_all_of_it() -> None:
 
 def test_pictures_of_one_colour_have_a_deviation_above_zero() -> None:
     assert channel_statistics(dataset(np.full((3, 4, 4, 1), 7, np.uint8)), 1).std[0] > 0
+
+
+def test_colour_axes_are_those_of_the_covariance() -> None:
+    rng = np.random.default_rng(0)
+    # Light of one colour, a little of another, hardly any of the third.
+    light = rng.normal(size=(8, 30, 40, 3)) * (50, 20, 5)
+    directions = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    images = np.clip(np.rint(128 + light @ directions), 0, 255).astype(np.uint8)
+    axes = np.array(colour_axes(dataset(images)))
+    np.testing.assert_allclose(axes.T @ axes, np.cov(images.reshape(-1, 3).T / 255), atol=2e-5)
+    lengths = np.linalg.norm(axes, axis=1)
+    np.testing.assert_allclose(255 * lengths, (50, 20, 5), rtol=0.1)
+    np.testing.assert_allclose(axes @ axes.T, np.diag(lengths**2), atol=1e-7)
+
+
+def test_gray_pictures_have_one_colour_axis() -> None:
+    images = random_picture(0, 20 * 30, 7, 1).reshape(20, 30, 7, 1)
+    axes = np.abs(colour_axes(dataset(images)))
+    np.testing.assert_allclose(axes[0], images.std() / 255, rtol=1e-4)
+    np.testing.assert_allclose(axes[1:], 0, atol=1e-3)
