@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 import stat
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +50,10 @@ class PackedFile:
         self.path = os.path.abspath(path)
         self.source = f"'{printable(path)}'"
         try:
-            self._header, self._map = _mapped(self.path)
+            # A pipe without a writer would block for ever.
+            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._descriptor)
+            self._header, self._map = _mapped(self._descriptor)
             self.metadata = self._header.metadata
             self.classes = _classes(self.metadata)
             self.sha256 = self._verified_digest()
@@ -75,8 +79,8 @@ class PackedFile:
         images = self._header.tensors[f"{half}.images"]
         size = images.bytes // images.shape[0]
         begin = self._header.length + images.begin + index * size
-        page = begin - begin % mmap.PAGESIZE
-        self._map.madvise(mmap.MADV_WILLNEED, page, begin + size - page)
+        # The same by madvise would hold the interpreter's lock meanwhile.
+        os.posix_fadvise(self._descriptor, begin, size, os.POSIX_FADV_WILLNEED)
 
     def _images(self, half: str) -> Tensor:
         tensor = self._header.tensors.get(f"{half}.images")
@@ -107,22 +111,17 @@ class PackedFile:
         return found
 
 
-def _mapped(path: str) -> tuple[PackedHeader, mmap.mmap]:
-    # A pipe without a writer would block for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError("it is not a regular file")
-        header = _read_header(descriptor)
-        if status.st_size != header.file_bytes:
-            raise DataError(
-                f"it is {status.st_size} bytes long and its header describes {header.file_bytes}: "
-                "it is truncated or damaged; copy or pack it again"
-            )
-        return header, mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ)
-    finally:
-        os.close(descriptor)
+def _mapped(descriptor: int) -> tuple[PackedHeader, mmap.mmap]:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError("it is not a regular file")
+    header = _read_header(descriptor)
+    if status.st_size != header.file_bytes:
+        raise DataError(
+            f"it is {status.st_size} bytes long and its header describes {header.file_bytes}: "
+            "it is truncated or damaged; copy or pack it again"
+        )
+    return header, mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ)
 
 
 def _read_header(descriptor: int) -> PackedHeader:
