@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gpunn.data.targets import SOFT_LABELS
 from gpunn.graph import Node
 from gpunn.layers import Softmax
 from gpunn.losses import Loss, Objective, SoftmaxCrossEntropy, SoftTargetCrossEntropy
@@ -22,6 +23,12 @@ def trained_objectives(network: Network, rule: Rule | None) -> tuple[Objective, 
         return rule.objectives
     loss = SoftmaxCrossEntropy(rule.smoothing if rule is not None else 0.0)
     return tuple(Objective(scores_of(output), loss) for output in network.outputs)
+
+
+def soft_label_objectives(network: Network, smoothing: float = 0.0) -> tuple[Objective, ...]:
+    """Cross-entropy of every output's scores with the shares of the classes, for images that mixup or cutmix mixes."""
+    loss = SoftTargetCrossEntropy(smoothing)
+    return tuple(Objective(scores_of(output), loss, target=SOFT_LABELS) for output in network.outputs)
 
 
 def measured_objectives(network: Network, rule: Rule | None) -> tuple[Objective, ...]:
