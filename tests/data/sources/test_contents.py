@@ -15,6 +15,7 @@ from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.data.sources.byte_strings import ByteStrings
 from gpunn.data.sources.contents import file_digests
 from gpunn.data.sources.in_threads import PART
+from gpunn.data.sources.tree import SETTLING_NANOSECONDS
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
@@ -159,6 +160,21 @@ def test_a_change_that_the_clock_is_too_coarse_to_show(
     digests(tree)
     overwrite(tree)
     assert (digests(tree).tolist() == expected(tree)) == is_fresh
+
+
+@pytest.mark.usefixtures("kept")
+def test_fresh_files_are_read_again_and_others_are_not(
+    tree: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = time.time_ns()
+    time.sleep(TICK)
+    for name in ("0.jpg", "35.jpg", "8.jpg"):
+        (tree / name).write_bytes(name.encode())
+    monkeypatch.setattr("gpunn.data.sources.tree.time_ns", lambda: before + SETTLING_NANOSECONDS)
+    digests(tree)
+    opened.clear()
+    assert digests(tree).tolist() == expected(tree)
+    assert sorted(opened) == ["0.jpg", "35.jpg", "8.jpg"]
 
 
 @pytest.mark.usefixtures("kept")
