@@ -7,6 +7,8 @@ import fcntl
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def packing(**changes: Any) -> Packing:
-    return Packing(**{"decoder": PillowDecoder(), "workers": 2, "size": (6, 6), **changes})
+    return Packing(**{"decoder": PillowDecoder(), "workers": 2, "size": (10, 10), **changes})
 
 
 def pack_tree(tree: Path, destination: Path, **changes: Any) -> Packed:
@@ -55,7 +57,7 @@ def files(folder: Path) -> list[str]:
 
 def test_any_reader_of_safetensors_finds_images_labels_and_digests(tree: Path, tmp_path: Path) -> None:
     packed = pack_tree(tree, tmp_path / "packed.safetensors")
-    assert (packed.counts, packed.picture, packed.unreadable) == ((5, 3), (6, 6, 3), ())
+    assert (packed.counts, packed.picture, packed.unreadable) == ((5, 3), (10, 10, 3), ())
     assert packed.bytes == (tmp_path / "packed.safetensors").stat().st_size
     with safe_open(tmp_path / "packed.safetensors", framework="numpy") as file:
         metadata = file.metadata()
@@ -71,11 +73,11 @@ def test_any_reader_of_safetensors_finds_images_labels_and_digests(tree: Path, t
             ]
             paths = [tree / half / label / f"{number}.jpg" for label in counts for number in range(counts[label])]
             for path, image in zip(paths, images, strict=True):
-                np.testing.assert_array_equal(image, shrunk(path, 6))
+                np.testing.assert_array_equal(image, shrunk(path, 10))
 
 
 def shrunk(path: Path, size: int) -> np.ndarray:
-    """The shorter side brought to `size`, and the centre."""
+    """The shorter side brought to `size`, and the centre; decoders would reduce a JPEG of twice that size by its DCT."""
     image = Image.open(path)
     short = min(image.size)
     left, top = (image.width - short) / 2, (image.height - short) / 2
@@ -145,8 +147,8 @@ def test_unreadable_images_are_left_out_and_listed(tree: Path, tmp_path: Path) -
     assert ["cat/1.jpg" in packed.unreadable[0], "dog/0.jpg" in packed.unreadable[1]] == [True, True]
     with safe_open(tmp_path / "x", framework="numpy") as file:
         assert file.get_tensor("train.labels").tolist() == [0, 0, 1, 1]
-        np.testing.assert_array_equal(file.get_tensor("train.images")[1], shrunk(tree / "train" / "cat" / "2.jpg", 6))
-        assert file.get_tensor("validation.images").shape == (2, 6, 6, 3)
+        np.testing.assert_array_equal(file.get_tensor("train.images")[1], shrunk(tree / "train" / "cat" / "2.jpg", 10))
+        assert file.get_tensor("validation.images").shape == (2, 10, 10, 3)
 
 
 def test_a_half_of_which_nothing_can_be_read_is_refused(tree: Path, tmp_path: Path) -> None:
@@ -226,3 +228,19 @@ def test_leftovers_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path: 
 def test_packing_with_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="must be positive"):
         packing(**wrong)
+
+
+def test_a_kill_at_any_system_call_leaves_no_file_the_old_or_the_new_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.data.making.kill_while_packing", str(tmp_path)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *attempts, names = map(json.loads, done.stdout.splitlines())
+    assert names == ["x"], "the next writer removes what killed ones left"
+    assert sum(attempt["killed"] for attempt in attempts) > 20
+    for attempt in attempts:
+        assert attempt["found"] in ((attempt["old"], 2) if attempt["killed"] else (2,))
+    assert {attempt["found"] for attempt in attempts if attempt["killed"]} == {None, 1, 2}
