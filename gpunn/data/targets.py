@@ -28,7 +28,7 @@ def checked_targets(targets: Mapping[str, npt.ArrayLike], samples: int, source: 
 
 
 def _checked(name: str, values: npt.NDArray[Any], samples: int, source: str) -> npt.NDArray[Any]:
-    if name in RESERVED_NAMES:
+    if name in (*RESERVED_NAMES, SOFT_LABELS):
         raise DataError(f"{source}: a batch has an array {name!r} of its own; give the targets another name")
     if values.ndim == 0 or len(values) != samples:
         raise DataError(f"{source}: {samples} images need {samples} targets {name!r}, got shape {values.shape}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.data.targets import RESERVED_NAMES
+from gpunn.data.targets import RESERVED_NAMES, SOFT_LABELS
 from gpunn.errors import DataError, UsageError
 from gpunn.graph import describe_shape
 from gpunn.losses import Objective
@@ -59,7 +59,7 @@ def require_target_names(objectives: Sequence[Objective]) -> None:
 
 
 def require_data(objectives: Sequence[Objective], split: Split) -> None:
-    """Compare what the objectives need with what both halves of the data have.
+    """Compare what the objectives need with what both halves of the data have, soft labels left out.
 
     Raises:
         UsageError: when a target is missing or has another shape, or there are more classes than outputs.
@@ -70,8 +70,32 @@ def require_data(objectives: Sequence[Objective], split: Split) -> None:
             source = f"{split.description}, {half} images"
             if objective.target == "labels":
                 _require_labels(objective, dataset, source)
-            else:
+            elif objective.target != SOFT_LABELS:
                 _require_target(objective, dataset, source)
+
+
+def require_soft_labels(objectives: Sequence[Objective], split: Split, *, mixes: bool) -> None:
+    """Compare what the objectives need with what a loader makes of class labels when images are mixed.
+
+    Raises:
+        UsageError: when images are mixed and an objective takes whole labels; when soft labels are asked for and no
+            images are mixed; when there are other numbers of classes and outputs.
+        DataError: when a label is none of the output's classes; the text names the sample.
+    """
+    for objective in objectives:
+        if mixes != (objective.target == SOFT_LABELS):
+            remedy = "give the learner Rule(optimizer, objectives=soft_label_objectives(network))"
+            found = f"images are mixed, and {describe(objective)} is compared with {objective.target!r}; {remedy}"
+            lacking = f"{describe(objective)} is compared with {SOFT_LABELS!r}, which only mixup and cutmix make"
+            raise UsageError(found if mixes else lacking)
+        if mixes and objective.output.shape[0] != len(split.train.classes):
+            raise UsageError(
+                f"{describe(objective)} has {objective.output.shape[0]} outputs, and soft labels are of "
+                f"{len(split.train.classes)} classes; build the network with as many"
+            )
+    if mixes:
+        for half, dataset in (("training", split.train), ("validation", split.validation)):
+            _require_range(objectives[0], dataset, dataset.labels, f"{split.description}, {half} images")
 
 
 def wrong_label(labels: np.ndarray[Any, Any], classes: int) -> int | None:

@@ -58,6 +58,7 @@ class Supply:
             "decoder": chosen,
             "unreadable": "raise" if settings.unreadable == "raise" else "skip",
             "timeout": settings.timeout,
+            "soft_labels": augmentation is not None and augmentation.mixes,
         }
         self.decoder = chosen.name
         self.training = Loader(split.train, preprocessing, augmentation=augmentation, shuffle=True, **common)

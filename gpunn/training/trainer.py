@@ -16,7 +16,7 @@ from gpunn.data.loading.batch import Batch
 from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, DataError, DivergedError, GpunnError, UsageError
-from gpunn.training.agreement import require_data, require_same_preprocessing
+from gpunn.training.agreement import require_data, require_same_preprocessing, require_soft_labels
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
 from gpunn.training.early_stopping import EarlyStopping
@@ -77,6 +77,7 @@ class Trainer:
     ) -> None:
         require_same_preprocessing(learner.preprocessing, preprocessing)
         require_data(learner.objectives, split)
+        require_soft_labels(learner.objectives, split, mixes=augmentation is not None and augmentation.mixes)
         self.learner = learner
         self.plan = plan
         self.split = split
