@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 
 from gpunn.data.loading.board import BETWEEN, Board
 from gpunn.data.loading.shared_memory import MemoryFile
@@ -30,7 +30,7 @@ _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", 
 class _Process:
     """A worker, and where its outcomes come from; it ends when nobody holds the other end of its standard input."""
 
-    popen: subprocess.Popen[bytes]
+    popen: Popen[bytes]
     outcomes: Connection
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class ProcessWorkers:
     def _death(self, worker: int) -> DataError:
         try:
             status: int | None = self._processes[worker].popen.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             status = None
         return self._watch.death(worker, status)
 
@@ -160,10 +160,10 @@ def _start(worker: int, count: int, jobs: int, task: MemoryFile, memory: MemoryF
     descriptors = (jobs, writer, task.descriptor, memory.descriptor)
     try:
         with _signals_blocked():
-            popen = subprocess.Popen(
+            popen = Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps([sys.path, [worker, count, *descriptors]])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdin=PIPE,
+                stdout=DEVNULL,
                 bufsize=0,
                 pass_fds=descriptors,
                 env={**os.environ, **_ONE_THREAD},
@@ -187,11 +187,11 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end(popen: subprocess.Popen[bytes]) -> None:
+def _end(popen: Popen[bytes]) -> None:
     try:
         popen.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         popen.kill()
         # A process that waits for a device cannot be killed either.
-        with suppress(subprocess.TimeoutExpired):
+        with suppress(TimeoutExpired):
             popen.wait(END_SECONDS)
