@@ -200,7 +200,9 @@ def _read_classes(data_root: bytes, half: bytes, keep_empty_classes: bool, files
     alike = [name for name, count in Counter(classes).items() if count > 1]
     if alike:
         raise DataError(
-            f"{source}: two class folders have the same printed name; rename one of {', '.join(map(repr, alike))}"
+            f"{source}: several class folders have the same printed name, "
+            + ", ".join(f"'{name}'" for name in alike)
+            + "; give them names that differ in print"
         )
     cache = TreeCache(root, files)
     index = tree_index(root, names, cache)

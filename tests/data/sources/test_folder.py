@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
@@ -108,9 +110,9 @@ def test_classes_and_files_are_sorted_by_their_bytes(tmp_path: Path) -> None:
 @pytest.fixture
 def odd_tree(tmp_path: Path) -> Path:
     """Names with bytes that are no UTF-8, line breaks, 255 bytes, and two normal forms of one word."""
-    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
-    folders = [b"odd\xff", b"two\nlines", composed.encode(), decomposed.encode()]
-    files = [b"\xfe\xff.jpg", b"a\nb\t.jpg", b"x" * 251 + b".jpg", composed.encode() + b".jpg"]
+    composed, decomposed = (unicodedata.normalize(form, "é").encode() for form in ("NFC", "NFD"))
+    folders = [b"odd\xff", b"two\nlines", composed, decomposed, b"y" * 255]
+    files = [b"\xfe\xff.jpg", b"a\nb\t.jpg", b"x" * 251 + b".jpg", composed + b".jpg", decomposed + b".jpg"]
     for seed, folder in enumerate(folders):
         full = os.path.join(os.fsencode(tmp_path), folder)
         os.mkdir(full)
@@ -121,12 +123,15 @@ def odd_tree(tmp_path: Path) -> Path:
 
 def test_odd_names_load_and_are_escaped(odd_tree: Path) -> None:
     data = read_classes(odd_tree)
-    assert data.classes == ("e\u0301", "odd\\xff", "two\\nlines", "é")
-    assert len(data) == 16
+    assert data.classes == ("e\u0301", "odd\\xff", "two\\nlines", "y" * 255, "é")
+    assert len(data) == 25
     for index in range(len(data)):
         assert data.load(index).shape == (12, 16, 3)
         assert data.name(index).isprintable()
-    assert "/two\\nlines/a\\nb\\t.jpg'" in data.name(8)
+    assert "/two\\nlines/a\\nb\\t.jpg'" in data.name(10)
+    forms = [data.paths[index] for index in (1, 3)]
+    assert forms == ["e\u0301/e\u0301.jpg".encode(), "e\u0301/é.jpg".encode()]
+    assert len({data.load(index).tobytes() for index in (0, 5, 10, 15, 20)}) == 5
 
 
 def test_the_order_is_the_same_on_every_locale(odd_tree: Path) -> None:
@@ -150,7 +155,9 @@ def test_empty_class_folders_are_listed(tmp_path: Path) -> None:
     write_tree(tmp_path, {"ant": 2, "bee": 0, "cat": 2, "two\nlines": 0})
     (tmp_path / "bee" / "notes.txt").write_text("no image")
     message = refusal(tmp_path)
-    assert "'bee', 'two\\nlines'" in message
+    assert "no images (.bmp .gif" in message
+    assert "in the class folders 'bee', 'two\\nlines'; fill or remove them" in message
+    assert message.endswith("--set keep_empty_classes=true")
     assert "ant" not in message.replace(str(tmp_path), "")
 
 
@@ -284,6 +291,44 @@ def test_fifos_and_broken_links_are_passed_over(tmp_path: Path) -> None:
     assert "bee/gone.jpg' is a link that leads nowhere: No such file" in text
 
 
+def test_a_socket_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tree(tmp_path, {"ant": 1, "bee": 1})
+    # The path that a socket is bound to may have a hundred bytes or so.
+    monkeypatch.chdir(tmp_path / "ant")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("door.jpg")
+        with pytest.warns(DataWarning, match="ant/door.jpg' is not a regular file; it is passed over"):
+            data = read_classes(tmp_path)
+    assert tuple(data.paths) == (b"ant/0.jpg", b"bee/0.jpg")
+
+
+def test_links_in_a_ring_end(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"ant": 1, "bee": 1})
+    for first, second in (("ring", "back"), ("back", "ring")):
+        (tmp_path / first).symlink_to(second)
+        (tmp_path / "ant" / first).symlink_to(second)
+    with pytest.warns(DataWarning) as caught:
+        data = read_classes(tmp_path)
+    assert tuple(data.paths) == (b"ant/0.jpg", b"bee/0.jpg")
+    assert data.classes == ("ant", "bee")
+    assert sorted(str(warning.message).split("/")[-1] for warning in caught) == [
+        f"{name}' is a link that leads nowhere: Too many levels of symbolic links; it is passed over"
+        for name in ("back", "ring")
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the super-user may read every folder")
+def test_a_folder_without_permission_is_passed_over(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"ant": 1, "ant/locked": 3, "bee": 1})
+    (tmp_path / "ant/locked").chmod(0)
+    try:
+        with pytest.warns(DataWarning, match="ant/locked' cannot be read: Permission denied; it is passed over"):
+            data = read_classes(tmp_path)
+    finally:
+        (tmp_path / "ant/locked").chmod(0o755)
+    assert tuple(data.paths) == (b"ant/0.jpg", b"bee/0.jpg")
+
+
 @pytest.fixture
 def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     """Makes the system refuse to list a folder, which the super-user could list whatever its mode."""
@@ -329,7 +374,7 @@ def test_a_sound_tree_gives_no_warning(tmp_path: Path) -> None:
 
 def test_class_names_that_print_alike_are_refused(tmp_path: Path) -> None:
     write_tree(tmp_path, {"odd\\xff": 1, os.fsdecode(b"odd\xff"): 1})
-    assert "same printed name" in refusal(tmp_path)
+    assert "several class folders have the same printed name, 'odd\\xff'; give them names" in refusal(tmp_path)
 
 
 def test_the_fingerprint_follows_names_sizes_and_labels_not_place_or_date(tmp_path: Path) -> None:
@@ -352,6 +397,47 @@ def test_the_fingerprint_follows_names_sizes_and_labels_not_place_or_date(tmp_pa
     data = read_classes(copy)
     swapped = FolderDataset(data.root, data.paths, data.labels[::-1].copy(), data.classes)
     assert swapped.fingerprint() != data.fingerprint()
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("layout", ["CLASS", "train/CLASS"])
+@pytest.mark.parametrize("change", ["added", "removed", "renamed", "moved", "overwritten", "appended", "replaced"])
+def test_a_split_whose_files_changed_has_another_fingerprint(tmp_path: Path, layout: str, change: str) -> None:
+    halves = {"CLASS": [""], "train/CLASS": ["train", "val"]}[layout]
+    for seed, half in enumerate(halves):
+        write_tree(tmp_path / "first" / half, {"ant": 8, "bee": 8}, first_seed=20 * seed)
+    copy = shutil.copytree(tmp_path / "first", tmp_path / "copy")
+
+    def fingerprint(root: Path) -> str:
+        split = read_folder(root, seed=1)
+        return f"{split.train.fingerprint()}:{split.validation.fingerprint()}"
+
+    original = fingerprint(tmp_path / "first")
+    assert fingerprint(copy) == fingerprint(copy) == original
+    # Longer than the clock of a file system takes from one of its times to the next.
+    time.sleep(0.03)
+    folder = copy / halves[-1]
+    file = folder / "ant" / "3.jpg"
+    content = file.read_bytes()
+    match change:
+        case "added":
+            write_jpeg(folder / "bee" / "8.jpg", 99)
+        case "removed":
+            file.unlink()
+        case "renamed":
+            file.rename(file.with_name("9.jpg"))
+        case "moved":
+            file.rename(folder / "bee" / "9.jpg")
+        case "overwritten":
+            with file.open("r+b") as stream:
+                stream.write(content[::-1])
+        case "appended":
+            with file.open("ab") as stream:
+                stream.write(b"\0")
+        case "replaced":
+            os.replace(folder / "ant" / "4.jpg", file)
+    assert fingerprint(copy) != original
+    assert fingerprint(tmp_path / "first") == original
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:

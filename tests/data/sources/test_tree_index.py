@@ -174,8 +174,9 @@ def test_all_that_tells_of_a_folder_is_its_state(monkeypatch: pytest.MonkeyPatch
     status = {"st_dev": 1, "st_ino": 2, "st_mode": stat.S_IFDIR | 0o755, "st_mtime_ns": 3, "st_ctime_ns": 4}
     found = []
     for changed in (status, {**status, what: status[what] + 1}, status):
-        monkeypatch.setattr(os, "stat", lambda path, changed=changed: SimpleNamespace(**changed))
-        found.append(state(b"folder"))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "stat", lambda path, changed=changed: SimpleNamespace(**changed))
+            found.append(state(b"folder"))
     assert found[0] == found[2] != found[1]
 
 
@@ -191,8 +192,9 @@ def test_a_tree_that_did_not_change_is_not_read(tree: Path, read: list[str]) -> 
     assert read == ["root"]
 
 
-@pytest.mark.usefixtures("kept")
-def test_a_tree_in_another_place_has_an_index_of_its_own(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tree_in_another_place_has_an_index_of_its_own(
+    tree: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = write_tree(tree.parent / "other root", {"ant": 1, "ape": 2})
     first = outcome(tree)
     assert outcome(other)[0] == [b"ant/0.jpg", b"ape/0.jpg", b"ape/1.jpg"]
@@ -201,6 +203,7 @@ def test_a_tree_in_another_place_has_an_index_of_its_own(tree: Path, monkeypatch
     assert outcome(Path())[:3] == first[:3]
     monkeypatch.chdir(other)
     assert outcome(Path())[0] == [b"ant/0.jpg", b"ape/0.jpg", b"ape/1.jpg"]
+    assert len(list(kept.iterdir())) == 2
 
 
 def test_a_tree_that_has_just_changed_is_not_kept(tree: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
