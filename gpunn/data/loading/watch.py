@@ -78,7 +78,8 @@ class Watch:
 def _ending(status: int | None) -> tuple[str, str]:
     """How a process ended, in words, and what to do about it."""
     if status is None or status >= 0:
-        return f"ended with status {status}", "what it wrote before may tell why; worker_kind 'threads' does without"
+        ending = "ended, nobody knows how" if status is None else f"ended with status {status}"
+        return ending, "see what it wrote to standard error, or use worker_kind 'threads'"
     try:
         ending = f"was ended by {signal.Signals(-status).name}"
     except ValueError:
