@@ -16,6 +16,9 @@ from gpunn.data.sources.idx import is_idx, read_idx_folder
 from gpunn.data.sources.npy import LAYOUT as NPY_LAYOUT
 from gpunn.data.sources.npy import is_npy, read_npy_folder
 from gpunn.data.sources.packed import is_packed, read_packed
+from gpunn.data.sources.shard_layout import LAYOUT as SHARD_LAYOUT
+from gpunn.data.sources.shard_layout import is_shards
+from gpunn.data.sources.shards import read_shards
 from gpunn.data.sources.tree import SUFFIXES
 from gpunn.errors import DataError
 
@@ -81,6 +84,7 @@ CLASS_FOLDERS = Kind(
 
 KINDS = (
     CLASS_FOLDERS,
+    _of_halves("tar shards", SHARD_LAYOUT, is_shards, read_shards),
     _of_halves("IDX files", IDX_LAYOUT, is_idx, read_idx_folder),
     _of_halves(".npy files", NPY_LAYOUT, is_npy, read_npy_folder),
     _of_halves("an .npz file", f"an .npz file with the arrays {', '.join(NPZ_ARRAYS)}", is_npz, read_npz),
