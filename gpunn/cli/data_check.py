@@ -37,7 +37,7 @@ def check(
     The exit status is 0 when training would take the data as they are, and 3 when something is bad. Duplicates and
     warnings alone leave it at 0. Paths are relative to PATH. Example:
 
-    gpunn data check flowers/ --quarantine bad.jsonl && gpunn train --data flowers/
+    gpunn data check flowers/ --quarantine bad.jsonl
 
     gpunn train --data flowers/ --set quarantine=bad.jsonl
     """

@@ -26,7 +26,7 @@ def open_collection(name_or_path: str) -> Collection:
     if is_named(name_or_path):
         return Collection(_halves(open_data(name_or_path, seed=0)))
     path = Path(name_or_path).expanduser()
-    if not path.exists():
+    if not os.path.exists(path):
         raise UsageError(f"there is no '{printable(path.absolute())}'; give the path of a data set or its name")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
@@ -42,7 +42,11 @@ def open_collection(name_or_path: str) -> Collection:
 
 def _is_folder(path: Path) -> bool:
     """Whether it is a folder of class folders, or one that may have been meant to be."""
-    return path.is_dir() and not any(kind is not CLASS_FOLDERS and kind.is_at(path) for kind in KINDS)
+    try:
+        return path.is_dir() and not any(kind is not CLASS_FOLDERS and kind.is_at(path) for kind in KINDS)
+    except OSError:
+        # A folder that cannot be read; reading it tells why.
+        return path.is_dir()
 
 
 def _open_other(name_or_path: str, path: Path) -> Collection:

@@ -21,6 +21,10 @@ class _Group:
         self.files += 1
         self.example = min(self.example, path) if self.example else path
 
+    def text(self, reason: str) -> str:
+        number = "1 file" if self.files == 1 else f"{self.files} files"
+        return f"{number} {reason}, such as '{printable(self.example)}'"
+
 
 def passed_over(root: bytes, halves: Sequence[bytes], loose: Sequence[bytes]) -> list[str]:
     """A line for each reason, with a number of files and an example; names that begin with a dot are not counted.
@@ -35,16 +39,13 @@ def passed_over(root: bytes, halves: Sequence[bytes], loose: Sequence[bytes]) ->
         reason = _reason(path, halves, loose)
         if reason is not None:
             groups.setdefault(reason, _Group()).add(path)
-    return [
-        f"passed over: {group.files} {reason}, such as '{printable(group.example)}'"
-        for reason, group in sorted(groups.items())
-    ]
+    return [f"passed over: {group.text(reason)}" for reason, group in sorted(groups.items())]
 
 
 def _reason(path: bytes, halves: Sequence[bytes], loose: Sequence[bytes]) -> str | None:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
-        return f"with the suffix {printable(suffix)}, which is none of an image" if suffix else "without a suffix"
+        return f"with the suffix {printable(suffix)}, which no image file has" if suffix else "without a suffix"
     folder = os.path.dirname(path)
     if folder in loose:
         return None

@@ -7,7 +7,6 @@ asked knows which picture it was at when it died.
 from __future__ import annotations
 
 import os
-import signal
 from multiprocessing.connection import Connection
 
 from gpunn.data.checking.examination import examine_file
@@ -16,8 +15,6 @@ from gpunn.data.decoding.by_name import decoder
 
 def main(descriptor: int) -> None:
     """Serve the connection with this file descriptor until its other end is closed."""
-    # An interruption is for the process that asked; it then closes the connection.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Connection(descriptor) as connection:
         dataset, decoder_name = connection.recv()
         reader = decoder(decoder_name)

@@ -39,6 +39,8 @@ class WorkerProcess:
                 [sys.executable, "-c", _START, str(other.fileno()), *sys.path],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[other.fileno()],
+                # An interruption from the terminal is for the process that asked.
+                process_group=0,
             )
 
     def introduce(self, dataset: EncodedDataset, decoder: str) -> None:
