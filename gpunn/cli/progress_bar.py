@@ -54,7 +54,8 @@ class ProgressBar:
         print(
             f"epoch {record.epoch:3d}  loss {record.train_loss:.4f}  top-1 {record.train_top1:6.2%}  "
             f"validation loss {record.validation_loss:.4f}  top-1 {record.validation_top1:6.2%}  "
-            f"{record.images_per_second:6,.0f} images/s{'  best' if is_best else ''}",
+            f"{record.images_per_second:6,.0f} images/s"
+            f"{f'  {record.skipped_images:,} left out' if record.skipped_images else ''}{'  best' if is_best else ''}",
             flush=True,
         )
 

@@ -12,7 +12,12 @@ from gpunn.cli.options import CheckOption, DeviceOption
 
 def train(
     context: typer.Context,
-    data: Annotated[str, typer.Option(help="digits, a folder of class folders, or an .npz file.")] = "digits",
+    data: Annotated[
+        str,
+        typer.Option(
+            help="digits, fashion-mnist, a folder of class folders, tar shards, IDX or NPY arrays, or a packed file."
+        ),
+    ] = "digits",
     model: Annotated[str, typer.Option(help="A name from gpunn models.")] = "lenet",
     device: DeviceOption = "auto",
     check: CheckOption = False,
@@ -29,6 +34,18 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and dropout.")] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without improvement that end the run.")] = None,
+    augmentation: Annotated[
+        str | None, typer.Option(help="auto, none, digits, photographs or alexnet; --set augmentation.NAME for parts.")
+    ] = None,
+    decoder: Annotated[str | None, typer.Option(help="auto, pillow or fast (the extra of that name).")] = None,
+    workers: Annotated[int | None, typer.Option(help="How many read images; default: one for each core.")] = None,
+    unreadable: Annotated[
+        str | None,
+        typer.Option(help="What is done about an image that cannot be read: raise, skip, or skip and quarantine."),
+    ] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Images to leave out, from gpunn data check --quarantine.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/MODEL-DATA-TIME.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings; options go before them.")] = None,
@@ -61,6 +78,11 @@ def train(
         "schedule": schedule,
         "seed": seed,
         "patience": patience,
+        "augmentation": augmentation,
+        "decoder": decoder,
+        "workers": workers,
+        "unreadable": unreadable,
+        "quarantine": quarantine and str(quarantine),
     }
     given = {name for name in options if _is_given(context, name)}
     start(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpunn.cli.progress_bar import ProgressBar
-from gpunn.errors import UsageError
+from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.training.configuration import parse_assignments
 from gpunn.training.experiment import new_run, resume_run, with_recipe
 from gpunn.training.run_folder import read_toml
@@ -17,7 +17,7 @@ from gpunn.training.trainer import Trainer, TrainingInterrupted
 _FLAGS = {"learning_rate": "--lr"}
 
 #: Options that make sense beside --resume; all others are part of the run.
-_BESIDE_RESUME = ("device",)
+_BESIDE_RESUME = ("device", "workers", "unreadable", "quarantine")
 
 
 def start(
@@ -37,14 +37,16 @@ def start(
     with ProgressBar() as bar:
         if resume is not None:
             _refuse_beside_resume(options, config, assignments, out)
-            trainer = resume_run(resume, bar, device=options.get("device"), changed_data=allow_changed_data)
+            others = {name: value for name, value in options.items() if name != "device"}
+            device = options.get("device")
+            trainer = resume_run(resume, bar, device=device, changed_data=allow_changed_data, settings=others)
+            _train(trainer, bar)
         else:
             if allow_changed_data:
                 raise UsageError("--allow-changed-data belongs to --resume RUN")
             file = read_toml(config) if config is not None else {}
             configuration = with_recipe(file, options, parse_assignments(assignments))
-            trainer = new_run(configuration, out, bar)
-        _train(trainer, bar)
+            _begin(new_run(configuration, out, bar), bar)
 
 
 def _refuse_beside_resume(
@@ -54,6 +56,16 @@ def _refuse_beside_resume(
     others += ["--config"] * (config is not None) + ["--set"] * bool(assignments) + ["--out"] * (out is not None)
     if others:
         raise UsageError(f"--resume goes on with the run's own settings; leave out {', '.join(others)}")
+
+
+def _begin(trainer: Trainer, bar: ProgressBar) -> None:
+    """Train; a run whose first step the device cannot make leaves nothing behind."""
+    try:
+        _train(trainer, bar)
+    except (DeviceError, MemoryExhaustedError, MemoryError):
+        if trainer.run is not None and trainer.progress.step == 0:
+            trainer.run.discard()
+        raise
 
 
 def _train(trainer: Trainer, bar: ProgressBar) -> None:

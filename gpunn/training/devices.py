@@ -48,10 +48,23 @@ def check_precision(name: str, device: Device) -> Precision:
     chosen = precision(name)
     if name not in device.precisions:
         raise DeviceError(
-            f"precision {name} is not computed on {device.name}; use --precision {' or '.join(device.precisions)}"
+            f"precision {name} is not computed on {device.name}; use --precision {' or '.join(device.precisions)}, or "
             f"{_devices_for(name)}"
         )
     return chosen
+
+
+def precision_to_resume(name: str, device: Device) -> Precision:
+    """The number types that a run has computed in so far, which it cannot change.
+
+    Raises:
+        DeviceError: when the device does not compute them.
+    """
+    if name not in device.precisions:
+        raise DeviceError(
+            f"the run computes in {name}, and {device.name} does not; go on with it on {_devices_for(name)}"
+        )
+    return precision(name)
 
 
 def precision_to_measure(name: str, device: Device) -> tuple[Precision, str | None]:
@@ -65,5 +78,5 @@ def precision_to_measure(name: str, device: Device) -> tuple[Precision, str | No
 def _devices_for(name: str) -> str:
     """Where a precision is computed, to add to an error."""
     if name == "float64":
-        return ", or --device cpu"
-    return ", or a GPU of compute capability 8.0 or later (--device cuda), or --device emulator"
+        return "--device cpu"
+    return "a GPU of compute capability 8.0 or later (--device cuda), or --device emulator"

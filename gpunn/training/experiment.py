@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gpunn.backend.attributes import Penalty
-from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.augmenting.words import describe_augmentation
+from gpunn.data.checking.quarantine import read_quarantine, without_quarantined
 from gpunn.data.dataset import Split
+from gpunn.data.decoding.by_name import decoder
+from gpunn.data.oversampling import with_oversampling
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.data.sources.opening import open_data
+from gpunn.data.sources.opening import is_named, open_data, suggested_settings
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.models import model
 from gpunn.optimizers import LEARNING_RATES, optimizer
 from gpunn.precision import precision
 from gpunn.schedules import parse_schedule
+from gpunn.training.augmenting import augmentation_of, with_measured_light, with_soft_labels
 from gpunn.training.checkpoint_file import UnreadableCheckpointError, read_manifest
 from gpunn.training.checkpoint_folder import CheckpointFolder
-from gpunn.training.configuration import Configuration, configure
-from gpunn.training.devices import check_precision, open_device
+from gpunn.training.configuration import Configuration, begun_with, configure, merge_settings
+from gpunn.training.devices import check_precision, open_device, precision_to_resume
 from gpunn.training.fitting import adaptation_lines, fit_network
 from gpunn.training.learner import Learner
+from gpunn.training.loader_settings import LoaderSettings
 from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer
 from gpunn.training.plan import Plan
@@ -33,28 +37,23 @@ from gpunn.training.trained_run import build_network, planned_threads
 from gpunn.training.trainer import Trainer
 
 #: Settings that do not change what a run computes; data sets are compared by what they hold.
-_FREE_TO_CHANGE = ("data", "device", "threads", "workers", "checkpoint_seconds")
-
-_AUGMENTATIONS: Mapping[str, Callable[[], Augmentation | None]] = {
-    "none": lambda: None,
-    "digits": Augmentation.for_digits,
-    "photographs": Augmentation.for_photographs,
-}
+_FREE_TO_CHANGE = (
+    *("data", "quarantine", "device", "threads", "checkpoint_seconds"),
+    *("workers", "worker_kind", "data_timeout", "unreadable"),
+)
 
 
 def with_recipe(*sources: Mapping[str, Any]) -> Configuration:
-    """The configuration of some settings over the recipe of the model they name.
+    """The configuration of some settings over what suits the data set they name, over the recipe of their model.
 
     An optimiser other than the recipe's starts at its own usual learning rate instead of the recipe's.
     """
     named = configure(*sources)
     chosen = model(named.model)
-    merged: dict[str, Any] = {}
-    for source in sources:
-        merged.update(source)
+    merged = merge_settings(*sources)
     if named.optimizer != chosen.recipe.optimizer and "optimizer" in merged and "learning_rate" not in merged:
         merged["learning_rate"] = LEARNING_RATES[named.optimizer]
-    return configure(merged, recipe=chosen.recipe)
+    return configure(suggested_settings(named.data), merged, recipe=chosen.recipe)
 
 
 def rule_of(configuration: Configuration) -> Rule:
@@ -72,21 +71,35 @@ def rule_of(configuration: Configuration) -> Rule:
 
 
 def open_split(configuration: Configuration) -> Split:
-    """The data of a configuration."""
-    return open_data(
+    """The data of a configuration, without those of its quarantine, and oversampled if it says so."""
+    split = open_data(
         configuration.data,
         seed=configuration.seed,
         validation_fraction=configuration.validation_fraction,
         keep_empty_classes=configuration.keep_empty_classes,
     )
+    if configuration.quarantine is not None:
+        split = without_quarantined(split, read_quarantine(Path(configuration.quarantine)))
+    return with_oversampling(split) if configuration.oversample else split
 
 
 def with_absolute_data(configuration: Configuration) -> Configuration:
     """The same configuration, its data named so that they are found from any folder."""
-    path = Path(configuration.data).expanduser()
-    if configuration.data == "digits" or not path.exists():
-        return configuration
-    return configuration.model_copy(update={"data": str(path.absolute())})
+    paths = {"quarantine": configuration.quarantine}
+    if not is_named(configuration.data):
+        paths["data"] = configuration.data
+    found = {name: Path(path).expanduser() for name, path in paths.items() if path is not None}
+    absolute = {name: str(path.absolute()) for name, path in found.items() if path.exists()}
+    return configuration.model_copy(update=absolute)
+
+
+def with_chosen_decoder(configuration: Configuration) -> Configuration:
+    """The same configuration, in which "auto" has become a decoder.
+
+    Raises:
+        UsageError: when the decoder is not installed.
+    """
+    return configuration.model_copy(update={"decoder": decoder(configuration.decoder).name})
 
 
 def new_run(configuration: Configuration, out: Path | None, observer: Observer) -> Trainer:
@@ -95,12 +108,14 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     Settings and data are checked before a device is opened; the folder is made last, and goes away again when the
     device has not the memory.
     """
-    configuration = with_absolute_data(configuration)
+    configuration = with_chosen_decoder(with_absolute_data(configuration))
     chosen = model(configuration.model)
     precision(configuration.precision)
     parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     split = open_split(configuration)
     fitting = fit_network(chosen, split.train, configuration.image_size, unscaled=split.unscaled)
+    configuration = with_measured_light(configuration, split, fitting.preprocessing.channels)
+    augmentation = augmentation_of(configuration, split)
     others = adaptation_lines(split.validation, fitting.preprocessing)
     device, line = open_device(configuration.device, configuration.threads)
     number_types = check_precision(configuration.precision, device)
@@ -108,10 +123,11 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     observer.on_note(f"data: {split.description}")
     for text in (f"model: {chosen.name}, {fitting.network.parameter_count:,} parameters", *fitting.lines, line):
         observer.on_note(text)
-    observer.on_note(f"augmentation: {describe_augmentation(_augmentation(configuration, split))}")
+    observer.on_note(f"augmentation: {describe_augmentation(augmentation)}")
     if others != fitting.lines:
         observer.on_note(f"validation images: {', '.join(others) or 'as they are'}")
-    learner = Learner(fitting.network, device, number_types, fitting.preprocessing, rule_of(configuration))
+    rule = with_soft_labels(rule_of(configuration), fitting.network, augmentation)
+    learner = Learner(fitting.network, device, number_types, fitting.preprocessing, rule)
     run = RunFolder.create(out, f"{chosen.name}-{Path(configuration.data).stem}")
     try:
         run.write_configuration(configuration.model_dump())
@@ -121,7 +137,14 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
         raise
 
 
-def resume_run(path: Path, observer: Observer, *, device: str | None = None, changed_data: bool = False) -> Trainer:
+def resume_run(
+    path: Path,
+    observer: Observer,
+    *,
+    device: str | None = None,
+    changed_data: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> Trainer:
     """A trainer that goes on where the last checkpoint of a run was written.
 
     Args:
@@ -129,13 +152,15 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
         observer: who is told.
         device: another device than the run had.
         changed_data: go on even though the data set is not the one of the checkpoint.
+        settings: others than the run had, for the rest of it; what a run computes cannot be changed.
 
     Raises:
         CheckpointError: when no checkpoint can be used, or it is of another network, other data or other settings.
+        UsageError: when the run's decoder is not installed.
     """
     run = _open_run(path)
     manifest = _latest_manifest(CheckpointFolder(run.checkpoints))
-    configuration = configure(run.read_configuration())
+    configuration = with_chosen_decoder(with_absolute_data(begun_with(run.read_configuration(), settings or {})))
     split = open_split(configuration)
     preprocessing = Preprocessing.from_manifest(manifest.preprocessing)
     if manifest.network.get("model") == configuration.model:
@@ -147,10 +172,11 @@ def resume_run(path: Path, observer: Observer, *, device: str | None = None, cha
         )
         network, preprocessing = fitting.network, fitting.preprocessing
     opened, line = open_device(device or configuration.device, planned_threads(manifest))
-    number_types = check_precision(configuration.precision, opened)
+    number_types = precision_to_resume(configuration.precision, opened)
     observer.on_note(f"{line}, {number_types.name}")
     opened.adopt_plan(manifest.thread_plan)
-    learner = Learner(network, opened, number_types, preprocessing, rule_of(configuration))
+    rule = with_soft_labels(rule_of(configuration), network, augmentation_of(configuration, split))
+    learner = Learner(network, opened, number_types, preprocessing, rule)
     trainer = _trainer(configuration, learner, split, preprocessing, run, observer)
     trainer.resume(changed_data=changed_data)
     _require_same_settings(configuration, manifest, run)
@@ -178,7 +204,7 @@ def _latest_manifest(folder: CheckpointFolder) -> Manifest:
 
 def _require_same_settings(configuration: Configuration, manifest: Manifest, run: RunFolder) -> None:
     """A run whose settings were edited would not go on as the run it was."""
-    begun = configure(manifest.configuration)
+    begun = begun_with(manifest.configuration)
     changed = [
         f"{name} is {getattr(configuration, name)!r}, was {getattr(begun, name)!r}"
         for name in Configuration.model_fields
@@ -189,11 +215,6 @@ def _require_same_settings(configuration: Configuration, manifest: Manifest, run
             f"'{run.configuration}' was changed since the run began: {'; '.join(changed)}. Undo that, or begin a new "
             f"run with --config {run.configuration}"
         )
-
-
-def _augmentation(configuration: Configuration, split: Split) -> Augmentation | None:
-    chosen = _AUGMENTATIONS.get(configuration.augmentation)
-    return chosen() if chosen is not None else split.augmentation
 
 
 def _trainer(
@@ -214,10 +235,16 @@ def _trainer(
         workers=configuration.workers,
         checkpoint_seconds=configuration.checkpoint_seconds,
     )
+    loading = LoaderSettings(
+        decoder=configuration.decoder,
+        worker_kind=configuration.worker_kind,
+        timeout=configuration.data_timeout,
+        unreadable=configuration.unreadable,
+    )
     H, W, C = learner.network.image.shape
     description = {
         "network": {"model": configuration.model, "image": [H, W, C], "classes": len(split.train.classes)},
         "configuration": configuration.model_dump(mode="json"),
     }
-    augmentation = _augmentation(configuration, split)
-    return Trainer(learner, plan, split, preprocessing, augmentation, run, description, observer)
+    augmentation = augmentation_of(configuration, split)
+    return Trainer(learner, plan, split, preprocessing, augmentation, run, description, observer, loading)

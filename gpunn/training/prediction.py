@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from gpunn.data.decoding.decode import decode
+from gpunn.data.decoding.file import read_file
 from gpunn.data.loading.batch import Batch
-from gpunn.training.trained_run import load_run
+from gpunn.data.names import printable
+from gpunn.errors import DataError
+from gpunn.training.trained_run import TrainedRun, load_run
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def predict_images(
     trained = load_run(run, device)
     if trained.note is not None:
         warnings.warn(trained.note, stacklevel=2)
-    pictures = [trained.preprocessing.apply(decode(path)) for path in images]
+    pictures = [_picture(trained, path) for path in images]
     found = []
     for path, picture in zip(images, pictures, strict=True):
         batch = Batch(picture[np.newaxis], np.zeros(1, np.int32), np.zeros((1, 3), np.int32), np.zeros(1, np.int64))
@@ -41,3 +44,15 @@ def predict_images(
         order = np.argsort(-probabilities, kind="stable")[:top]
         found.append((path, [Prediction(trained.classes[k], float(probabilities[k])) for k in order]))
     return found
+
+
+def _picture(trained: TrainedRun, path: Path) -> npt.NDArray[np.uint8]:
+    """What the network sees of an image file, read as the images that it was measured on."""
+    preprocessing = trained.preprocessing
+    out = np.empty((preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
+    try:
+        picture = trained.decoder.open(read_file(path))
+        picture.draw(out, preprocessing.evaluation_box(*picture.size))
+    except DataError as error:
+        raise DataError(f"'{printable(path)}': {error}") from error
+    return out

@@ -103,9 +103,14 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def discard(self) -> None:
-        """Take a folder away again that was made for a run that cannot begin; nothing but its configuration goes."""
-        self.configuration.unlink(missing_ok=True)
+        """Take a folder away again that was made for a run that cannot begin; what others have put there stays."""
         with suppress(OSError):
+            for file in (self.configuration, self.metrics_lines, self.metrics_table):
+                file.unlink(missing_ok=True)
+            for file in self.checkpoints.glob("*.safetensors"):
+                file.unlink()
+            if self.checkpoints.is_dir():
+                self.checkpoints.rmdir()
             self.path.rmdir()
 
     def write_configuration(self, configuration: Mapping[str, Any]) -> None:

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.data.decoding.by_name import decoder
+from gpunn.data.decoding.picture import Decoder
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.models import model
 from gpunn.network import Network
 from gpunn.training.checkpoint_file import UnreadableCheckpointError, read_checkpoint
 from gpunn.training.checkpoint_folder import CheckpointFolder
-from gpunn.training.configuration import Configuration, configure
+from gpunn.training.configuration import Configuration, begun_with
 from gpunn.training.devices import open_device, precision_to_measure
 from gpunn.training.learner import Learner
 from gpunn.training.manifest import Manifest
+from gpunn.training.progress import Progress
 from gpunn.training.resumption import require_same_tensors
 from gpunn.training.run_folder import RunFolder
 
@@ -32,6 +35,7 @@ class TrainedRun:
         classes: names, in the order of the outputs.
         configuration: what it was trained with.
         manifest: of the checkpoint.
+        decoder: as the images of the run were read.
         note: what a person should know about the checkpoint and how it is computed, if anything.
     """
 
@@ -40,7 +44,13 @@ class TrainedRun:
     classes: tuple[str, ...]
     configuration: Configuration
     manifest: Manifest
+    decoder: Decoder
     note: str | None = None
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the weights were trained for, one that was not ended left out."""
+        return Progress.from_manifest(self.manifest.progress).epoch
 
 
 def load_run(path: Path, device: str = "auto") -> TrainedRun:
@@ -55,18 +65,27 @@ def load_run(path: Path, device: str = "auto") -> TrainedRun:
         CheckpointError: when no checkpoint can be used.
     """
     tensors, manifest, note = _read(path)
-    configuration = configure({**manifest.configuration} if "plan" not in manifest.configuration else {})
+    configuration = begun_with({**manifest.configuration} if "plan" not in manifest.configuration else {})
     network = network_of(manifest)
     opened, _ = open_device(device, planned_threads(manifest))
     opened.adopt_plan(manifest.thread_plan)
     preprocessing = Preprocessing.from_manifest(manifest.preprocessing)
     precision, other_precision = precision_to_measure(configuration.precision, opened)
+    reads, other_decoder = decoder_to_measure(configuration.decoder)
     learner = Learner(network, opened, precision, preprocessing)
     weights = {name: values for name, values in tensors.items() if not name.startswith("optimizer/")}
     require_same_tensors(learner, weights, path)
     learner.state.load(weights)
-    notes = "; ".join(text for text in (note, other_precision) if text is not None)
-    return TrainedRun(learner, preprocessing, tuple(manifest.classes), configuration, manifest, notes or None)
+    notes = "; ".join(text for text in (note, other_precision, other_decoder) if text is not None)
+    return TrainedRun(learner, preprocessing, tuple(manifest.classes), configuration, manifest, reads, notes or None)
+
+
+def decoder_to_measure(name: str) -> tuple[Decoder, str | None]:
+    """That decoder, or Pillow with a note where it is not installed: their pixels differ by little."""
+    try:
+        return decoder(name), None
+    except UsageError as error:
+        return decoder("pillow"), f"trained with images that the decoder {name!r} has read, these are Pillow's: {error}"
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Manifest, str | None]:

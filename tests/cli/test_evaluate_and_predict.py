@@ -28,7 +28,10 @@ def test_evaluation_repeats_the_metrics(gpunn: Gpunn, trained: Path) -> None:
     expected = [record[f"validation_{name}"] for name in ("top1", "top5", "loss")]
     assert list(found.values()) == [*expected, 21]
     text = gpunn("evaluate", trained).out
-    assert text == (f"top-1 {found['top1']:.2%}  top-5 {found['top5']:.2%}  loss {found['loss']:.4f}  on 21 images\n")
+    assert text == (
+        f"top-1 {found['top1']:.2%}  top-5 {found['top5']:.2%}  loss {found['loss']:.4f}  on 21 images\n"
+        f"weights of epoch {state_of(trained, 'best')['progress']['epoch']}\n"
+    )
 
 
 def test_evaluation_of_other_data(gpunn: Gpunn, trained: Path, data: Path) -> None:

@@ -26,7 +26,7 @@ def test_what_a_run_prints(gpunn: Gpunn, data: Path, tmp_path: Path) -> None:
     result = gpunn("train", "--data", data, "--model", "mlp", "--epochs", 2, "--batch-size", 10, "--out", out)
     assert (result.status, result.error) == (0, "")
     lines = result.out.splitlines()
-    assert lines[0] == f"data: '{data}': 50 training and 21 validation images"
+    assert lines[0].startswith(f"data: '{data}': 50 training and 21 validation images")
     assert lines[1] == f"model: mlp, {144 * 300 + 300 + 300 * 100 + 100 + 100 * 3 + 3:,} parameters"
     assert lines[2].startswith("device: cpu (auto")
     assert lines[3] == "augmentation: none"
