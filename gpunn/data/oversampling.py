@@ -24,6 +24,8 @@ def with_oversampling(split: Split) -> Split:
     """The same split, its training half oversampled."""
     train = oversampled(split.train)
     added = len(train) - len(split.train)
+    if added == 0:
+        return split
     return replace(split, train=train, description=f"{split.description}; {added} repeated, so that classes are even")
 
 
