@@ -12,7 +12,7 @@ from gpunn.data.augmenting.draws import Draw, draw
 from gpunn.data.augmenting.erasing import erase
 from gpunn.data.augmenting.mixing import mix
 from gpunn.data.augmenting.moving import mirror, move
-from gpunn.data.augmenting.noise import add_noise
+from gpunn.data.augmenting.noise import add_noise, noise_levels
 from gpunn.data.decoding.picture import Box
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import UsageError
@@ -42,6 +42,7 @@ class Augmenter:
         self.augmentation = augmentation
         self._preprocessing = preprocessing
         self._seed = seed
+        self._noise_levels = noise_levels(augmentation.noise) if augmentation.noise else None
 
     def draw(self, epoch: int, indices: npt.NDArray[np.int64]) -> Draws:
         """The random numbers of these pictures, a row each, which the other methods take."""
@@ -70,8 +71,8 @@ class Augmenter:
             move(self.augmentation, images, draws)
         if self.augmentation.colours:
             change_colours(self.augmentation, images, draws)
-        if self.augmentation.noise:
-            add_noise(images, self.augmentation.noise, self._seed, epoch, indices)
+        if self._noise_levels is not None:
+            add_noise(images, self._noise_levels, self._seed, epoch, indices)
         if self.augmentation.erase:
             erase(self.augmentation, images, draws, self._seed, epoch, indices)
 
