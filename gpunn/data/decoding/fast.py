@@ -1,6 +1,6 @@
 """libjpeg-turbo decodes JPEG without a detour, and a vectorised convolution scales: the extra `fast`.
 
-Both were taken by measurement. Of one picture of 500x375 pixels drawn at 224x224, simplejpeg decodes in three quarters
+Both were taken by measurement. Of one picture of 500x375 pixels drawn at 224x224, simplejpeg decodes in four fifths
 of Pillow's time, and cykooz_resizer (the crate fast_image_resize) scales in three tenths of it; OpenCV's only
 antialiased method, INTER_AREA, takes more than twice that.
 """
@@ -8,6 +8,7 @@ antialiased method, INTER_AREA, takes more than twice that.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,10 @@ import simplejpeg
 from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from PIL import Image
 
+from gpunn.data.decoding.jpeg_header import plain_jpeg_header
 from gpunn.data.decoding.picture import Box, Picture, whole
-from gpunn.data.decoding.pillow import MAXIMUM_PIXELS, EncodedPicture, PillowDecoder
+from gpunn.data.decoding.pillow import MAXIMUM_PIXELS, PillowDecoder
+from gpunn.data.decoding.storage import Orientation, Storage
 
 _PIXEL_TYPES = {1: PixelType.U8, 3: PixelType.U8x3}
 _COLOUR_SPACES = {1: "GRAY", 3: "RGB"}
@@ -41,16 +44,23 @@ class FastDecoder:
 
     def __init__(self, maximum_pixels: int = MAXIMUM_PIXELS) -> None:
         self._pillow = PillowDecoder(maximum_pixels)
+        self._maximum_pixels = maximum_pixels
 
     def open(self, encoded: bytes) -> Picture:
         """The picture in an image file with these contents; its pixels are decoded when they are asked for.
 
         Raises:
-            DataError: as PillowDecoder.
+            DataError: as PillowDecoder; of a plain JPEG, all that can be wrong is said when it is drawn.
         """
+        header = plain_jpeg_header(encoded)
+        if header is not None and 0 < header.height * header.width <= self._maximum_pixels:
+            storage = Storage(header.height, header.width, Orientation(), reducible=True)
+            return JpegPicture(encoded, storage, header.components, lambda: self._pillow.open(encoded))
         picture = self._pillow.open(encoded)
         # What is stored with four inks comes out of libjpeg in ways that only Pillow's conversion sets right.
-        return JpegPicture(encoded, picture) if picture.format == "JPEG" and picture.direct else picture
+        if picture.format == "JPEG" and picture.direct:
+            return JpegPicture(encoded, picture.storage, picture.channels, lambda: picture)
+        return picture
 
     def picture(self, pixels: npt.NDArray[np.uint8]) -> Picture:
         """Pixels, (H, W, 1 or 3), as a picture."""
@@ -58,32 +68,32 @@ class FastDecoder:
 
 
 class JpegPicture:
-    """A JPEG of one or three components that Pillow has opened.
+    """A JPEG of one or three components.
 
     Args:
         encoded: the file's contents.
-        careful: the same picture, for all that simplejpeg cannot do.
+        storage: how the picture lies in the file.
+        channels: 1 (gray) or 3 (RGB).
+        careful: opens the same picture for what simplejpeg cannot do, or refuses it.
     """
 
-    def __init__(self, encoded: bytes, careful: EncodedPicture) -> None:
+    def __init__(self, encoded: bytes, storage: Storage, channels: int, careful: Callable[[], Picture]) -> None:
         self._encoded = encoded
+        self._storage = storage
         self._careful = careful
         self._decoded: tuple[int, PixelPicture] | None = None
+        self.channels = channels
 
     @property
     def size(self) -> tuple[int, int]:
-        return self._careful.size
-
-    @property
-    def channels(self) -> int:
-        return self._careful.channels
+        return self._storage.size
 
     def draw(self, out: npt.NDArray[np.uint8], box: Box) -> None:
-        drawing = self._careful.storage.drawing(out, box)
+        drawing = self._storage.drawing(out, box)
         try:
             picture = self._at(drawing.reduction)
         except ValueError:
-            self._careful.draw(out, box)
+            self._careful().draw(out, box)
         else:
             picture.draw(drawing.out, drawing.box)
 
@@ -96,7 +106,7 @@ class JpegPicture:
         """The picture so many times smaller. The last is kept: a picture may be drawn several times."""
         if self._decoded is None or self._decoded[0] != reduction:
             self._decoded = None
-            height, width = self._careful.storage.reduced_size(reduction)
+            height, width = self._storage.reduced_size(reduction)
             pixels = simplejpeg.decode_jpeg(
                 self._encoded, _COLOUR_SPACES[self.channels], min_height=height, min_width=width, strict=True
             )

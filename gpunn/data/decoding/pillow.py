@@ -35,7 +35,9 @@ class PillowDecoder:
     or does not concern the pixels.
 
     Args:
-        maximum_pixels: a larger picture is refused before memory is taken for it.
+        maximum_pixels: a larger picture is refused before memory is taken for it. Of a WebP, whose decoder holds the
+            picture four times over, half as many are allowed. So one picture takes up to 10 bytes a pixel of this
+            limit, 800 MB by default, while it is decoded.
     """
 
     name = "pillow"
@@ -66,8 +68,11 @@ class PillowDecoder:
             image = Image.open(BytesIO(encoded), formats=FORMATS)
         except Image.DecompressionBombError as error:
             raise DataError(f"larger than the limit of {self._maximum_pixels} pixels") from error
-        if image.width * image.height > self._maximum_pixels:
-            raise DataError(f"{image.height}x{image.width} is larger than the limit of {self._maximum_pixels} pixels")
+        except UnidentifiedImageError as error:
+            raise DataError(_unidentified(encoded)) from error
+        limit = self._maximum_pixels // 2 if image.format == "WEBP" else self._maximum_pixels
+        if image.width * image.height > limit:
+            raise DataError(f"{image.height}x{image.width} is larger than the limit of {limit} pixels")
         return image
 
 
@@ -184,6 +189,14 @@ def _orientation_tag(image: Image.Image) -> int:
         return 1
 
 
+def _unidentified(encoded: bytes) -> str:
+    for name in FORMATS:
+        _, accepts = Image.OPEN[name]
+        if accepts is not None and accepts(encoded[:16].ljust(16, b"\0")) is True:
+            return f"its header is damaged, or it is a kind of {name} that cannot be read; remove or replace it"
+    return f"not an image of a known format ({', '.join(FORMATS)})"
+
+
 @contextmanager
 def _reasons() -> Iterator[None]:
     """Every way in which a decoder fails, as a DataError."""
@@ -198,8 +211,6 @@ def _reasons() -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     match error:
-        case UnidentifiedImageError():
-            return f"not an image of a known format ({', '.join(FORMATS)})"
         case Image.DecompressionBombError():
             return f"its parts are larger than any picture may be ({error})"
         case MemoryError():
