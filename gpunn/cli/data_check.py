@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SHOWN_CLASSES = 50
 SHOWN_DUPLICATES = 20
+SHOWN_ALIKE = 4
+
+_NEW_LINE = "\n  "
 
 
 def check(
@@ -95,10 +98,9 @@ def _print(report: Report) -> None:
         print(_sizes(report.sizes))
     for title, bad in (("faults of the layout", report.faults), ("bad pictures", report.unreadable)):
         _print_list(title, [f"{printable(path)}: {reason}" for path, reason in bad.items()])
-    duplicates = [" = ".join(map(printable, group)) for group in report.duplicates]
-    more = len(duplicates) - SHOWN_DUPLICATES
-    rest = [f"and {more} more groups, which --json lists"] if more > 0 else []
-    _print_list("the same picture", duplicates[:SHOWN_DUPLICATES] + rest, len(duplicates))
+    groups = [_shortened([printable(path) for path in group], SHOWN_ALIKE, " = ") for group in report.duplicates]
+    if groups:
+        print(f"the same picture ({len(groups)}):{_NEW_LINE}{_shortened(groups, SHOWN_DUPLICATES, _NEW_LINE)}")
     _print_list("warnings", report.warnings)
 
 
@@ -122,11 +124,15 @@ def _sizes(sizes: Sizes) -> str:
     )
 
 
-def _print_list(title: str, lines: Sequence[str], count: int | None = None) -> None:
+def _print_list(title: str, lines: Sequence[str]) -> None:
     if lines:
-        print(f"{title} ({len(lines) if count is None else count}):")
-        for line in lines:
-            print(f"  {line}")
+        print(_NEW_LINE.join([f"{title} ({len(lines)}):", *lines]))
+
+
+def _shortened(texts: Sequence[str], shown: int, separator: str) -> str:
+    """The first texts, and how many more there are."""
+    rest = [f"({len(texts) - shown} more; --json lists them)"] if len(texts) > shown else []
+    return separator.join([*texts[:shown], *rest])
 
 
 def _number(count: int, one: str, several: str) -> str:
