@@ -145,30 +145,31 @@ class _Reading:
 
     def _integer(self, member: Member) -> int:
         text = os.pread(self._descriptor, 65, member.offset)[: member.size]
-        name = f"{self._source}: '{printable(member.name)}'"
         if not _LABEL.fullmatch(text):
-            raise DataError(f"{name} holds '{printable(text)}', which is not an integer")
+            raise DataError(f"{self._shown(member)} holds '{printable(text)}', which is not an integer")
         fault = _out_of_range(int(text))
         if fault is not None:
-            raise DataError(f"{name} holds {fault}")
+            raise DataError(f"{self._shown(member)} holds {fault}")
         return int(text)
 
     def _described(self, member: Member) -> tuple[int | None, str | None]:
         """The label in a .json, or why there is none: a .cls may still come."""
-        name = f"{self._source}: '{printable(member.name)}'"
         if member.size > _MOST_JSON:
-            return None, f"{name} is larger than {_MOST_JSON} bytes"
+            return None, f"{self._shown(member)} is larger than {_MOST_JSON} bytes"
         try:
             content = json.loads(os.pread(self._descriptor, member.size, member.offset))
         except (ValueError, RecursionError) as error:
-            return None, f"{name} is no JSON: {printable(str(error))}"
+            return None, f"{self._shown(member)} is no JSON: {printable(str(error))}"
         if not isinstance(content, dict) or "label" not in content:
             return None, None
         label = content["label"]
         if type(label) is not int:
-            return None, f"{name} has the label {printable(repr(label))[:65]}, which is not an integer"
+            return None, f"{self._shown(member)} has the label {printable(repr(label))[:65]}, which is not an integer"
         fault = _out_of_range(label)
-        return (label, None) if fault is None else (None, f"{name} holds {fault}")
+        return (label, None) if fault is None else (None, f"{self._shown(member)} holds {fault}")
+
+    def _shown(self, member: Member) -> str:
+        return f"{self._source}: '{printable(member.name)}'"
 
     def _label(self, sample: _Sample) -> int | None:
         if sample.label is not None:

@@ -113,7 +113,9 @@ def _name(header: tarfile.TarInfo) -> bytes:
 
 
 def _kind(header: tarfile.TarInfo) -> str | None:
-    """What a member is that is no plain file."""
+    """What a member is that is neither a plain file nor a folder."""
+    if header.type == tarfile.REGTYPE and not header.issparse():
+        return None
     kinds = {
         "a symbolic link (tar --dereference stores what it leads to)": header.issym(),
         "a hard link (tar --hard-dereference stores a copy)": header.islnk(),

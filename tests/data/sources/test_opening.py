@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,8 @@ import pytest
 from gpunn.data.sources.opening import is_named, open_data, open_for_measuring, suggested_settings
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture, write_tree
+from tests.data.sources.idx_files import write_half
+from tests.data.sources.tars import sample, write_shard
 
 
 def test_the_digits_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -92,3 +97,43 @@ def test_only_names_suggest_settings() -> None:
     assert is_named("digits")
     assert not is_named("./digits")
     assert suggested_settings("./digits") == suggested_settings("digits") == {}
+
+
+KINDS: Mapping[str, Callable[[Path], object]] = {
+    "class folders": lambda path: write_tree(path, {"ant": 3, "bee": 3}),
+    "tar shards": lambda path: write_shard(path / "0.tar", [*sample("1", 0), *sample("2", 1)]),
+    "IDX files": lambda path: write_half(path, "train", np.zeros((2, 3, 4), np.uint8), [0, 1]),
+    ".npy files": lambda path: [
+        np.save(path / f"train_{name}.npy", array)
+        for name, array in (("images", np.zeros((2, 3, 4), np.uint8)), ("labels", np.arange(2)))
+    ],
+}
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(KINDS, 2)))
+def test_a_folder_of_two_kinds_is_refused_by_their_names(tmp_path: Path, first: str, second: str) -> None:
+    for kind in (first, second):
+        KINDS[kind](tmp_path)
+    for read in (lambda: open_data(str(tmp_path), seed=0), lambda: open_for_measuring(str(tmp_path))):
+        with pytest.raises(DataError, match=f"holds {first} as well as {second}; keep one"):
+            read()
+
+
+def test_class_folders_without_a_picture_are_named(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"ant": 0, "bee": 0})
+    with pytest.raises(DataError, match=r"no images .* 'ant', 'bee'"):
+        open_data(str(tmp_path), seed=0)
+
+
+def test_an_empty_folder_is_answered_with_what_is_accepted(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds none of what is accepted.*tar shards.*fashion-mnist"):
+        open_data(str(tmp_path), seed=0)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scandir(path: object) -> object:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=f"'{tmp_path}' cannot be read: Permission denied"):
+        open_data(str(tmp_path), seed=0)
