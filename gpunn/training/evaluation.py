@@ -59,7 +59,7 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto", *, ten_crops
         totals = crops.evaluate(trained.learner, batches) if crops else trained.learner.evaluate(batches)
     left_out = len(dataset) - int(totals.images)
     if left_out:
-        notes.append(f"{left_out:,} images cannot be read and are left out")
+        notes.append(f"{left_out:,} of {len(dataset):,} images cannot be read and are left out")
     return Evaluation(totals, trained.epochs, tuple(notes))
 
 

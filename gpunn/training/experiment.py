@@ -25,7 +25,7 @@ from gpunn.training.checkpoint_file import UnreadableCheckpointError, read_manif
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.configuration import Configuration, begun_with, configure, merge_settings
 from gpunn.training.devices import check_precision, open_device, precision_to_resume
-from gpunn.training.fitting import adaptation_lines, fit_network
+from gpunn.training.fitting import adaptation_lines, fit_network, readable_sample
 from gpunn.training.learner import Learner
 from gpunn.training.loader_settings import LoaderSettings
 from gpunn.training.manifest import Manifest
@@ -113,8 +113,9 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     precision(configuration.precision)
     parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     split = open_split(configuration)
-    fitting = fit_network(chosen, split.train, configuration.image_size, unscaled=split.unscaled)
-    configuration = with_measured_light(configuration, split, fitting.preprocessing.channels)
+    measured = split if configuration.unreadable == "raise" else readable_sample(split)
+    fitting = fit_network(chosen, measured.train, configuration.image_size, unscaled=split.unscaled)
+    configuration = with_measured_light(configuration, measured, fitting.preprocessing.channels)
     augmentation = augmentation_of(configuration, split)
     others = adaptation_lines(split.validation, fitting.preprocessing)
     device, line = open_device(configuration.device, configuration.threads)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gpunn.data.adaptation import adapt, channel_statistics, check_adaptable, describe_adaptation
-from gpunn.data.dataset import Dataset
+import numpy as np
+
+from gpunn.data.adaptation import STATISTICS_PICTURES, adapt, channel_statistics, check_adaptable, describe_adaptation
+from gpunn.data.dataset import Dataset, Split
 from gpunn.data.preprocessing import Preprocessing
+from gpunn.data.selection import select
+from gpunn.errors import DataError
 from gpunn.geometry import Shape
 from gpunn.models import Model
 from gpunn.network import Network
@@ -42,6 +46,29 @@ def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None, 
     H, W, C = shape
     adaptation = adapt(dataset.picture_shape, (H, W, C), channel_statistics(dataset, C), unscaled=unscaled)
     return Fitting(network, adaptation.preprocessing, adaptation.lines)
+
+
+def readable_sample(split: Split) -> Split:
+    """The same split, of whose training half only those pictures are left that are measured before a run begins.
+
+    Those that cannot be read are left out, so that the run may leave them out, too; the others give the statistics
+    that they would give anyway.
+
+    Raises:
+        DataError: when none can be read, or those of one class only.
+    """
+    dataset = split.train
+    count = min(len(dataset), STATISTICS_PICTURES)
+    readable = [index for index in (k * len(dataset) // count for k in range(count)) if _is_readable(dataset, index)]
+    return replace(split, train=select(dataset, np.array(readable, np.int64)))
+
+
+def _is_readable(dataset: Dataset, index: int) -> bool:
+    try:
+        dataset.load(index)
+    except DataError:
+        return False
+    return True
 
 
 def adaptation_lines(dataset: Dataset, preprocessing: Preprocessing) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from gpunn.training.plan import Plan
 from gpunn.training.rule import Rule
 from gpunn.training.run_folder import RunFolder
 from gpunn.training.supply import Supply
-from gpunn.training.time_spent import TimeSpent
+from gpunn.training.time_spent import Stopwatch, TimeSpent
 from gpunn.training.trainer import Trainer, TrainingInterrupted
 from tests.training.runs import (
     CLASSES,
@@ -329,6 +329,35 @@ def test_the_workers_end_with_the_run(monkeypatch: pytest.MonkeyPatch, ends: str
         run.close()
     assert set(closed) == {trainer._training, trainer._validation}
     assert threading.active_count() == threads
+
+
+def test_a_run_that_waits_says_so_after_its_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is given; it is said after the first epoch and not again."""
+    waiting = TimeSpent(seconds=2.0, waited=1.5, copied=0.1, decoding=(1.9,), images_read=50)
+    monkeypatch.setattr(Stopwatch, "read", lambda _: waiting)
+    observer = Recorder()
+    records = list(trainer_of(split_with(), None, plan=replace(PLAN, workers=1), observer=observer).fit())
+    assert len(observer.notes) == 1
+    assert observer.notes[0].startswith("the device waited 75% of the time: preparing 26 images/s on 1 worker; ")
+    assert [(one.data_wait_fraction, one.copy_fraction, one.decode_fractions) for one in records] == [
+        (0.75, 0.05, (0.95,))
+    ] * 3
+    assert [one.compute_fraction for one in records] == pytest.approx([0.2] * 3)
+
+
+def test_time_of_an_interrupted_epoch_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first part was measured with two workers, the rest with one."""
+    trainer = trainer_of(split_with((33,)), tmp_path, "raise", replace(PLAN, workers=2))
+    with pytest.raises(DataError):
+        list(trainer.fit())
+    before = trainer.progress.spent
+    mended(trainer.split)
+    again = trainer_of(trainer.split, tmp_path, "raise", replace(PLAN, workers=1))
+    again.resume()
+    assert again.progress.spent == before
+    (record, *_) = again.fit()
+    assert record.decode_fractions is not None
+    assert len(record.decode_fractions) == 2
 
 
 def test_advice_is_said_once_until_it_changes() -> None:
