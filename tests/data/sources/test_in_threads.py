@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import sys
 import threading
 
 import pytest
@@ -37,3 +39,26 @@ def test_work_whose_results_nobody_takes_is_given_up() -> None:
     next(results)
     results.close()
     assert not any(thread.name.startswith("gpunn-files") for thread in threading.enumerate())
+
+
+def test_where_nobody_watches_nothing_is_shown(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpunn.data.sources.in_threads._SILENT_SECONDS", 0.0)
+    list(in_threads(5 * PART, lambda first, last: None, "counting"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_on_a_terminal_lasting_work_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        encoding = "utf-8"
+
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setattr("gpunn.data.sources.in_threads._SILENT_SECONDS", 0.0)
+    list(in_threads(5 * PART, lambda first, last: None, "counting sheep"))
+    assert "counting sheep" in shown.getvalue()
+    assert shown.getvalue().endswith("\r")
