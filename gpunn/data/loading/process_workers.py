@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 
 from gpunn.data.loading.board import BETWEEN, Board
@@ -63,12 +64,17 @@ class ProcessWorkers:
         self._pending = 0
         self._is_whole = True
         self._processes: list[_Process] = []
+        self._by_descriptor: dict[int, int] = {}
+        self._poll = select.poll()
         reader, self._jobs = os.pipe()
         os.set_blocking(self._jobs, False)
         try:
             for worker in range(count):
                 board.note(worker, BETWEEN)
-                self._processes.append(_start(worker, count, reader, task, memory))
+                process = _start(worker, count, reader, task, memory)
+                self._processes.append(process)
+                self._by_descriptor[process.outcomes.fileno()] = worker
+                self._poll.register(process.outcomes.fileno(), select.POLLIN)
         except OSError as error:
             self.close()
             raise UsageError(
@@ -136,13 +142,12 @@ class ProcessWorkers:
             DataError: a worker has ended.
         """
         self._send()
-        by_pipe = {process.outcomes: worker for worker, process in enumerate(self._processes)}
-        for pipe in wait(list(by_pipe), seconds):
-            assert isinstance(pipe, Connection)
+        for descriptor, _ in self._poll.poll(1000 * seconds):
+            worker = self._by_descriptor[descriptor]
             try:
-                outcome: Outcome | Exception = pipe.recv()
+                outcome: Outcome | Exception = self._processes[worker].outcomes.recv()
             except (EOFError, OSError):
-                raise self._death(by_pipe[pipe]) from None
+                raise self._death(worker) from None
             self._pending -= 1
             return outcome
         return None

@@ -7,6 +7,7 @@ import threading
 import traceback
 from multiprocessing.connection import Connection
 
+from gpunn.data.decoding.process import prepare_process
 from gpunn.data.loading.board import RESTING, Board
 from gpunn.data.loading.shared_memory import mapped, unpacked
 from gpunn.data.loading.workers import Job, Workplace
@@ -25,6 +26,7 @@ def main(worker: int, workers: int, jobs: int, outcomes: int, task: int, memory:
     """
     threading.Thread(target=_end_with_loader, daemon=True).start()
     answers = Connection(outcomes, readable=False)
+    prepare_process()
     try:
         workplace = _workplace(workers, task, memory)
         workplace.board.note(worker, RESTING)
