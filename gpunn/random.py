@@ -25,6 +25,7 @@ class Stream(IntEnum):
     SPLIT = 5
     NOISE = 6
     ERASING = 7
+    SYNTHESIS = 8
 
 
 def generator(seed: int, stream: Stream, first: int = 0, second: int = 0) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def tree(tmp_path: Path) -> Path:
     return write_tree(tmp_path / "tree", {"cat": 5, "dog": 5})
 
 
-@pytest.mark.parametrize("command", ["pack"])
+@pytest.mark.parametrize("command", ["pack", "synthesize"])
 def test_every_command_shows_an_example(gpunn: Gpunn, command: str) -> None:
     result = gpunn("data", command, "--help")
     assert (result.status, result.error) == (0, "")
@@ -26,7 +27,7 @@ def test_every_command_shows_an_example(gpunn: Gpunn, command: str) -> None:
 def test_data_alone_lists_its_commands(gpunn: Gpunn) -> None:
     result = gpunn("data")
     assert (result.status, result.error) == (0, "")
-    assert "  pack " in result.out
+    assert all(f"  {command} " in result.out for command in ("pack", "synthesize"))
 
 
 def test_packed_images_can_be_trained_on_and_measured(
@@ -78,3 +79,32 @@ def test_wrong_use_of_pack(gpunn: Gpunn, tree: Path, options: tuple[str, ...], s
     assert result.status == status
     assert words in result.error
     assert not (tree.parent / "x").exists()
+
+
+def test_rendered_images_are_learnt_by_a_small_network(gpunn: Gpunn, tmp_path: Path, no_curves: None) -> None:
+    """Four classes of which the mean colour tells nothing: chance is 25%."""
+    result = gpunn("data", "synthesize", tmp_path / "tree", "--classes", 4, "--images", 900, "--size", "56x42")
+    assert (result.status, result.error) == (0, "")
+    assert "810 training and 90 validation images of 4 classes, " in result.out
+    options = ("--model", "lenet", "--set", "image_size=32", "--set", "augmentation=none", "--lr", 0.02, "--epochs", 5)
+    trained = gpunn("train", "--data", tmp_path / "tree", *options, "--out", tmp_path / "run")
+    assert (trained.status, trained.error) == (0, "")
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert max(json.loads(line)["validation_top1"] for line in lines) > 0.45
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--classes", "0", "--images", "8"), "0 classes"),
+        (("--classes", "2", "--images", "3"), "at least 4"),
+        (("--classes", "2"), "--images"),
+        (("--classes", "2", "--images", "8", "--size", "500"), "--size '500'"),
+        (("--classes", "2", "--images", "8", "--vary", "2"), "2.0"),
+    ],
+)
+def test_wrong_use_of_synthesize(gpunn: Gpunn, tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    result = gpunn("data", "synthesize", tmp_path / "tree", *options)
+    assert result.status == 2
+    assert words in result.error
+    assert not (tmp_path / "tree").exists()

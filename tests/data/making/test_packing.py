@@ -77,7 +77,7 @@ def test_any_reader_of_safetensors_finds_images_labels_and_digests(tree: Path, t
 
 
 def shrunk(path: Path, size: int) -> np.ndarray:
-    """The shorter side brought to `size`, and the centre; decoders would reduce a JPEG of twice that size by its DCT."""
+    """The shorter side brought to `size`, and the centre; a JPEG of twice that size would be decoded smaller."""
     image = Image.open(path)
     short = min(image.size)
     left, top = (image.width - short) / 2, (image.height - short) / 2
