@@ -74,6 +74,7 @@ class Supply:
             decoder=chosen.name,
             fast_is_installed=decoder("auto").name == "fast",
             image_bytes=preprocessing.height * preprocessing.width * preprocessing.channels,
+            scales=augmentation is not None and augmentation.crop_area is not None,
         )
 
     def train(self, epoch: int, start: int) -> Generator[Batch, None, None]:
