@@ -36,7 +36,7 @@ def mix(
     """
     if len(sound) < 2:
         return
-    originals, labels = images.copy(), soft_labels.copy()
+    originals = images.copy()
     partners = _partners(sound, draws)
     shares = np.ones(len(images))
     chosen = sound[draws[sound, Draw.MIXED] < augmentation.mix_share]
@@ -51,7 +51,7 @@ def mix(
         shares[cut] = beta_quantiles(augmentation.cutmix, draws[cut, Draw.SHARE])
         shares[cut] = _cut(images, originals, cut, partners, shares, draws)
     own = shares[chosen, np.newaxis].astype(np.float32)
-    soft_labels[chosen] = own * labels[chosen] + (1 - own) * labels[partners[chosen]]
+    soft_labels[chosen] = own * soft_labels[chosen] + (1 - own) * soft_labels[partners[chosen]]
 
 
 def _partners(sound: Positions, draws: Numbers) -> Positions:

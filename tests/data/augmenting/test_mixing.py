@@ -64,6 +64,7 @@ def test_cutmix_lays_a_rectangle_over_the_picture_and_counts_its_area() -> None:
             assert len(columns) / len(rows) == pytest.approx(40 / 30, rel=0.15)
         centres.append((rows.mean() / 29, columns.mean() / 39))
     np.testing.assert_allclose(np.mean(centres, axis=0), 0.5, atol=0.06)
+    assert abs(np.corrcoef(np.transpose(centres))[0, 1]) < 0.2
 
 
 def test_the_rectangle_of_cutmix_has_sides_of_the_root_of_its_share() -> None:
