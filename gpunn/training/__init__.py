@@ -8,6 +8,7 @@ from gpunn.training.experiment import new_run, resume_run, with_recipe
 from gpunn.training.fitting import Fitting, fit_network
 from gpunn.training.history import EpochRecord
 from gpunn.training.learner import Learner
+from gpunn.training.objectives import soft_label_objectives
 from gpunn.training.plan import Plan
 from gpunn.training.rule import Rule
 from gpunn.training.run_folder import RunFolder
@@ -31,5 +32,6 @@ __all__ = [
     "new_run",
     "open_device",
     "resume_run",
+    "soft_label_objectives",
     "with_recipe",
 ]

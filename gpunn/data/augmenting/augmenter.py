@@ -37,7 +37,7 @@ class Augmenter:
     def __init__(self, augmentation: Augmentation, preprocessing: Preprocessing, seed: int) -> None:
         if augmentation.lighting and augmentation.colour_axes is None and preprocessing.channels == 3:
             raise UsageError(
-                "augmentation: lighting needs colour_axes; measure them on the training pictures with colour_axes()"
+                "augmentation: lighting needs colour_axes, which gpunn.data.adaptation.colour_axes(dataset) measures"
             )
         self.augmentation = augmentation
         self._preprocessing = preprocessing
