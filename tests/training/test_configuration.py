@@ -35,6 +35,20 @@ def test_another_optimizer_starts_at_its_own_rate() -> None:
     assert with_recipe({"model": "lenet", "optimizer": "sgd"}).learning_rate == MODELS["lenet"].recipe.learning_rate
 
 
+def test_what_suits_a_data_set_stands_over_the_recipe_and_below_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    suggested = {"epochs": 12, "learning_rate": 0.07}
+    monkeypatch.setattr(
+        "gpunn.training.experiment.suggested_settings", lambda name: suggested if name == "fashion-mnist" else {}
+    )
+    given = {"data": "fashion-mnist", "model": "lenet"}
+    assert with_recipe({"model": "lenet"}).epochs == MODELS["lenet"].recipe.epochs
+    found = with_recipe(given)
+    assert (found.epochs, found.learning_rate) == (12, 0.07)
+    assert found.weight_decay == MODELS["lenet"].recipe.weight_decay
+    assert with_recipe({"epochs": 3}, given).epochs == 3
+    assert with_recipe(given, {"optimizer": "adam"}).learning_rate == 0.001
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -62,6 +76,12 @@ def test_another_optimizer_starts_at_its_own_rate() -> None:
         ({"image_size": 0}, "image_size is 0"),
         ({"threads": 0}, "threads is 0"),
         ({"workers": 0}, "workers is 0"),
+        ({"worker_kind": "fibres"}, "worker_kind is 'fibres'"),
+        ({"decoder": "turbo"}, "decoder is 'turbo'"),
+        ({"unreadable": "ignore"}, "unreadable is 'ignore'"),
+        ({"quarantine": 3}, "quarantine is 3"),
+        ({"data_timeout": 0.0}, "data_timeout is 0.0"),
+        ({"data_timeout": float("inf")}, "data_timeout is inf"),
         ({"checkpoint_seconds": float("inf")}, "checkpoint_seconds is inf"),
         ({"data": 3}, "data is 3"),
         ({"keep_empty_classes": "yes"}, "keep_empty_classes is 'yes'"),
