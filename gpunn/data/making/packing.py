@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,18 +76,18 @@ class _Half:
     unreadable: list[str] = field(default_factory=list)
 
     def samples(self) -> Iterator[PackedSample]:
-        made = in_order(self._make, range(len(self.dataset)), self.packing.workers)
-        for sample in made:
-            if isinstance(sample, PackedSample):
-                yield sample
-            elif self.packing.skip_unreadable:
-                self.unreadable.append(sample)
-            else:
-                made.close()
-                raise DataError(
-                    f"{sample}. Such images can be left out with --unreadable skip; `gpunn data check` lists them all"
-                )
-            self.on_image()
+        with closing(in_order(self._make, range(len(self.dataset)), self.packing.workers)) as made:
+            for sample in made:
+                if isinstance(sample, PackedSample):
+                    yield sample
+                elif self.packing.skip_unreadable:
+                    self.unreadable.append(sample)
+                else:
+                    raise DataError(
+                        f"{sample}. Such images can be left out with --unreadable skip; "
+                        "`gpunn data check` lists them all"
+                    )
+                self.on_image()
         if len(self.unreadable) == len(self.dataset):
             raise DataError(f"none of {len(self.dataset)} images can be read; the first: {self.unreadable[0]}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -108,9 +109,10 @@ def synthesize(
             return _write(folder / f"{index:07d}.jpg", encoded(synthesis, index))
 
         written = 0
-        for size in in_order(write, range(synthesis.images), workers):
-            written += size
-            on_image()
+        with closing(in_order(write, range(synthesis.images), workers)) as sizes:
+            for size in sizes:
+                written += size
+                on_image()
         return written
     except OSError as error:
         path = Path(error.filename) if isinstance(error.filename, str) else root
