@@ -25,6 +25,9 @@ def pack(
         str,
         typer.Option(help="raise: the first image that cannot be read ends it; skip: those are left out, and listed."),
     ] = "raise",
+    quarantine: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Leave out what `gpunn data check --quarantine` wrote there.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace DST if it is there.")] = False,
     decoder: Annotated[str, typer.Option(help="pillow, fast, or auto: the fastest that is installed.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Divides a SRC that has no division of its own.")] = 0,
@@ -43,6 +46,7 @@ def pack(
     from tqdm import tqdm
 
     from gpunn.cores import available_cores
+    from gpunn.data.checking.quarantine import read_quarantine, without_quarantined
     from gpunn.data.decoding.by_name import decoder as find_decoder
     from gpunn.data.making.packing import Packing
     from gpunn.data.making.packing import pack as pack_data
@@ -58,6 +62,8 @@ def pack(
         replace=force,
     )
     split = open_data(source, seed=seed, validation_fraction=validation_fraction, keep_empty_classes=keep_empty_classes)
+    if quarantine is not None:
+        split = without_quarantined(split, read_quarantine(quarantine))
     images = len(split.train) + len(split.validation)
     # Without a terminal tqdm prints nothing.
     with tqdm(None, "packing", images, unit=" images", leave=False, dynamic_ncols=True, disable=None) as bar:

@@ -59,6 +59,11 @@ def test_unreadable_images_end_it_or_are_listed(gpunn: Gpunn, tree: Path, tmp_pa
     assert "--unreadable skip" in result.error
     result = gpunn("data", "pack", tree, tmp_path / "x", "--size", 8, "--unreadable", "skip")
     assert (result.status, result.error) == (0, "")
+    quarantine = tmp_path / "bad.jsonl"
+    assert gpunn("data", "check", tree, "--quarantine", quarantine).status == 3
+    packed = gpunn("data", "pack", tree, tmp_path / "y", "--size", 8, "--quarantine", quarantine)
+    assert (packed.status, packed.error) == (0, "")
+    assert (tmp_path / "x").stat().st_size == (tmp_path / "y").stat().st_size
     assert re.match(r"left out: .*cat/2\.jpg.*\n.*; 1 left out\n$", result.out)
 
 
