@@ -17,6 +17,7 @@ from gpunn.data.loading.shared_memory import MemoryFile, mapped
 from gpunn.data.loading.thread_workers import ThreadWorkers
 from gpunn.data.loading.watch import Watch
 from gpunn.data.loading.workers import Workers, Workplace
+from gpunn.errors import UsageError
 
 
 class Crew:
@@ -90,17 +91,31 @@ class CrewPlan:
         Raises:
             UsageError: the system refuses to start so many processes.
         """
-        size = Board.bytes(self.workers) + self.slots * self.layout.bytes
         if self.task is None:
-            board, ring = self._divided(np.zeros(size, np.uint8))
-            workplace = Workplace(self.filler, ring, board)
-            return Crew(ThreadWorkers(self.workers, workplace, self._watch(board)), ring)
-        memory = MemoryFile(size)
-        board, ring = self._divided(mapped(memory.descriptor))
+            return self._threads()
         try:
-            return Crew(ProcessWorkers(self.workers, self.task, memory, board, self._watch(board)), ring)
+            return self._processes(self.task)
+        except OSError as error:
+            raise UsageError(
+                f"{self.workers} worker processes cannot be started: {error}; use fewer, or worker_kind 'threads'"
+            ) from error
+
+    def _threads(self) -> Crew:
+        board, ring = self._divided(np.zeros(self._bytes, np.uint8))
+        workplace = Workplace(self.filler, ring, board)
+        return Crew(ThreadWorkers(self.workers, workplace, self._watch(board)), ring)
+
+    def _processes(self, task: MemoryFile) -> Crew:
+        memory = MemoryFile(self._bytes)
+        try:
+            board, ring = self._divided(mapped(memory.descriptor))
+            return Crew(ProcessWorkers(self.workers, task, memory, board, self._watch(board)), ring)
         finally:
             memory.close()
+
+    @property
+    def _bytes(self) -> int:
+        return Board.bytes(self.workers) + self.slots * self.layout.bytes
 
     def _divided(self, memory: npt.NDArray[np.uint8]) -> tuple[Board, list[Batch]]:
         end = Board.bytes(self.workers)

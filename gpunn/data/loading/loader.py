@@ -38,8 +38,8 @@ class Loader:
     or on what was read before. Workers start with the first epoch and stay for the others; `close`, or dropping the
     loader, ends them.
 
-    Memory: 3 + b batches, or one more than an epoch has if that is less, where b, the batches read ahead beyond the one
-    asked for, is 1 or what gives each worker two jobs (`Division.slots`).
+    Memory: the batches in use and before it, and two that are read ahead, or as many as give each worker two jobs of
+    2.6 MB; never more than one batch beyond those of an epoch (`Division.slots` times `BatchLayout.bytes`).
 
     Attributes:
         steps_per_epoch: the batches of one epoch; the last one may be short.

@@ -18,7 +18,7 @@ from gpunn.data.loading.board import BETWEEN, Board
 from gpunn.data.loading.shared_memory import MemoryFile
 from gpunn.data.loading.watch import Watch
 from gpunn.data.loading.workers import END_SECONDS, Job, Outcome
-from gpunn.errors import DataError, UsageError
+from gpunn.errors import DataError
 
 _PROGRAM = (
     "import json, sys; sys.path[:], numbers = json.loads(sys.argv[1]); "
@@ -53,7 +53,7 @@ class ProcessWorkers:
         watch: of that board.
 
     Raises:
-        UsageError: the system refuses to start so many.
+        OSError: the system refuses to start so many.
     """
 
     def __init__(self, count: int, task: MemoryFile, memory: MemoryFile, board: Board, watch: Watch) -> None:
@@ -67,19 +67,17 @@ class ProcessWorkers:
         self._by_descriptor: dict[int, int] = {}
         self._poll = select.poll()
         reader, self._jobs = os.pipe()
-        os.set_blocking(self._jobs, False)
         try:
+            os.set_blocking(self._jobs, False)
             for worker in range(count):
                 board.note(worker, BETWEEN)
                 process = _start(worker, count, reader, task, memory)
                 self._processes.append(process)
                 self._by_descriptor[process.outcomes.fileno()] = worker
                 self._poll.register(process.outcomes.fileno(), select.POLLIN)
-        except OSError as error:
+        except BaseException:
             self.close()
-            raise UsageError(
-                f"{count} worker processes cannot be started: {error}; use fewer, or worker_kind 'threads'"
-            ) from error
+            raise
         finally:
             os.close(reader)
 

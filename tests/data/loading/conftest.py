@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,3 +23,19 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[b
     monkeypatch.setattr(process_workers, "Popen", popen)
     yield processes
     assert all(process.returncode is not None for process in processes)
+
+
+@pytest.fixture
+def threads() -> Callable[[], list[threading.Thread]]:
+    """The workers among the threads that a test has started and that have not ended."""
+    gc.collect()
+    before = set(threading.enumerate())
+
+    def found() -> list[threading.Thread]:
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread.name.startswith("gpunn-loader") and thread not in before
+        ]
+
+    return found

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,8 @@ def test_storage_that_hangs_is_reported_with_the_picture(
 ) -> None:
     monkeypatch.setattr(thread_workers, "END_SECONDS", 0.1)
     monkeypatch.setattr(process_workers, "END_SECONDS", 0.1)
-    source = loader(hanging, worker_kind=kind, timeout=0.5)
-    words = r"^picture 9: worker [01] has been reading this picture for .* the time-out is 0\.5 s; see whether its st"
+    source = loader(hanging, worker_kind=kind, timeout=1.0)
+    words = r"^picture 9: worker [01] has been reading this picture for .* the time-out is 1 s; see whether its st"
     with pytest.raises(DataError, match=words):
         copied(source.batches(0))
     (hanging.folder / "calm").touch()
@@ -100,14 +100,14 @@ def test_an_epoch_can_be_left_while_a_worker_hangs(
 
 
 def test_threads_that_were_left_behind_end_when_their_storage_answers(
-    hanging: Files, monkeypatch: pytest.MonkeyPatch
+    hanging: Files, threads: Callable[[], list[threading.Thread]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(thread_workers, "END_SECONDS", 0.1)
     source = loader(hanging, worker_kind="threads", timeout=0.5)
     with pytest.raises(DataError, match="picture 9"):
         copied(source.batches(0))
     source.close()
-    (left,) = (thread for thread in threading.enumerate() if thread.name.startswith("gpunn-loader"))
+    (left,) = threads()
     hanging.let_go()
     left.join()
 

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy.typing as npt
 import pytest
@@ -19,6 +20,8 @@ from gpunn.data.loading.loader import Loader
 from gpunn.errors import UsageError
 from tests.data.loading.datasets import SAME_SIZE, Files, assert_equal, copied
 
+Threads: TypeAlias = Callable[[], list[threading.Thread]]
+
 KINDS = pytest.mark.parametrize("kind", ["threads", "processes"])
 
 
@@ -27,32 +30,28 @@ def loader(folder: Path, kind: str, **options: Any) -> Loader:
     return Loader(Files(30, folder), SAME_SIZE, **{**settings, **options})
 
 
-def threads() -> int:
-    return sum(thread.name.startswith("gpunn-loader") for thread in threading.enumerate())
-
-
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
 @KINDS
 def test_workers_begin_with_the_first_batch_and_stay_until_the_loader_is_closed(
-    tmp_path: Path, kind: str, started: list[subprocess.Popen[bytes]]
+    tmp_path: Path, kind: str, started: list[subprocess.Popen[bytes]], threads: Threads
 ) -> None:
     gc.collect()
     open_before = descriptors()
     source = loader(tmp_path, kind)
     batches = source.batches(0)
-    assert threads() + len(started) == 0
+    assert len(threads()) + len(started) == 0
     next(batches)
-    assert threads() + len(started) == 2
+    assert len(threads()) + len(started) == 2
     # An epoch that is left early does not end them either.
     batches.close()
     for epoch in range(3):
         assert len(copied(source.batches(epoch))) == 8
-    assert threads() + len(started) == 2
+    assert len(threads()) + len(started) == 2
     source.close()
-    assert threads() == 0
+    assert not threads()
     assert all(process.returncode == 0 for process in started)
     source.close()
     del source, batches
@@ -62,14 +61,14 @@ def test_workers_begin_with_the_first_batch_and_stay_until_the_loader_is_closed(
 
 @KINDS
 def test_a_loader_that_is_dropped_ends_its_workers(
-    tmp_path: Path, kind: str, started: list[subprocess.Popen[bytes]]
+    tmp_path: Path, kind: str, started: list[subprocess.Popen[bytes]], threads: Threads
 ) -> None:
     batches = loader(tmp_path, kind).batches(0)
     next(batches)
-    assert threads() + len(started) == 2
+    assert len(threads()) + len(started) == 2
     del batches
     gc.collect()
-    assert threads() == 0
+    assert not threads()
     assert all(process.returncode == 0 for process in started)
 
 
@@ -91,18 +90,14 @@ def test_a_closed_loader_can_be_used_again_but_not_the_epoch_that_was_under_way(
 
 @KINDS
 def test_epochs_side_by_side_have_workers_and_memory_of_their_own(
-    tmp_path: Path, kind: str, started: list[Any]
+    tmp_path: Path, kind: str, started: list[subprocess.Popen[bytes]], threads: Threads
 ) -> None:
     source = loader(tmp_path, kind)
     expected = [copied(source.batches(epoch)) for epoch in (0, 1)]
-    for epoch, found in enumerate(zip(*map(copied, _in_turn(source)), strict=True)):
-        assert_equal(list(found), expected[epoch])
-    assert threads() + sum(process.returncode is None for process in started) == 2
+    for step, pair in enumerate(zip(source.batches(0), source.batches(1), strict=True)):
+        assert_equal(copied(pair), [batches[step] for batches in expected])
+    assert len(threads()) + sum(process.returncode is None for process in started) == 2
     source.close()
-
-
-def _in_turn(source: Loader) -> Any:
-    return zip(source.batches(0), source.batches(1), strict=True)
 
 
 @KINDS
