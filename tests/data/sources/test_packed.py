@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from gpunn.data.adaptation import ChannelStatistics, adapt
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import DataWarning, Split
 from gpunn.data.decoding.pillow import PillowDecoder
+from gpunn.data.loading.loader import Loader
 from gpunn.data.making.packing import Packing, pack
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.opening import open_data, open_for_measuring
@@ -240,3 +242,25 @@ def test_a_packed_file_is_opened_for_training_and_for_measuring_like_any_other(t
     packed = write(tmp_path / "x")
     assert len(open_data(str(packed), seed=0).train) == 6
     assert len(open_for_measuring(str(packed))) == 4
+
+
+def windows(picture: np.ndarray, height: int, width: int) -> list[bytes]:
+    tops, lefts = range(picture.shape[0] - height + 1), range(picture.shape[1] - width + 1)
+    return [picture[top : top + height, left : left + width].tobytes() for top in tops for left in lefts]
+
+
+def test_training_sees_all_windows_of_the_stored_pixels_and_evaluation_the_centre(tmp_path: Path) -> None:
+    split = read_packed(write(tmp_path / "x", augmentation=Augmentation.for_photographs()))
+    statistics = ChannelStatistics((0.5,) * 3, (0.5,) * 3)
+    preprocessing = adapt(split.train.picture_shape, (7, 6, 3), statistics, unscaled=split.unscaled).preprocessing
+    training = Loader(
+        split.train, preprocessing, batch_size=4, seed=0, augmentation=split.augmentation, shuffle=True, workers=2
+    )
+    seen: set[tuple[int, bytes]] = set()
+    for epoch in range(60):
+        for batch in training.batches(epoch):
+            seen |= {(int(index), image.tobytes()) for index, image in zip(batch.indices, batch.images, strict=True)}
+    assert seen == {(index, window) for index in range(6) for window in windows(random_picture(index, 9, 7), 7, 6)}
+    (batch,) = Loader(split.validation, preprocessing, batch_size=4, seed=0).batches(0)
+    for number, image in enumerate(batch.images):
+        np.testing.assert_array_equal(image, random_picture(50 + number, 9, 7)[1:8, 0:6])
