@@ -95,12 +95,13 @@ class Files:
         lines = path.read_text().splitlines() if path.exists() else []
         return {int(index): int(process) for process, index in map(str.split, lines)}
 
-    def let_go(self) -> None:
-        """Those who hang go on."""
+    def let_go(self) -> bool:
+        """Those who hang go on; whether there were any."""
         try:
             os.close(os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK))
         except OSError:
-            return  # nobody hangs
+            return False
+        return True
 
 
 class Unloadable(Files):

@@ -84,14 +84,21 @@ def test_processes_share_pictures_in_memory(started: list[subprocess.Popen[bytes
 
 def test_more_jobs_than_a_pipe_holds(started: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(division, "JOB_BYTES", 1)
-    count = 3000
+    count = 5000
     images = np.random.default_rng(0).integers(0, 256, (count, 2, 2, 1), dtype=np.uint8)
     data = ArrayDataset(images, np.zeros(count, int), ("ant",))
     preprocessing = Preprocessing(2, 2, 1, "stretch", 2, (0.5,), (0.5,))
     source = Loader(data, preprocessing, batch_size=count, seed=1, workers=2, worker_kind="processes")
-    (batch,) = copied(source.batches(0))
-    np.testing.assert_array_equal(batch["images"], images)
+    np.testing.assert_array_equal(next(source.batches(0)).images, images)
     source.close()
+    # The second batch is given up while most of its jobs are not even sent.
+    source = Loader(data, preprocessing, batch_size=2500, seed=1, workers=1, worker_kind="processes")
+    for _ in range(2):
+        batches = source.batches(0)
+        np.testing.assert_array_equal(next(batches).images, images[:2500])
+        batches.close()
+    source.close()
+    assert len(started) == 3
 
 
 def test_image_files_go_to_processes_and_pictures_in_memory_to_threads(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from gpunn.data.loading.batch import Batch
+from gpunn.data.loading.board import Board
 from gpunn.data.loading.loader import Loader
 from gpunn.errors import UsageError
 from tests.data.loading.datasets import SAME_SIZE, Files, assert_equal, copied
@@ -109,6 +111,47 @@ def test_a_batch_is_valid_until_the_next_but_one_across_epochs(tmp_path: Path, k
         before, current = current, batch
         if before is not None:
             assert_equal(copied([before, current]), expected[number - 1 : number + 1])
+    source.close()
+
+
+@KINDS
+def test_an_epoch_that_is_left_takes_no_batch_away_from_its_caller(
+    tmp_path: Path, kind: str, started: list[Any]
+) -> None:
+    source = loader(tmp_path, kind)
+    expected = copied(source.batches(0))
+    for number in range(4):
+        batches = source.batches(0, number)
+        last = next(batches)
+        batches.close()
+        following = source.batches(0)
+        # It is valid until the next but one is asked for.
+        assert_equal(copied([next(following), last]), [expected[0], expected[number]])
+        following.close()
+    source.close()
+
+
+@KINDS
+def test_what_nobody_wants_any_more_is_not_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the rest of the job that a worker is at, nor the jobs after it."""
+    data = Files(60, tmp_path, {5: "hang"})
+    drop = Board.drop
+
+    def drop_and_let_go(board: Board, before: int) -> None:
+        drop(board, before)
+        while not data.let_go():
+            time.sleep(0.01)
+        monkeypatch.undo()
+
+    source = Loader(data, SAME_SIZE, batch_size=4, seed=1, workers=1, worker_kind=kind)
+    batches = source.batches(0)
+    next(batches)
+    while 5 not in data.readers():
+        time.sleep(0.01)
+    monkeypatch.setattr(Board, "drop", drop_and_let_go)
+    batches.close()
+    assert max(data.readers()) == 5
+    assert next(source.batches(0, 3)).indices.tolist() == [12, 13, 14, 15]
     source.close()
 
 
