@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from gpunn.data.decoding.colours import channels_of, defined
 from gpunn.data.decoding.picture import Box, Picture, whole
+from gpunn.data.decoding.png import scale_transparency, without_texts
 from gpunn.data.decoding.storage import Orientation, Storage
 from gpunn.data.names import printable
 from gpunn.errors import DataError
@@ -57,7 +58,13 @@ class PillowDecoder:
             DataError: it is damaged, of another format, too large, or of a kind of pixel that has no defined meaning.
         """
         with _reasons():
-            return EncodedPicture(encoded, self._opened(encoded))
+            try:
+                return EncodedPicture(encoded, self._opened(encoded))
+            except ValueError:
+                shorter = without_texts(encoded)
+                if shorter is None:
+                    raise
+                return EncodedPicture(shorter, self._opened(shorter))
 
     def picture(self, pixels: npt.NDArray[np.uint8]) -> Picture:
         """Pixels, (H, W, 1 or 3), as a picture."""
@@ -97,6 +104,8 @@ class EncodedPicture:
         if image.format in ("TIFF", "PNG"):
             # The orientation is known only now: Pillow turns TIFFs itself, and in a PNG it may follow the pixels.
             image.load()
+        if image.format == "PNG":
+            scale_transparency(image, encoded)
         self._encoded = encoded
         self._opened: ImageFile.ImageFile | None = image
         self._decoded: tuple[int, DecodedPicture] | None = None
