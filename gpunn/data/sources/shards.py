@@ -111,13 +111,7 @@ class ShardDataset:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return content_hash(
-            [
-                *(name.encode("utf-8") for name in self._classes),
-                self.index.counts.astype("<i8").tobytes(),
-                self.index.digests.tobytes(),
-            ]
-        )
+        return content_hash([*(name.encode("utf-8") for name in self._classes), self.index.digests.tobytes()])
 
     def __reduce__(self) -> tuple[type[ShardDataset], tuple[Any, ...]]:
         return ShardDataset, (self.root, self.index, self._classes)

@@ -316,11 +316,13 @@ def test_the_fingerprint_follows_content_not_place_or_date(tmp_path: Path) -> No
     assert of("b", base) == original
     os.utime(tmp_path / "a" / "0.tar", (1, 1))
     assert undivided(tmp_path / "a").fingerprint() == original
-    pixel = [("000000.jpg", jpeg(99)), *base[0][1:]]
+    picture = bytearray(base[0][0][1])
+    picture[len(picture) // 2] ^= 1
+    renamed = [("000005.jpg", base[0][0][1]), ("000005.cls", b"0"), *base[0][2:]]
     changed = [
-        of("pixels", [pixel, base[1]]),
-        of("label", [samples([0, 0]), base[1]]),
-        of("name", [samples([0, 1], 7), base[1]]),
+        of("pixels", [[("000000.jpg", bytes(picture)), *base[0][1:]], base[1]]),
+        of("label", [[base[0][0], ("000000.cls", b"1"), *base[0][2:]], base[1]]),
+        of("name", [renamed, base[1]]),
         of("division", [samples([0, 1]) + samples([1, 0], 5)]),
         of("order", base[::-1]),
     ]

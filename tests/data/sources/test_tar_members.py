@@ -121,6 +121,11 @@ def test_wherever_it_is_cut_off_it_is_refused(tmp_path: Path, length: int) -> No
     refusal(tmp_path, archive([("a.jpg", CONTENT), ("b.jpg", CONTENT)])[:length])
 
 
+def test_cut_off_within_a_file_the_file_is_named(tmp_path: Path) -> None:
+    message = refusal(tmp_path, archive([("a.jpg", CONTENT), ("b.jpg", CONTENT)])[: 3 * 512 + 600])
+    assert message.endswith("is truncated: it ends within 'b.jpg'; get it again")
+
+
 def test_cut_off_between_two_files_is_told(tmp_path: Path) -> None:
     path = tmp_path / "cut.tar"
     path.write_bytes(archive([("a.jpg", CONTENT)], end=0))
@@ -137,8 +142,9 @@ def test_blocks_of_zeros_may_follow(tmp_path: Path) -> None:
 
 
 def test_a_second_archive_behind_the_first_is_not_lost_in_silence(tmp_path: Path) -> None:
-    one = archive([("a.jpg", CONTENT)], end=10240)
-    assert "more than one archive" in refusal(tmp_path, one + one)
+    for zeros in (1024, 10240, 200_000):
+        one = archive([("a.jpg", CONTENT)], end=zeros)
+        assert "more than one archive" in refusal(tmp_path, one + one)
 
 
 def test_a_damaged_header_does_not_end_the_archive_in_silence(tmp_path: Path) -> None:
