@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpunn.backend.cache import CacheFiles, cache_folder
+from gpunn.data.dataset import content_hash
 from gpunn.data.names import printable
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.class_names import class_names
 from gpunn.data.sources.halves import Halves
+from gpunn.data.sources.shard_index import file_state
+from gpunn.data.sources.tree import is_settled
+from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
 LAYOUT = (
@@ -37,6 +43,30 @@ class MappedDataset(ArrayDataset):
     def __init__(self, path: Path, labels: npt.NDArray[Any], classes: tuple[str, ...]) -> None:
         super().__init__(_map(path), labels, classes, f"'{printable(path)}'")
         self._path = path
+
+    def fingerprint(self) -> str:
+        """As that of arrays in memory; kept for as long as the file is as it was, since all of it has to be read.
+
+        Raises:
+            DataError: the file is gone.
+        """
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise DataError(f"'{printable(self._path)}': {error.strerror}") from error
+        state = np.array(file_state(status), np.int64)
+        key = content_hash([state.tobytes(), self.labels.tobytes(), *(name.encode("utf-8") for name in self.classes)])
+        cache = TreeCache(os.fsencode(self._path), CacheFiles(cache_folder("data")))
+        kept = cache.read("fingerprint")
+        if kept is not None and kept.arrays["key"].tobytes() == bytes.fromhex(key):
+            return kept.arrays["fingerprint"].tobytes().hex()
+        is_lasting = is_settled(status)
+        fingerprint = super().fingerprint()
+        if is_lasting:
+            values = {"key": key, "fingerprint": fingerprint}
+            arrays = {name: np.frombuffer(bytes.fromhex(value), np.uint8) for name, value in values.items()}
+            cache.keep("fingerprint", len(self), arrays)
+        return fingerprint
 
     def __reduce__(self) -> tuple[Callable[..., MappedDataset], tuple[Any, ...]]:
         return MappedDataset, (self._path, self.labels, self.classes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpunn.data.sources import tree, tree_cache
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.opening import open_data, open_for_measuring
 from gpunn.errors import DataError
@@ -55,6 +56,32 @@ def test_another_process_gets_the_path_and_no_pixels(tmp_path: Path) -> None:
     assert len(sent) < 2000
     copy = pickle.loads(sent)
     assert copy.fingerprint() == data.fingerprint()
+
+
+def test_the_fingerprint_is_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPUNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tree_cache, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(tree, "SETTLING_NANOSECONDS", -(10**12))
+    folder = tmp_path / "set"
+    folder.mkdir()
+    reads: list[ArrayDataset] = []
+    whole = ArrayDataset.fingerprint
+    monkeypatch.setattr(ArrayDataset, "fingerprint", lambda data: reads.append(data) or whole(data))
+
+    def fingerprint(**changes: Any) -> str:
+        return open_data(str(write(folder, **changes) if changes else folder), seed=0).train.fingerprint()
+
+    write(folder)
+    assert fingerprint() == fingerprint() == whole(ArrayDataset(IMAGES, LABELS, ("0", "1", "2")))
+    assert len(reads) == 1
+    other = IMAGES.copy()
+    other[5, 3, 4, 2] ^= 1
+    assert len({fingerprint(), fingerprint(train_images=other), fingerprint(train_labels=LABELS[::-1].copy())}) == 3
+    assert len(reads) == 3
+    data = open_data(str(folder), seed=0).train
+    (folder / "train_images.npy").unlink()
+    with pytest.raises(DataError, match=r"train_images\.npy': No such file"):
+        data.fingerprint()
 
 
 def test_without_validation_files_the_seed_divides(tmp_path: Path) -> None:
