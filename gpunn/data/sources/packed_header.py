@@ -94,7 +94,11 @@ class PackedHeader:
 
 
 def lay_out(counts: Sequence[int], picture: tuple[int, int, int], metadata: Mapping[str, str]) -> PackedHeader:
-    """The header of a file with so many training and validation images of height x width x channels."""
+    """The header of a file with so many training and validation images of height x width x channels.
+
+    Raises:
+        DataError: it would be too long to be read.
+    """
     tensors: list[Tensor] = []
 
     def add(name: str, dtype: str, shape: tuple[int, ...]) -> None:
@@ -111,6 +115,8 @@ def lay_out(counts: Sequence[int], picture: tuple[int, int, int], metadata: Mapp
         add(f"{half}.digests", "U8", (count, DIGEST_BYTES))
     header = PackedHeader(0, {tensor.name: tensor for tensor in tensors}, metadata)
     length = align(LENGTH_BYTES + len(_json(header)) + _SPARE_BYTES, PAGE_BYTES)
+    if length > MAXIMUM_HEADER_BYTES:
+        raise DataError(f"the names of the classes and the rest of the header take {length} bytes; shorten the names")
     return PackedHeader(length, header.tensors, metadata)
 
 

@@ -224,6 +224,13 @@ def test_leftovers_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path: 
     assert files(tmp_path) == [".x.5678.tmp", ".xy.1234.tmp", "x"]
 
 
+def test_a_header_that_nobody_would_read_is_not_written(tmp_path: Path) -> None:
+    data = ArrayDataset(np.zeros((2, 1, 1, 1), np.uint8), [0, 1], ("a" * (20 << 20), "b" * (14 << 20)))
+    with pytest.raises(DataError, match="shorten the names"):
+        pack(Split(data, data, "names"), tmp_path / "x", packing())
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"size": (0, 4)}])
 def test_packing_with_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="must be positive"):
