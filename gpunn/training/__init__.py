@@ -8,6 +8,7 @@ from gpunn.training.experiment import new_run, resume_run, with_recipe
 from gpunn.training.fitting import Fitting, fit_network
 from gpunn.training.history import EpochRecord
 from gpunn.training.learner import Learner
+from gpunn.training.loader_settings import LoaderSettings
 from gpunn.training.objectives import soft_label_objectives
 from gpunn.training.plan import Plan
 from gpunn.training.rule import Rule
@@ -21,6 +22,7 @@ __all__ = [
     "EpochRecord",
     "Fitting",
     "Learner",
+    "LoaderSettings",
     "Plan",
     "Rule",
     "RunFolder",

@@ -19,7 +19,7 @@ class Plan:
         accumulate: passes to one update.
         seed: of order and augmentation.
         patience: epochs without improvement that end the run; None never does.
-        workers: threads that load images; None chooses.
+        workers: how many read images; None chooses.
         checkpoint_seconds: the longest time between two checkpoints.
 
     Raises:

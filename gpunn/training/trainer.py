@@ -17,7 +17,6 @@ from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, DataError, DivergedError, GpunnError, UsageError
 from gpunn.training.agreement import require_data, require_same_preprocessing, require_soft_labels
-from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.curves import draw_curves
 from gpunn.training.early_stopping import EarlyStopping
 from gpunn.training.guessing import Guessing
@@ -25,12 +24,12 @@ from gpunn.training.history import EpochRecord, History
 from gpunn.training.interruption import InterruptionGuard
 from gpunn.training.learner import Learner
 from gpunn.training.loader_settings import LoaderSettings
-from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer, Silence, StepReport
 from gpunn.training.plan import Plan
 from gpunn.training.progress import Progress
-from gpunn.training.resumption import fingerprint, how_to_go_on, require_same_run, require_same_settings, settings_of
+from gpunn.training.resumption import how_to_go_on, require_same_run, require_same_settings, settings_of
 from gpunn.training.run_folder import RunFolder
+from gpunn.training.snapshots import Snapshots
 from gpunn.training.supply import Supply
 from gpunn.training.time_spent import Stopwatch
 from gpunn.training.totals import Totals
@@ -90,14 +89,12 @@ class Trainer:
             split, preprocessing, augmentation, plan, loading or LoaderSettings(), quarantine, self._observer.on_note
         )
         self._settings = settings_of(learner, plan, self._supply.decoder)
-        self._description = description or {"network": {"name": learner.network.name}, "configuration": self._settings}
-        self._fingerprint = fingerprint(split) if run is not None else ""
-        self._checkpoints = CheckpointFolder(run.checkpoints) if run is not None else None
+        described = description or {"network": {"name": learner.network.name}, "configuration": self._settings}
+        self._snapshots = Snapshots(run, learner, split, described) if run is not None else None
         self._ranks = any(objective.loss.ranks for objective in learner.objectives)
         self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
         self._begun = False
         self._before_update: tuple[list[list[float]], int] = [], 0
-        self._saved_at = time.monotonic()
         self._validation_seconds = 0.0
         classifies = self._ranks and len(learner.objectives) == 1
         self._guessing = Guessing(len(split.train.classes)) if classifies else None
@@ -119,13 +116,15 @@ class Trainer:
             DivergedError: when the loss is no longer finite; checkpoints are as they were.
             UsageError: when the run folder holds another run.
         """
-        self._claim_folder()
+        if self._snapshots is not None and not self._begun:
+            self._snapshots.claim()
+        self._begun = True
         for name, value in (("step", self.progress.step), ("latched_step", -1), ("apply", 1)):
             self.learner.state.set_control(name, value)
         self.learner.load_sums(self.progress.totals)
         history = self._history()
         with InterruptionGuard(self._announce) as guard, closing(self._supply):
-            if self._checkpoints is not None and self.progress.step == 0:
+            if self.progress.step == 0:
                 self._save(is_best=False)
             while not self.progress.finished:
                 record, trained = self._epoch(guard), self.progress
@@ -139,7 +138,7 @@ class Trainer:
                 self.learner.load_sums(self.progress.totals)
                 for warning in self._guessing.warnings(record) if self._guessing is not None else ():
                     self._observer.on_note(warning)
-                if is_best and self._checkpoints is None and self.plan.patience is not None:
+                if is_best and self._snapshots is None and self.plan.patience is not None:
                     self._best_state = self.learner.state.export()
                 if history is not None and self.run is not None:
                     history.append(record)
@@ -164,13 +163,14 @@ class Trainer:
             CheckpointError: when no checkpoint can be used, or it is of another network or other data; nothing was
                 loaded then.
         """
-        if self._checkpoints is None:
+        if self._snapshots is None:
             raise UsageError("a trainer without a run folder has nothing to resume; give it run=RunFolder(path)")
-        tensors, manifest, note = self._checkpoints.load_latest()
+        folder = self._snapshots.folder
+        tensors, manifest, note = folder.load_latest()
         if note is not None:
             self._observer.on_note(note)
-        data = None if changed_data else self._fingerprint
-        require_same_run(self.learner, self.split, data, tensors, manifest, self._checkpoints.folder)
+        data = None if changed_data else self._snapshots.fingerprint
+        require_same_run(self.learner, self.split, data, tensors, manifest, folder.folder)
         if "plan" in manifest.configuration:
             require_same_settings(self._settings, manifest)
         self.learner.device.adopt_plan(manifest.thread_plan)
@@ -205,8 +205,8 @@ class Trainer:
         They are kept in the run folder, or in memory by a trainer with patience and no run folder.
         """
         best = self._best_state
-        if self._checkpoints is not None and self._stopping.best_epoch is not None:
-            best, _ = self._checkpoints.load_best()
+        if self._snapshots is not None and self._stopping.best_epoch is not None:
+            best, _ = self._snapshots.folder.load_best()
         if best is None:
             return None
         self.learner.state.load(best)
@@ -223,17 +223,6 @@ class Trainer:
         """What epochs are compared by."""
         merit = record.validation_top1 if self._ranks else record.validation_loss
         return float("nan") if merit is None else merit
-
-    def _claim_folder(self) -> None:
-        """A run that begins must not write over one that is there."""
-        if self._checkpoints is None or self.run is None or self._begun:
-            return
-        if self._checkpoints.last.exists() or self._checkpoints.previous.exists():
-            raise UsageError(
-                f"'{self.run.path}' holds a run already; call resume() to go on with it, or give a new folder"
-            )
-        self.run.path.mkdir(parents=True, exist_ok=True)
-        self._begun = True
 
     def _epoch(self, guard: InterruptionGuard) -> EpochRecord:
         """The rest of the running epoch, then validation."""
@@ -316,7 +305,7 @@ class Trainer:
         if self._watch.is_due:
             self._watch.look(self.progress)
         self._leave_if_asked(guard)
-        if time.monotonic() - self._saved_at > self.plan.checkpoint_seconds:
+        if self._snapshots is not None and self._snapshots.age > self.plan.checkpoint_seconds:
             self._save_within_epoch()
 
     def _leave_if_asked(self, guard: InterruptionGuard) -> None:
@@ -347,7 +336,7 @@ class Trainer:
         self._save(is_best=False)
 
     def _save(self, is_best: bool) -> None:
-        if self._checkpoints is None:
+        if self._snapshots is None:
             return
         state = self.learner.state.export()
         broken = [name for name, values in state.items() if not np.isfinite(values).all()]
@@ -357,17 +346,7 @@ class Trainer:
                 f"after step {self.progress.step}, {broken[0]} holds numbers that are not finite", self.progress, first
             )
         self.progress.early_stopping = self._stopping.to_manifest()
-        manifest = Manifest(
-            network=self._description["network"],
-            configuration=self._description["configuration"],
-            classes=list(self.split.train.classes),
-            preprocessing=self.preprocessing.to_manifest(),
-            thread_plan=dict(self.learner.device.thread_plan()),
-            progress=self.progress.to_manifest(),
-            data_fingerprint=self._fingerprint,
-        )
-        self._checkpoints.save(state, manifest, is_best=is_best)
-        self._saved_at = time.monotonic()
+        self._snapshots.save(state, self.progress, is_best=is_best)
 
     def _draw_curves(self, records: Sequence[EpochRecord], run: RunFolder) -> None:
         """A picture that cannot be drawn costs no training."""

@@ -8,7 +8,7 @@ import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from gpunn.precision import precision
 from gpunn.schedules import ConstantSchedule
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.learner import Learner
-from gpunn.training.loader_settings import LoaderSettings
+from gpunn.training.loader_settings import LoaderSettings, Policy
 from gpunn.training.observer import StepReport
 from gpunn.training.plan import Plan
 from gpunn.training.rule import Rule
@@ -50,6 +50,8 @@ pytestmark = pytest.mark.usefixtures("no_curves")
 
 #: 50 images in batches of 8, in groups of three; the last group has one batch of two.
 PLAN = Plan(3, 8, ConstantSchedule(0.05), accumulate=3, seed=5)
+
+RAISE, SKIP, QUARANTINE = (LoaderSettings(unreadable=policy) for policy in get_args(Policy))
 
 
 class Damaged(ArrayDataset):
@@ -78,7 +80,7 @@ def mended(split: Split) -> None:
 def trainer_of(
     split: Split,
     path: Path | None,
-    unreadable: Any = "skip",
+    loading: LoaderSettings = SKIP,
     plan: Plan = PLAN,
     observer: Recorder | None = None,
     build: Any = network,
@@ -87,7 +89,6 @@ def trainer_of(
     preprocessing = preprocessing_of(split_with())
     learner = Learner(build(), CpuDevice(1), precision("float32"), preprocessing, Rule(Sgd(momentum=0.9), seed=7))
     run = RunFolder(path) if path is not None else None
-    loading = LoaderSettings(unreadable=unreadable)
     return Trainer(learner, plan, split, preprocessing, None, run, None, observer, loading)
 
 
@@ -193,7 +194,7 @@ class TestSkipping:
 
     def test_another_policy_is_refused(self) -> None:
         with pytest.raises(UsageError, match="unreadable is 'ignore'; choose raise, skip, quarantine"):
-            trainer_of(split_with(), None, "ignore")
+            LoaderSettings(unreadable=cast(Policy, "ignore"))
 
 
 class TestQuarantine:
@@ -202,13 +203,13 @@ class TestQuarantine:
     def test_every_image_once(self, tmp_path: Path) -> None:
         split = split_with((3, 17), (20,))
         for number in range(2):
-            trainer = trainer_of(split, tmp_path, "quarantine", replace(PLAN, epochs=2))
+            trainer = trainer_of(split, tmp_path, QUARANTINE, replace(PLAN, epochs=2))
             if number == 1:
                 trainer.resume()
                 assert list(trainer.fit()) == []
                 break
             next(trainer.fit())
-            trainer = trainer_of(split, tmp_path, "quarantine", replace(PLAN, epochs=2))
+            trainer = trainer_of(split, tmp_path, QUARANTINE, replace(PLAN, epochs=2))
             trainer.resume()
             list(trainer.fit())
         lines = [json.loads(line) for line in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
@@ -223,7 +224,7 @@ class TestQuarantine:
     def test_a_disk_that_refuses_costs_no_training(self, tmp_path: Path) -> None:
         (tmp_path / "quarantine.jsonl").mkdir()
         observer = Recorder()
-        trainer = trainer_of(split_with((3, 17)), tmp_path, "quarantine", observer=observer)
+        trainer = trainer_of(split_with((3, 17)), tmp_path, QUARANTINE, observer=observer)
         assert len(list(trainer.fit())) == 3
         assert sum("quarantine.jsonl' could not be written" in note for note in observer.notes) == 1
 
@@ -234,12 +235,12 @@ class TestRaising:
     @pytest.mark.parametrize("broken", [0, 9, 17, 25, 33, 41, 49])
     def test_what_was_learned_is_kept(self, tmp_path: Path, broken: int) -> None:
         """Wherever in a group of passes the image is; once mended, the run goes on as if nothing had been."""
-        list(trainer_of(split_with(), tmp_path / "whole", "raise").fit())
+        list(trainer_of(split_with(), tmp_path / "whole", RAISE).fit())
         split = split_with((broken,))
         with pytest.raises(DataError, match=rf"image {broken} of the array: it is truncated.*snapshot was written"):
-            list(trainer_of(split, tmp_path / "parts", "raise").fit())
+            list(trainer_of(split, tmp_path / "parts", RAISE).fit())
         mended(split)
-        trainer = trainer_of(split, tmp_path / "parts", "raise")
+        trainer = trainer_of(split, tmp_path / "parts", RAISE)
         trainer.resume()
         list(trainer.fit())
         assert_same_run(tmp_path / "parts", tmp_path / "whole")
@@ -260,15 +261,15 @@ class TestRaising:
 
         monkeypatch.setattr(Learner, "learn", learn)
         with pytest.raises(DataError, match=r"the storage is gone\. A snapshot was written at step 4; "):
-            list(trainer_of(split, tmp_path / "parts", "raise").fit())
+            list(trainer_of(split, tmp_path / "parts", RAISE).fit())
         progress = state_of(tmp_path / "parts")["progress"]
         assert (progress["epoch"], progress["batch"], progress["step"]) == (1, 3, 4)
         assert progress["totals"][0][3] == 24
 
     def test_the_same_trainer_goes_on(self, tmp_path: Path) -> None:
-        list(trainer_of(split_with(), tmp_path / "whole", "raise").fit())
+        list(trainer_of(split_with(), tmp_path / "whole", RAISE).fit())
         split = split_with((33,))
-        trainer = trainer_of(split, tmp_path / "parts", "raise")
+        trainer = trainer_of(split, tmp_path / "parts", RAISE)
         with pytest.raises(DataError):
             list(trainer.fit())
         mended(split)
@@ -276,13 +277,38 @@ class TestRaising:
         assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
     def test_an_image_of_the_validation_half(self, tmp_path: Path) -> None:
-        list(trainer_of(split_with(), tmp_path / "whole", "raise").fit())
+        list(trainer_of(split_with(), tmp_path / "whole", RAISE).fit())
         split = split_with((), (20,))
         with pytest.raises(DataError, match=r"snapshot was written at step 3; .*Trainer\.resume\(\)"):
-            list(trainer_of(split, tmp_path / "parts", "raise").fit())
+            list(trainer_of(split, tmp_path / "parts", RAISE).fit())
         assert state_of(tmp_path / "parts")["progress"]["batch"] == 7
         mended(split)
-        trainer = trainer_of(split, tmp_path / "parts", "raise")
+        trainer = trainer_of(split, tmp_path / "parts", RAISE)
+        trainer.resume()
+        list(trainer.fit())
+        assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+    def test_storage_that_hangs(self, tmp_path: Path) -> None:
+        """Nobody waits for it, neither in training nor when the workers are ended."""
+        list(trainer_of(split_with(), tmp_path / "whole", RAISE).fit())
+        split = split_with()
+        answers = threading.Event()
+        load = split.train.load
+
+        def hang(index: int) -> Any:
+            if index == 33:
+                answers.wait()
+            return load(index)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(split.train, "load", hang)
+            trainer = trainer_of(split, tmp_path / "parts", LoaderSettings(timeout=0.3))
+            try:
+                with pytest.raises(DataError, match=r"image 33 of the array.*snapshot was written"):
+                    list(trainer.fit())
+            finally:
+                answers.set()
+        trainer = trainer_of(split, tmp_path / "parts", RAISE)
         trainer.resume()
         list(trainer.fit())
         assert_same_run(tmp_path / "parts", tmp_path / "whole")
@@ -299,11 +325,11 @@ class TestRaising:
 
         monkeypatch.setattr(CheckpointFolder, "save", save)
         with pytest.raises(DataError, match=r"it is truncated; no snapshot could be written: the disk is full"):
-            list(trainer_of(split_with((), (20,)), tmp_path, "raise").fit())
+            list(trainer_of(split_with((), (20,)), tmp_path, RAISE).fit())
 
     def test_without_a_run_folder_the_error_is_left_as_it_is(self) -> None:
         with pytest.raises(DataError, match=r"it is truncated$"):
-            list(trainer_of(split_with((33,)), None, "raise").fit())
+            list(trainer_of(split_with((33,)), None, RAISE).fit())
 
 
 @pytest.mark.parametrize("ends", ["at its end", "by an error", "by leaving the loop"])
@@ -317,7 +343,7 @@ def test_the_workers_end_with_the_run(monkeypatch: pytest.MonkeyPatch, ends: str
 
     monkeypatch.setattr(Loader, "close", close)
     threads = threading.active_count()
-    trainer = trainer_of(split_with((33,) if ends == "by an error" else ()), None, "raise")
+    trainer = trainer_of(split_with((33,) if ends == "by an error" else ()), None, RAISE)
     run = trainer.fit()
     if ends == "by an error":
         with pytest.raises(DataError):
@@ -347,12 +373,12 @@ def test_a_run_that_waits_says_so_after_its_epoch(monkeypatch: pytest.MonkeyPatc
 
 def test_time_of_an_interrupted_epoch_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first part was measured with two workers, the rest with one."""
-    trainer = trainer_of(split_with((33,)), tmp_path, "raise", replace(PLAN, workers=2))
+    trainer = trainer_of(split_with((33,)), tmp_path, RAISE, replace(PLAN, workers=2))
     with pytest.raises(DataError):
         list(trainer.fit())
     before = trainer.progress.spent
     mended(trainer.split)
-    again = trainer_of(trainer.split, tmp_path, "raise", replace(PLAN, workers=1))
+    again = trainer_of(trainer.split, tmp_path, RAISE, replace(PLAN, workers=1))
     again.resume()
     assert again.progress.spent == before
     (record, *_) = again.fit()
