@@ -25,10 +25,7 @@ from gpunn.data.sources.class_names import class_names
 from gpunn.data.sources.halves import Halves
 from gpunn.errors import DataError
 
-LAYOUT = (
-    "a folder of IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, and the same with t10k, test, val or "
-    "validation for train, each plain or .gz"
-)
+LAYOUT = "IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte and the same of t10k, plain or .gz"
 
 _NAME = re.compile(
     r"(?:.*-)?(?P<half>train|t10k|test|val|validation)-(?P<what>images|labels)[-.]idx[13]-ubyte(?:\.gz)?"

@@ -21,10 +21,7 @@ from gpunn.data.sources.tree import is_settled
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
-LAYOUT = (
-    "a folder of train_images.npy, train_labels.npy, validation_images.npy and validation_labels.npy; "
-    "the last two may be missing"
-)
+LAYOUT = ".npy files train_images.npy and train_labels.npy, and the same of validation"
 _HALVES = ("train", "validation")
 
 
@@ -93,7 +90,7 @@ def read_npy_folder(path: Path) -> Halves:
 def _map(path: Path) -> npt.NDArray[Any]:
     source = f"'{printable(path)}'"
     if not path.is_file():
-        raise DataError(f"{source} is missing; accepted is {LAYOUT}")
+        raise DataError(f"{source} is missing; accepted are {LAYOUT}")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -13,9 +13,8 @@ from gpunn.data.names import printable
 from gpunn.errors import DataError
 
 LAYOUT = (
-    "tar shards of samples KEY.jpg + KEY.cls (or KEY.json with a label): a folder of train-*.tar and val-*.tar (or "
-    "validation-*.tar), of train/*.tar and val/*.tar (or validation/*.tar), or of *.tar, which are split by the seed; "
-    "or one .tar file"
+    "tar shards of KEY.jpg and KEY.cls (or KEY.json with a label): train-*.tar and val-*.tar, train/*.tar and "
+    "val/*.tar, or *.tar, which are split by the seed"
 )
 
 #: Suffixes of archives; the compressed ones are refused when they are read, with what to do.
