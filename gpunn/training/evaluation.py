@@ -48,13 +48,14 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto", *, ten_crops
     """
     trained = load_run(run, device)
     crops = TenCrop(trained.preprocessing) if ten_crops else None
+    preprocessing = crops.pictures if crops else trained.preprocessing
     notes = [trained.note] if trained.note is not None else []
     dataset = open_split(trained.configuration).validation if data is None else open_for_measuring(data)
     difference = compare_classes(trained.classes, dataset.classes, ("the run", "the data set"))
     if difference is not None:
         raise DataError(f"these images cannot be measured with the run in '{run}': the classes differ; {difference}")
-    notes += adaptation_lines(dataset, trained.preprocessing)
-    with closing(_loader(trained, dataset, crops.pictures if crops else trained.preprocessing)) as loader:
+    notes += adaptation_lines(dataset, preprocessing)
+    with closing(_loader(trained, dataset, preprocessing)) as loader:
         batches = loader.batches(0)
         totals = crops.evaluate(trained.learner, batches) if crops else trained.learner.evaluate(batches)
     left_out = len(dataset) - int(totals.images)
