@@ -136,8 +136,8 @@ def channel_statistics(dataset: Dataset, channels: int) -> ChannelStatistics:
 def colour_axes(dataset: Dataset) -> ColourAxes:
     """The principal axes of RGB, for the `lighting` of an augmentation, measured over the same pictures.
 
-    Krizhevsky, Sutskever and Hinton, 2012, section 4.1, take the eigenvectors of the covariance of RGB times its
-    eigenvalues; here each is as long as the square root of its eigenvalue, which alone has the unit of a pixel.
+    They are the eigenvectors of the covariance of RGB, where 255 is 1, each as long as its eigenvalue (Krizhevsky,
+    Sutskever and Hinton, 2012, section 4.1).
 
     Args:
         dataset: at least one picture; gray ones have one axis.
@@ -152,7 +152,7 @@ def colour_axes(dataset: Dataset) -> ColourAxes:
         products.append((pixels.T @ pixels).astype(np.float64) / len(pixels))
     mean = np.mean(means, axis=0)
     variances, vectors = np.linalg.eigh(np.mean(products, axis=0) - np.outer(mean, mean))
-    axes = (vectors * np.sqrt(np.maximum(variances, 0.0))).T[::-1]
+    axes = (vectors * np.maximum(variances, 0.0)).T[::-1]
     first, second, third = ((float(red), float(green), float(blue)) for red, green, blue in axes)
     return first, second, third
 

@@ -138,14 +138,16 @@ def test_colour_axes_are_those_of_the_covariance() -> None:
     directions = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     images = np.clip(np.rint(128 + light @ directions), 0, 255).astype(np.uint8)
     axes = np.array(colour_axes(dataset(images)))
-    np.testing.assert_allclose(axes.T @ axes, np.cov(images.reshape(-1, 3).T / 255), atol=2e-5)
+    covariance = np.cov(images.reshape(-1, 3).T / 255)
+    np.testing.assert_allclose(axes.T @ axes, covariance @ covariance, atol=2e-6)
     lengths = np.linalg.norm(axes, axis=1)
-    np.testing.assert_allclose(255 * lengths, (50, 20, 5), rtol=0.1)
+    np.testing.assert_allclose(255 * np.sqrt(lengths), (50, 20, 5), rtol=0.1)
     np.testing.assert_allclose(axes @ axes.T, np.diag(lengths**2), atol=1e-7)
 
 
 def test_gray_pictures_have_one_colour_axis() -> None:
     images = random_picture(0, 20 * 30, 7, 1).reshape(20, 30, 7, 1)
     axes = np.abs(colour_axes(dataset(images)))
-    np.testing.assert_allclose(axes[0], images.std() / 255, rtol=1e-4)
-    np.testing.assert_allclose(axes[1:], 0, atol=1e-3)
+    # The covariance is the variance everywhere: one eigenvalue, three times as large, along (1, 1, 1) / sqrt(3).
+    np.testing.assert_allclose(axes[0], np.sqrt(3) * (images / 255).var(), rtol=1e-4)
+    np.testing.assert_allclose(axes[1:], 0, atol=1e-6)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from gpunn.errors import UsageError
 
 ColourAxes: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
-"""Three directions in RGB, each as long as the standard deviation of pixels along it on the scale where 255 is 1."""
+"""Three directions in RGB, each as long as the variance of pixels along it on the scale where 255 is 1."""
 
 
 @dataclass(frozen=True)
