@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.checking.keys import sample_key
 from gpunn.data.dataset import DataWarning, EncodedDataset
+from gpunn.data.loading.loader import Loader, WorkerKind
 from gpunn.data.loading.order import epoch_order
+from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources import shards
 from gpunn.data.sources.opening import open_data, open_for_measuring
 from gpunn.data.sources.shards import ShardDataset, read_shards
@@ -327,3 +330,31 @@ def test_the_fingerprint_follows_content_not_place_or_date(tmp_path: Path) -> No
         of("order", base[::-1]),
     ]
     assert len({original, *changed}) == 6
+
+
+def test_a_loader_s_processes_read_what_its_threads_read(tmp_path: Path) -> None:
+    for number in range(3):
+        write_shard(tmp_path / "set" / f"{number}.tar", samples([0, 1, 2], 3 * number))
+    data = undivided(tmp_path / "set")
+    preprocessing = Preprocessing(8, 8, 3, "stretch", 8, (0.5,) * 3, (0.5,) * 3)
+    found = []
+    kinds: tuple[WorkerKind, ...] = ("threads", "processes")
+    for kind in kinds:
+        loader = Loader(
+            data,
+            preprocessing,
+            batch_size=4,
+            seed=1,
+            augmentation=Augmentation.for_photographs(),
+            shuffle=True,
+            workers=2,
+            worker_kind=kind,
+        )
+        try:
+            found.append(
+                [(one.indices.tolist(), one.labels.tolist(), one.images.tobytes()) for one in loader.batches(3)]
+            )
+        finally:
+            loader.close()
+    assert found[0] == found[1]
+    assert sorted(index for indices, _, _ in found[0] for index in indices) == list(range(9))
