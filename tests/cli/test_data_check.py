@@ -15,6 +15,7 @@ from gpunn.data.sources.opening import open_data
 from tests.cli.conftest import Gpunn, Result
 from tests.data.checking.odd_files import damaged_files, encode, picture, sound_files
 from tests.data.pictures import random_picture, write_jpeg, write_tree
+from tests.data.sources.tars import sample, write_shard
 
 
 def bad(result: Result) -> dict[str, str]:
@@ -141,7 +142,7 @@ def test_images_without_class_folders_are_read_and_a_fault(tmp_path: Path, gpunn
     assert set(bad(result)) == {half or ".", os.path.join(half, "1.jpg")}
     assert "sort its images into one folder a class" in bad(result)[half or "."]
     assert json.loads(result.out)["images"] == (7 if half else 3)
-    assert "no class folder" not in warnings_of(result)
+    assert "passed over" not in warnings_of(result)
 
 
 @pytest.mark.parametrize("classes", [{}, {"ant": 2}, {"ant": 2, "bee": 0}])
@@ -264,6 +265,21 @@ def test_arrays_are_compared_by_their_pixels(tmp_path: Path, gpunn: Gpunn) -> No
         "1 picture is in more than one class, such as 'train/0' and 'validation/5'",
         "in validation, 1 class has no images, such as '2'",
     ]
+
+
+def test_samples_of_shards_are_called_by_shard_and_member(tmp_path: Path, gpunn: Gpunn) -> None:
+    for shard in range(2):
+        members = [part for number in range(4) for part in sample(f"{number}", number % 2, seed=10 * shard + number)]
+        if shard == 1:
+            members[2] = ("1.jpg", members[2][1][:300])
+            members[4] = ("2.jpg", members[0][1])
+        write_shard(tmp_path / f"{shard}.tar", members)
+    result = gpunn("data", "check", tmp_path, "--json")
+    report = json.loads(result.out)
+    assert (list(bad(result)), result.status) == (["1.tar/1.jpg"], 3)
+    assert report["duplicates"] == [["1.tar/0.jpg", "1.tar/2.jpg"]]
+    assert (report["images"], report["classes"]) == (8, {"0": 4, "1": 4})
+    assert "more than one half" not in warnings_of(result)
 
 
 def test_a_source_that_cannot_be_opened_is_bad(tmp_path: Path, gpunn: Gpunn) -> None:
