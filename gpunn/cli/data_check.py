@@ -83,7 +83,7 @@ def _verdict(report: Report, quarantine: Path | None) -> str:
     if report.unreadable:
         remedy = f"--set quarantine={quarantine}" if quarantine is not None else "--quarantine FILE"
         leave_out = "train without them: " if quarantine is not None else "mend them, or list them for training with "
-        parts.append(f"{len(report.unreadable)} of {report.images} pictures are bad; {leave_out}{remedy}")
+        parts.append(f"bad pictures: {len(report.unreadable)} of {report.images}; {leave_out}{remedy}")
     if report.faults:
         parts.append(
             f"training would refuse the data for {_number(len(report.faults), 'fault', 'faults')} of its layout"

@@ -71,7 +71,7 @@ def test_of_a_corpus_of_odd_files_every_bad_one_is_named_and_no_other(tmp_path: 
     assert bad(result)["damaged/page.jpg"].startswith("not an image of a known format")
     assert "limit" in bad(result)["damaged/bomb.png"]
     assert result.status == 3
-    assert f"{len(damaged)} of {report['images']} pictures are bad" in result.error
+    assert f"bad pictures: {len(damaged)} of {report['images']};" in result.error
 
 
 def test_a_clean_tree_is_clean(tmp_path: Path, gpunn: Gpunn) -> None:
@@ -115,7 +115,7 @@ def test_faults_of_the_layout_are_bad_and_the_pictures_are_read_all_the_same(tmp
     assert bad(result)["val/cow"] == "there is no such class folder, and there is one in train"
     assert json.loads(result.out)["classes"] == {"ant": 5, "bee": 6, "cow": 0, "dog": 1}
     assert result.status == 3
-    assert "1 of 12 pictures are bad" in result.error
+    assert "bad pictures: 1 of 12;" in result.error
     assert "training would refuse the data for 3 faults of its layout" in result.error
 
 
@@ -138,9 +138,10 @@ def test_images_without_class_folders_are_read_and_a_fault(tmp_path: Path, gpunn
     for number in range(3):
         write_jpeg(tmp_path / half / f"{number}.jpg", 60 + number)
     damage(tmp_path / half / "1.jpg")
+    (tmp_path / half / "nothing").mkdir()
     result = gpunn("data", "check", tmp_path, "--json")
     assert set(bad(result)) == {half or ".", os.path.join(half, "1.jpg")}
-    assert "sort its images into one folder a class" in bad(result)[half or "."]
+    assert bad(result)[half or "."] == "its images lie in no class folder; sort them into one folder a class"
     assert json.loads(result.out)["images"] == (7 if half else 3)
     assert "passed over" not in warnings_of(result)
 

@@ -37,7 +37,7 @@ def open_folder(root: bytes) -> Collection:
             faults[name or WHOLE] = str(error)
             continue
         if not dataset.classes:
-            faults[name or WHOLE] = "holds no class folders; sort its images into one folder a class"
+            faults[name or WHOLE] = "its images lie in no class folder; sort them into one folder a class"
         opened.append(folder)
         halves.append(Half(name, dataset, f"{name}/" if name else ""))
         faults.update(_empty_classes(where, halves[-1]))
@@ -49,10 +49,11 @@ def open_folder(root: bytes) -> Collection:
 
 
 def _read(folder: bytes) -> Dataset:
-    """Its class folders, or where there are none, its images."""
-    if class_folders(folder):
-        return read_classes(os.fsdecode(folder), keep_empty_classes=True)
+    """The images of its class folders; where those hold none, the images beside them."""
     loose = LooseImages(folder)
+    if class_folders(folder):
+        dataset = read_classes(os.fsdecode(folder), keep_empty_classes=True)
+        return loose if len(dataset) == 0 and len(loose) else dataset
     if len(loose) == 0:
         raise DataError(f"'{printable(folder)}' holds neither class folders nor images")
     return loose
@@ -70,9 +71,9 @@ def _halves(root: bytes, faults: dict[str, str]) -> list[bytes]:
 
 
 def _empty_classes(folder: bytes, half: Half) -> Iterator[tuple[str, str]]:
-    counts = half.class_counts()
-    # Without class folders there are no classes.
-    for name, count in zip(class_folders(folder), counts, strict=False):
+    if not half.dataset.classes:
+        return
+    for name, count in zip(class_folders(folder), half.class_counts(), strict=True):
         if count == 0:
             yield half.folder + _text(name), "no images in this class folder; fill or remove it"
 
