@@ -133,6 +133,21 @@ def with_text(**options: Any) -> bytes:
     return encoded(RGB, "PNG", pnginfo=texts)
 
 
+def interlaced_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Adam7 (PNG specification, section 8): seven pictures, each of every so many rows and columns from a start."""
+    height, width, _ = pixels.shape
+    passes = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))
+    scanlines = b"".join(
+        b"\0" + row.tobytes()
+        for top, down, left, across in passes
+        for row in pixels[top::down, left::across]
+        if row.size
+    )
+    content = png(width, height, 8, 2, scanlines)
+    header = content[16:28] + b"\1"
+    return content[:8] + png_chunk(b"IHDR", header) + content[33:]
+
+
 FROM_JPEG = np.asarray(Image.open(BytesIO(JPEG)))
 SOUND: dict[str, tuple[bytes, npt.NDArray[np.uint8]]] = {
     "bytes after a JPEG": (JPEG + b"junk\xff\xd8\xff" * 50, FROM_JPEG),
@@ -152,6 +167,8 @@ SOUND: dict[str, tuple[bytes, npt.NDArray[np.uint8]]] = {
     "large text in a PNG": (with_text(), RGB),
     "large packed text in a PNG": (with_text(zip=True), RGB),
     "large profile in a PNG": (encoded(RGB, "PNG", icc_profile=b"x" * 3_000_000), RGB),
+    "interlaced PNG": (interlaced_png(RGB), RGB),
+    "narrow interlaced PNG": (interlaced_png(RGB[:, :1]), RGB[:, :1]),
     "animated PNG": (encoded(RGB, "PNG", save_all=True, append_images=[Image.new("RGB", (30, 20))]), RGB),
     "animated WebP": (
         encoded(RGB, "WEBP", save_all=True, lossless=True, append_images=[Image.new("RGB", (30, 20))]),
@@ -178,6 +195,15 @@ SOUND: dict[str, tuple[bytes, npt.NDArray[np.uint8]]] = {
 def test_odd_files_that_are_sound_are_read(opener: Decoder, name: str) -> None:
     content, expected = SOUND[name]
     np.testing.assert_array_equal(opener.open(content).pixels(), expected)
+
+
+def test_the_first_of_several_pictures_is_decoded_smaller_like_any_jpeg(opener: Decoder) -> None:
+    pixels = smooth_picture(160, 240)
+    several = encoded(pixels, "MPO", save_all=True, append_images=[Image.new("RGB", (240, 160))])
+    shown, expected = np.empty((2, 20, 30, 3), np.uint8)
+    opener.open(several).draw(shown, (0.0, 0.0, 240.0, 160.0))
+    opener.open(encoded(pixels, "JPEG")).draw(expected, (0.0, 0.0, 240.0, 160.0))
+    np.testing.assert_array_equal(shown, expected)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
