@@ -76,8 +76,8 @@ def _by_name(root: bytes, names: list[bytes]) -> Mapping[str, list[bytes]]:
     if others:
         shown = ", ".join(f"'{printable(name)}'" for name in others[:3]) + (" ..." if len(others) > 3 else "")
         warnings.warn(
-            f"'{printable(root)}': {len(others)} shards ({shown}) are passed over: their names have no train, val or "
-            "validation in them, as others have",
+            f"'{printable(root)}': shards whose names have no train, val or validation in them, as others have: "
+            f"{len(others)} ({shown}); they are passed over",
             DataWarning,
             stacklevel=2,
         )

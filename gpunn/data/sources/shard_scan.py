@@ -200,7 +200,7 @@ class _Reading:
             (self._nameless, "pictures without a name"),
         ):
             if names:
-                yield f"{self._source}: {len(names)} {what}, the first is '{printable(names[0])}'"
+                yield f"{self._source}: {what}: {len(names)}, the first is '{printable(names[0])}'"
 
 
 def _out_of_range(label: int) -> str | None:

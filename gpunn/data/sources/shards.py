@@ -172,12 +172,12 @@ def read_shards(path: Path) -> Halves:
     found = {"undivided": [name]} if name else find_shards(root)
     cache = TreeCache(raw, CacheFiles(cache_folder("data")))
     indices = {half: shard_index(root, shards, half, cache) for half, shards in found.items()}
-    for half, index in indices.items():
-        if not len(index.labels):
-            raise DataError(
-                f"{source}: no labelled pictures in {len(found[half])} shards; a sample is KEY.jpg with KEY.cls beside "
-                'it, or KEY.json with a "label"'
-            )
+    empty = [half for half, index in indices.items() if not len(index.labels)]
+    if empty:
+        raise DataError(
+            f"{source}: its {' and '.join(empty)} shards hold no labelled pictures; a sample is KEY.jpg with KEY.cls "
+            'beside it, or KEY.json with a "label"'
+        )
     learnt = next(indices[half] for half in ("train", "undivided", "validation") if half in indices)
     classes = class_names(Path(os.fsdecode(root)), learnt.labels)
     halves = {half: ShardDataset(root, index, classes) for half, index in indices.items()}

@@ -184,17 +184,17 @@ def test_incomplete_samples_are_passed_over_and_told(tmp_path: Path) -> None:
         assert len(undivided(path)) == 2
     messages = [str(warning.message) for warning in caught]
     assert len(messages) == 3
-    assert "one.tar': 2 pictures without a label" in messages[0]
-    assert "the first is '7.jpg'" in messages[0]
-    assert "1 labels without a picture, the first is '9'" in messages[1]
-    assert "1 pictures without a name, the first is '.jpg'" in messages[2]
+    assert "one.tar': pictures without a label" in messages[0]
+    assert ": 2, the first is '7.jpg'; they are passed over" in messages[0]
+    assert "labels without a picture: 1, the first is '9'" in messages[1]
+    assert "pictures without a name: 1, the first is '.jpg'" in messages[2]
 
 
 @pytest.mark.parametrize(
     ("contents", "words"),
     [
-        ([], "no labelled pictures in 1 shards"),
-        ([("n01440764.tar", b"x")], "no labelled pictures in 1 shards"),
+        ([], "its undivided shards hold no labelled pictures"),
+        ([("n01440764.tar", b"x")], "its undivided shards hold no labelled pictures"),
         (samples([1, 1, 1]), "all training images belong to one class, '1'"),
     ],
 )
@@ -225,7 +225,7 @@ def test_shards_beside_class_folders_are_refused_by_name(tmp_path: Path) -> None
 def test_shards_without_a_half_beside_others_with_one_are_told(tmp_path: Path) -> None:
     for name in ("train-0.tar", "val-0.tar", "test-0.tar"):
         write_shard(tmp_path / "set" / name, samples([0, 1]))
-    with pytest.warns(DataWarning, match=r"1 shards \('test-0\.tar'\) are passed over"):
+    with pytest.warns(DataWarning, match=r"as others have: 1 \('test-0\.tar'\); they are passed over"):
         assert len(open_data(str(tmp_path / "set"), seed=0).train) == 2
 
 
