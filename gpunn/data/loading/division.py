@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-JOB_BYTES = 5 << 19
-"""A worker takes so many bytes of pixels at a time at most: 17 photographs of 224x224, or 3,343 digits."""
+JOB_BYTES = 5 << 18
+"""A worker takes so many bytes of pixels at a time at most: 8 photographs of 224x224, or 1,671 digits."""
 
 MINIMUM_AHEAD = 2
 """So many batches are read ahead at least."""

@@ -39,7 +39,7 @@ class Loader:
     loader, ends them.
 
     Memory: the batches in use and before it, and two that are read ahead, or as many as give each worker two jobs of
-    2.6 MB; never more than one batch beyond those of an epoch (`Division.slots` times `BatchLayout.bytes`).
+    1.3 MB; never more than one batch beyond those of an epoch (`Division.slots` times `BatchLayout.bytes`).
 
     Attributes:
         steps_per_epoch: the batches of one epoch; the last one may be short.

@@ -24,15 +24,15 @@ def test_batches_are_the_order_cut_in_pieces(samples: int, batch_size: int) -> N
 @pytest.mark.parametrize(
     ("size", "picture_bytes", "parts"),
     [
-        (32, PHOTOGRAPH, [16, 16]),
-        (128, PHOTOGRAPH, [16] * 8),
-        (256, PHOTOGRAPH, [16] * 16),
-        (17, PHOTOGRAPH, [17]),
-        (18, PHOTOGRAPH, [9, 9]),
+        (32, PHOTOGRAPH, [8] * 4),
+        (128, PHOTOGRAPH, [8] * 16),
+        (256, PHOTOGRAPH, [8] * 32),
+        (8, PHOTOGRAPH, [8]),
+        (10, PHOTOGRAPH, [5, 5]),
         (3, 10 * PHOTOGRAPH, [1, 1, 1]),
         (3, 1000 * PHOTOGRAPH, [1, 1, 1]),
         (64, 784, [64]),
-        (10_000, 784, [3333, 3333, 3334]),
+        (10_000, 784, [1666, 1666, 1667, 1667, 1667, 1667]),
         (1, 1, [1]),
     ],
 )
@@ -45,8 +45,8 @@ def test_a_batch_in_even_parts_of_bounded_bytes(size: int, picture_bytes: int, p
 
 @pytest.mark.parametrize(
     ("batch_size", "workers", "ahead"),
-    # A batch of 256 photographs is 16 jobs, one of 32 is 2, one of 64 digits is 1.
-    [(256, 1, 2), (256, 16, 2), (256, 24, 3), (32, 1, 2), (32, 2, 2), (32, 16, 16), (32, 3, 3)],
+    # A batch of 256 photographs is 32 jobs, one of 32 is 4, one of 8 is 1.
+    [(256, 1, 2), (256, 32, 2), (256, 33, 3), (32, 4, 2), (32, 5, 3), (32, 32, 16), (8, 1, 2), (8, 3, 6)],
 )
 def test_as_many_batches_are_read_ahead_as_give_each_worker_two_jobs(batch_size: int, workers: int, ahead: int) -> None:
     assert Division(1_000_000, batch_size, PHOTOGRAPH).ahead(workers) == ahead
