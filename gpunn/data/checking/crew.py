@@ -69,12 +69,12 @@ class Crew:
     def _hire(self) -> None:
         """Replaces workers that are gone, as long as there is something to read."""
         missing = min(self._size - len(self._workers), -(-len(self._unread) // TASK_PICTURES))
-        hired = [WorkerProcess() for _ in range(missing)]
-        for worker in hired:
+        for _ in range(missing):
+            worker = WorkerProcess()
             self._workers.append(worker)
             self._selector.register(worker.connection, selectors.EVENT_READ, worker)
         # While one unpacks the data set, the others have time to start.
-        for worker in hired:
+        for worker in self._workers[len(self._workers) - missing :]:
             worker.introduce(self._dataset, self._decoder)
 
     def _listen(self, worker: WorkerProcess) -> Iterator[Finding]:

@@ -23,6 +23,9 @@ _PATIENCE_AT_END = 1.0
 class WorkerProcess:
     """A process that runs `gpunn.data.checking.worker`.
 
+    Raises:
+        DataError: it cannot be started.
+
     Attributes:
         connection: where its answers arrive.
         pending: what it was given and has not answered; it is at the first of them.
@@ -35,13 +38,17 @@ class WorkerProcess:
         self.ended = False
         self._heard = time.monotonic()
         with other:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(other.fileno()), *sys.path],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[other.fileno()],
-                # An interruption from the terminal is for the process that asked.
-                process_group=0,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _START, str(other.fileno()), *sys.path],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[other.fileno()],
+                    # An interruption from the terminal is for the process that asked.
+                    process_group=0,
+                )
+            except OSError as error:
+                self.connection.close()
+                raise DataError(f"a process to read pictures with cannot be started: {error}") from error
 
     def introduce(self, dataset: EncodedDataset, decoder: str) -> None:
         """Tell it what it will read.

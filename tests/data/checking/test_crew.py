@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,12 @@ def test_storage_that_does_not_answer_ends_the_check(monkeypatch: pytest.MonkeyP
 def test_processes_that_cannot_start_are_said() -> None:
     with pytest.raises(DataError, match="a process to read pictures with ended with status 4 before it read any"):
         findings(Unsendable(3, {}))
+
+
+def test_a_program_that_cannot_be_started_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
+    with pytest.raises(DataError, match=r"a process to read pictures with cannot be started: .*No such file"):
+        findings(Hostile(3, {}))
 
 
 def test_leaving_early_ends_the_processes() -> None:
