@@ -13,7 +13,7 @@ from gpunn.errors import DataError
 
 _GRAY_MODES = ("1", "L", "LA", "La", "I")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
-_BAND_PIXELS = 1 << 20
+_BAND_PIXELS = 1 << 18
 """So many pixels are converted at a time: the steps in between take memory for these only."""
 
 

@@ -26,7 +26,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAXIMUM_PIXELS = 80_000_000
 
 _EXIF_ORIENTATION = 0x0112
-_BAND_PIXELS = 1 << 20
+_BAND_PIXELS = 1 << 18
 
 
 class PillowDecoder:
