@@ -55,7 +55,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "JPEG without height": (jpeg_claiming(0, 30), "header is damaged"),
     "JPEG, start only": (JPEG[:2] + b"\xff\xd9", "header is damaged"),
     "JPEG ends in a table": (JPEG[:100], "truncated"),
-    "JPEG ends before its pixels": (JPEG[: JPEG.index(b"\xff\xda")], "truncated"),
+    "JPEG ends before its pixels": (JPEG[: JPEG.index(b"\xff\xda")], "damaged"),
     "JPEG ends in its pixels": (JPEG[:-100], "truncated"),
     "progressive ends": (encoded(RGB, "JPEG", progressive=True)[:-30], "truncated"),
     "inks end": (encoded(Image.new("CMYK", (64, 64), (9, 8, 7, 6)), "JPEG")[:-9], "truncated"),
