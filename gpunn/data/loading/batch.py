@@ -65,8 +65,12 @@ class Batch:
         return replace(self.part(0, last), skipped=tuple(sorted(failures, key=lambda failure: failure.position)))
 
     def hold(self, until: Callable[[], None]) -> None:
-        """Keep the arrays as they are, longer than the loader promises: it calls `until` before it writes to them."""
-        self._holds.append(until)
+        """Keep the arrays as they are, longer than the loader promises: it calls `until` before it writes to them.
+
+        What is given again, or equals what was given before, is called once.
+        """
+        if until not in self._holds:
+            self._holds.append(until)
 
     def release(self) -> None:
         """Wait for everyone who holds the arrays."""

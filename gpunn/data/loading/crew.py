@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from gpunn.data.loading.watch import Watch
 from gpunn.data.loading.workers import Workers, Workplace
 from gpunn.errors import UsageError
 
+Pin: TypeAlias = Callable[[npt.NDArray[np.uint8]], Callable[[], None]]
+"""Is told of memory that batches will lie in; what it returns is called when none will any more. Neither may raise."""
+
 
 class Crew:
     """Some workers, and a ring of batches in which one after the other is filled.
@@ -31,13 +35,15 @@ class Crew:
     Args:
         workers: over this memory.
         ring: the batches.
+        unpin: is called at the end, when nobody holds batches any more.
     """
 
-    def __init__(self, workers: Workers, ring: list[Batch]) -> None:
+    def __init__(self, workers: Workers, ring: list[Batch], unpin: Callable[[], None] | None = None) -> None:
         self.workers = workers
         self.numbers = count()
         self.is_closed = False
         self._ring = ring
+        self._unpin = unpin
         self._next = 0
 
     def next_slot(self) -> int:
@@ -61,6 +67,8 @@ class Crew:
         self.workers.close()
         for batch in self._ring:
             batch.release()
+        if self._unpin is not None:
+            self._unpin()
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ class CrewPlan:
         timeout: seconds that the reading of one picture may take.
         name: of the picture with an index.
         task: filler and layout, packed for worker processes; None: the workers are threads.
+        pin: is told of the memory of each ring.
     """
 
     workers: int
@@ -84,6 +93,7 @@ class CrewPlan:
     timeout: float
     name: Callable[[int], str]
     task: MemoryFile | None
+    pin: Pin | None = None
 
     def crew(self) -> Crew:
         """Workers that have begun.
@@ -101,17 +111,24 @@ class CrewPlan:
             ) from error
 
     def _threads(self) -> Crew:
-        board, ring = self._divided(np.zeros(self._bytes, np.uint8))
+        memory = np.zeros(self._bytes, np.uint8)
+        board, ring = self._divided(memory)
         workplace = Workplace(self.filler, ring, board)
-        return Crew(ThreadWorkers(self.workers, workplace, self._watch(board)), ring)
+        workers = ThreadWorkers(self.workers, workplace, self._watch(board))
+        return Crew(workers, ring, self._pinned(memory))
 
     def _processes(self, task: MemoryFile) -> Crew:
-        memory = MemoryFile(self._bytes)
+        file = MemoryFile(self._bytes)
         try:
-            board, ring = self._divided(mapped(memory.descriptor))
-            return Crew(ProcessWorkers(self.workers, task, memory, board, self._watch(board)), ring)
+            memory = mapped(file.descriptor)
+            board, ring = self._divided(memory)
+            workers = ProcessWorkers(self.workers, task, file, board, self._watch(board))
+            return Crew(workers, ring, self._pinned(memory))
         finally:
-            memory.close()
+            file.close()
+
+    def _pinned(self, memory: npt.NDArray[np.uint8]) -> Callable[[], None] | None:
+        return self.pin(memory) if self.pin is not None else None
 
     @property
     def _bytes(self) -> int:

@@ -12,7 +12,7 @@ from gpunn.data.dataset import Dataset, EncodedDataset
 from gpunn.data.decoding.picture import Decoder
 from gpunn.data.decoding.pillow import PillowDecoder
 from gpunn.data.loading.batch import Batch, BatchLayout
-from gpunn.data.loading.crew import CrewPlan, Crews
+from gpunn.data.loading.crew import CrewPlan, Crews, Pin
 from gpunn.data.loading.division import Division
 from gpunn.data.loading.filling import Filler
 from gpunn.data.loading.order import epoch_order
@@ -61,6 +61,7 @@ class Loader:
         unreadable: Unreadable = "raise",
         timeout: float = TIMEOUT,
         soft_labels: bool = False,
+        pin: Pin | None = None,
     ) -> None:
         """Nothing is read before `batches` is called.
 
@@ -80,6 +81,8 @@ class Loader:
                 picture: the batch is shorter and says what it lacks.
             timeout: seconds that the reading of one picture may take.
             soft_labels: add the target "soft_labels", the part of each class in each picture.
+            pin: is told of the memory that batches lie in each time it is made, for a device that copies from it by
+                itself; what it returns is called once the workers have ended and nobody holds batches.
 
         Raises:
             DataError: the data set is empty.
@@ -108,7 +111,7 @@ class Loader:
         task = _task(worker_kind, dataset, filler, layout)
         self.worker_kind = "threads" if task is None else "processes"
         slots = self._division.slots(count)
-        self._crews = Crews(CrewPlan(count, filler, layout, slots, timeout, dataset.name, task).crew)
+        self._crews = Crews(CrewPlan(count, filler, layout, slots, timeout, dataset.name, task, pin).crew)
         self._end = weakref.finalize(self, self._crews.close)
         self.steps_per_epoch = self._division.steps
         self._tally = Tally(count)

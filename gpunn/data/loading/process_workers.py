@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -121,8 +122,9 @@ class ProcessWorkers:
         self._is_whole = False
         for process in self._processes:
             process.close()
+        end = time.monotonic() + END_SECONDS
         for process in self._processes:
-            _end(process.popen)
+            _end(process.popen, max(0.0, end - time.monotonic()))
 
     def _send(self) -> None:
         """Hands over jobs as long as the pipe has room; the others follow when outcomes come."""
@@ -161,10 +163,11 @@ class ProcessWorkers:
 def _start(worker: int, count: int, jobs: int, task: MemoryFile, memory: MemoryFile) -> _Process:
     reader, writer = os.pipe()
     descriptors = (jobs, writer, task.descriptor, memory.descriptor)
+    arguments = json.dumps([[os.fsdecode(folder) for folder in sys.path], [worker, count, *descriptors]])
     try:
         with _signals_blocked():
             popen = Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, json.dumps([sys.path, [worker, count, *descriptors]])],
+                [sys.executable, "-P", "-c", _PROGRAM, arguments],
                 stdin=PIPE,
                 stdout=DEVNULL,
                 bufsize=0,
@@ -190,9 +193,10 @@ def _signals_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end(popen: Popen[bytes]) -> None:
+def _end(popen: Popen[bytes], seconds: float) -> None:
+    """Waits for the process to end by itself, and then no longer."""
     try:
-        popen.wait(END_SECONDS)
+        popen.wait(seconds)
     except TimeoutExpired:
         popen.kill()
         # A process that waits for a device cannot be killed either.

@@ -28,7 +28,7 @@ KINDS = pytest.mark.parametrize("kind", ["threads", "processes"])
 
 
 def loader(folder: Path, kind: str, **options: Any) -> Loader:
-    settings = {"batch_size": 4, "seed": 1, "shuffle": True, "workers": 2, "worker_kind": kind}
+    settings = {"batch_size": 4, "seed": 1, "shuffle": True, "workers": 1, "worker_kind": kind}
     return Loader(Files(30, folder), SAME_SIZE, **{**settings, **options})
 
 
@@ -42,7 +42,7 @@ def test_workers_begin_with_the_first_batch_and_stay_until_the_loader_is_closed(
 ) -> None:
     gc.collect()
     open_before = descriptors()
-    source = loader(tmp_path, kind)
+    source = loader(tmp_path, kind, workers=2)
     batches = source.batches(0)
     assert len(threads()) + len(started) == 0
     next(batches)
@@ -67,7 +67,7 @@ def test_a_loader_that_is_dropped_ends_its_workers(
 ) -> None:
     batches = loader(tmp_path, kind).batches(0)
     next(batches)
-    assert len(threads()) + len(started) == 2
+    assert len(threads()) + len(started) == 1
     del batches
     gc.collect()
     assert not threads()
@@ -99,7 +99,7 @@ def test_epochs_side_by_side_have_workers_and_memory_of_their_own(
     expected = [copied(source.batches(epoch)) for epoch in (0, 1)]
     for step, pair in enumerate(zip(source.batches(0), source.batches(1), strict=True)):
         assert_equal(copied(pair), [batches[step] for batches in expected])
-    assert len(threads()) + sum(process.returncode is None for process in started) == 2
+    assert len(threads()) + sum(process.returncode is None for process in started) == 1
     source.close()
 
 
@@ -184,7 +184,8 @@ def test_a_program_that_ends_without_closing_leaves_quietly(tmp_path: Path, kind
     program = (
         "import sys; from pathlib import Path; from tests.data.loading.datasets import Files, SAME_SIZE; "
         "from gpunn.data.loading.loader import Loader; "
-        f"source = Loader(Files(30, Path(sys.argv[1])), SAME_SIZE, batch_size=4, seed=1, worker_kind='{kind}'); "
+        "data = Files(30, Path(sys.argv[1])); "
+        f"source = Loader(data, SAME_SIZE, batch_size=4, seed=1, workers=1, worker_kind='{kind}'); "
         "batches = source.batches(0); print(len(next(batches)))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

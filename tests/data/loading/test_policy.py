@@ -29,7 +29,7 @@ def test_skipped_pictures_leave_a_shorter_batch_that_names_them(
 ) -> None:
     # Two pictures a job: places in the part are not places in the batch.
     monkeypatch.setattr(division, "JOB_BYTES", 2 * 6 * 7)
-    source = loader(tmp_path, {**BROKEN, 15: "damaged"}, worker_kind=kind, batch_size=6)
+    source = loader(tmp_path, {**BROKEN, 15: "damaged"}, worker_kind=kind, workers=1, batch_size=6)
     found = []
     for batch in source.batches(0):
         indices = batch.indices.tolist()
