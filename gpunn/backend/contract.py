@@ -47,6 +47,10 @@ DType = np.dtype[Any]
 Layout = Literal["images", "plain"]
 
 
+def nothing() -> None:
+    """What there is to undo, or to wait for, where `Device.pin` and `Device.upload` leave nothing."""
+
+
 class Device(Protocol):
     """A handle: one device with its memory, its threads or stream, and its primitives. Nothing is global."""
 
@@ -76,7 +80,26 @@ class Device(Protocol):
         """The array that starts `offset` bytes into the memory."""
 
     def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
-        """Copy an array in logical order to the device."""
+        """Copy an array in logical order to the device.
+
+        The host's array may change as soon as this returns; what lies in memory that was given to `pin`, after a call
+        of what `copied` then gives.
+        """
+
+    def pin(self, host: np.ndarray[Any, Any]) -> Callable[[], None]:
+        """Keep a contiguous array of the host where it is, if the device then copies from it by itself.
+
+        Returns:
+            A function that undoes this, once the device has read what was uploaded from there; until then the array is
+            kept alive. Neither raises an error: memory that cannot be pinned is as good as any other.
+        """
+
+    def copied(self) -> Callable[[], None]:
+        """A function that waits until the device has read all that was uploaded so far.
+
+        It raises no error: a device that has failed reads nothing any more, and says so when it is next used. It is
+        equal to the one before as long as nothing was uploaded that has to be waited for.
+        """
 
     def download(self, array: Array) -> np.ndarray[Any, Any]:
         """A copy in logical order, contiguous, on the host."""

@@ -17,7 +17,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from gpunn.arena import align
-from gpunn.backend.contract import DType, Layout, Primitives
+from gpunn.backend.contract import DType, Layout, Primitives, nothing
 from gpunn.cores import available_cores
 from gpunn.errors import MemoryExhaustedError, UsageError
 from gpunn.geometry import Shape, is_whole
@@ -125,6 +125,14 @@ class CpuDevice:
     def upload(self, array: np.ndarray[Any, Any], host: np.ndarray[Any, Any]) -> None:
         """Copy values in."""
         np.copyto(array, host)
+
+    def pin(self, host: np.ndarray[Any, Any]) -> Callable[[], None]:
+        """Nothing to gain: values are copied in by the caller itself."""
+        return nothing
+
+    def copied(self) -> Callable[[], None]:
+        """Nothing to wait for: `upload` returns when it is done."""
+        return nothing
 
     def download(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A contiguous copy."""

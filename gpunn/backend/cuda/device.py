@@ -100,6 +100,14 @@ class CudaDevice:
         """Copy values in."""
         self.memory.upload(array, host)
 
+    def pin(self, host: np.ndarray[Any, Any]) -> Callable[[], None]:
+        """Page-lock an array of the host in place; the result undoes it."""
+        return self.memory.pin(host)
+
+    def copied(self) -> Callable[[], None]:
+        """A function that waits until what was uploaded so far has been read."""
+        return self.memory.copied()
+
     def download(self, array: Array) -> np.ndarray[Any, Any]:
         """A contiguous copy on the host."""
         return self.memory.download(array)

@@ -177,6 +177,8 @@ class RecordedMemory:
         self.is_writable = memory.is_writable
         self.address = memory.address
         self.free_bytes = memory.free_bytes
+        self.pin = memory.pin
+        self.copied = memory.copied
 
     def allocate(self, size: int) -> Memory:
         """`size` bytes, zero."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from gpunn.backend.contract import Array, DType, Memory
+from gpunn.backend.contract import Array, DType, Memory, nothing
 from gpunn.backend.cuda.launching.device_memory import ALIGNMENT
 from gpunn.backend.sizes import describe_bytes
 from gpunn.errors import MemoryExhaustedError
@@ -81,6 +82,14 @@ class HostMemory:
     def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
         """Copy values in."""
         np.copyto(array, host)
+
+    def pin(self, host: np.ndarray[Any, Any]) -> Callable[[], None]:
+        """Nothing to gain: values are copied in by the caller itself."""
+        return nothing
+
+    def copied(self) -> Callable[[], None]:
+        """Nothing to wait for: `upload` returns when it is done."""
+        return nothing
 
     def download(self, array: Array) -> np.ndarray[Any, Any]:
         """A contiguous copy."""

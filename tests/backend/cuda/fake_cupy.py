@@ -1,6 +1,7 @@
 """A stand-in for CuPy with the memory of the host: what gpunn uses of CuPy, as strict about order as a GPU.
 
-Nothing on a stream happens before somebody waits for the stream. Kernels are what a test says they are.
+Nothing on a stream happens before somebody waits for it, or, on the streams that a test calls eager, as soon as it may:
+between the two lies every order in which a GPU can do it. Kernels are what a test says they are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ import numpy as np
 Host = np.ndarray[Any, Any]
 CAPTURE_UNSUPPORTED = 900
 OUT_OF_MEMORY = 2
+INVALID_VALUE = 1
+ALREADY_REGISTERED = 712
+NOT_REGISTERED = 713
+HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE = 1, 2, 3
 LARGEST_SHARED = 163 * 1024
 
 
@@ -43,6 +48,17 @@ class Launched:
     shared: int
 
 
+@dataclass(frozen=True)
+class Copied:
+    """A copy that is done; the number of its stream counts from 0, in the order they were made."""
+
+    kind: int
+    target: int
+    source: int
+    size: int
+    stream: int
+
+
 @dataclass
 class Machine:
     """What the fake GPU is like, and what was done to it.
@@ -51,6 +67,7 @@ class Machine:
         kernel: what a kernel does.
         milliseconds: how long a kernel takes.
         failing: an error that a function raises, by the function's name.
+        eager: the numbers of the streams that wait for nobody but events.
     """
 
     gpus: int = 1
@@ -67,30 +84,69 @@ class Machine:
     used: int = 0
     current: list[int] = field(default_factory=list)
     pinned: list[Host] = field(default_factory=list)
+    registered: dict[int, int] = field(default_factory=dict)
+    freed: list[Host] = field(default_factory=list)
+    copies: list[Copied] = field(default_factory=list)
+    eager: set[int] = field(default_factory=set)
+    streams: list[Stream] = field(default_factory=list)
     clock: float = 0.0
 
     def fail(self, name: str) -> None:
         if name in self.failing:
             raise self.failing[name]
 
+    def hurry(self) -> None:
+        """Everything that eager streams can do now."""
+        while ready := [stream for stream in self.streams if stream.number in self.eager and stream.is_ready]:
+            ready[0].advance()
+
+    def has_registered(self, address: int, size: int) -> bool:
+        return any(start <= address and address + size <= start + held for start, held in self.registered.items())
+
 
 class Stream:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.number = len(machine.streams)
         self.ptr = id(self)
         self.waiting: list[Callable[[], None]] = []
         self.captured: list[Callable[[], None]] | None = None
+        self.given = self.done = 0
+        self.is_busy = False
+        machine.streams.append(self)
 
     def put(self, action: Callable[[], None]) -> None:
         assert self.machine.current, "no GPU is current"
-        (self.waiting if self.captured is None else self.captured).append(action)
+        if self.captured is not None:
+            self.captured.append(action)
+            return
+        self.waiting.append(action)
+        self.given += 1
+        self.machine.hurry()
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.waiting) and not self.is_busy and getattr(self.waiting[0], "is_reached", True)
+
+    def advance(self) -> None:
+        assert not self.is_busy, "a stream waits for itself"
+        self.is_busy = True
+        self.waiting.pop(0)()
+        self.is_busy = False
+        self.done += 1
+        self.machine.hurry()
+
+    def wait_event(self, event: Event) -> None:
+        assert self.captured is None, "the event lies outside of the graph"
+        if event.mark is not None:
+            self.put(event.mark)
 
     def synchronize(self) -> None:
         if self.captured is not None:
             raise CUDARuntimeError(CAPTURE_UNSUPPORTED)
         self.machine.fail("synchronize")
         while self.waiting:
-            self.waiting.pop(0)()
+            self.advance()
 
     def begin_capture(self) -> None:
         self.captured = []
@@ -111,18 +167,37 @@ class Graph:
             stream.put(action)
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A place on a stream; to be called is to wait for it."""
+
+    stream: Stream
+    place: int
+
+    @property
+    def is_reached(self) -> bool:
+        return self.stream.done >= self.place
+
+    def __call__(self) -> None:
+        while not self.is_reached:
+            self.stream.advance()
+
+
 class Event:
-    def __init__(self, disable_timing: bool = False) -> None:
-        self.stream: Stream | None = None
+    def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
+        self.mark: Mark | None = None
         self.time = 0.0
 
     def record(self, stream: Stream) -> None:
-        self.stream = stream
+        """Whoever waits from now on waits for this; who waits already goes on waiting for the record before."""
+        assert stream.captured is None
         stream.put(lambda: setattr(self, "time", stream.machine.clock))
+        self.mark = Mark(stream, stream.given)
 
     def synchronize(self) -> None:
-        if self.stream is not None:
-            self.stream.synchronize()
+        if self.mark is not None:
+            self.mark.stream.machine.fail("synchronize")
+            self.mark()
 
 
 class Pointer:
@@ -199,6 +274,10 @@ def fake_cupy(machine: Machine) -> Any:
 
         def __del__(self) -> None:
             machine.used -= getattr(self, "size", 0)
+            if hasattr(self, "bytes"):
+                self.bytes.fill(0xEE)
+                # Kept, so that what comes too late meets those bytes and not the memory of something else.
+                machine.freed.append(self.bytes)
 
     class Function:
         def __init__(self, cubin: bytes, name: str) -> None:
@@ -257,12 +336,32 @@ def fake_cupy(machine: Machine) -> Any:
     def copy_rows(
         target: int, target_pitch: int, source: int, source_pitch: int, width: int, height: int, kind: int, stream: int
     ) -> None:
+        size = width * height
+        is_registered = machine.has_registered(source, size)
+
         def move() -> None:
+            assert not is_registered or machine.has_registered(source, size), "the GPU reads unlocked memory"
             for row in range(height):
                 ctypes.memmove(target + row * target_pitch, source + row * source_pitch, width)
+            machine.copies.append(Copied(kind, target, source, size, streams[stream].number))
 
         # CUDA may copy at once where memory can be paged out, but promises nothing.
         streams[stream].put(move)
+
+    def register(address: int, size: int, flags: int) -> None:
+        assert machine.current, "no GPU is current"
+        machine.fail("hostRegister")
+        if size == 0 or flags != 0:
+            raise CUDARuntimeError(INVALID_VALUE)
+        if any(start < address + size and address < start + held for start, held in machine.registered.items()):
+            raise CUDARuntimeError(ALREADY_REGISTERED)
+        machine.registered[address] = size
+
+    def unregister(address: int) -> None:
+        assert machine.current, "no GPU is current"
+        machine.fail("hostUnregister")
+        if machine.registered.pop(address, None) is None:
+            raise CUDARuntimeError(NOT_REGISTERED)
 
     def pinned(size: int) -> Host:
         machine.pinned.append(aligned(size))
@@ -287,9 +386,11 @@ def fake_cupy(machine: Machine) -> Any:
         memGetInfo=lambda: (machine.memory - machine.used, machine.memory),
         memcpyAsync=copy,
         memcpy2DAsync=copy_rows,
-        memcpyHostToDevice=1,
-        memcpyDeviceToHost=2,
-        memcpyDeviceToDevice=3,
+        memcpyHostToDevice=HOST_TO_DEVICE,
+        memcpyDeviceToHost=DEVICE_TO_HOST,
+        memcpyDeviceToDevice=DEVICE_TO_DEVICE,
+        hostRegister=register,
+        hostUnregister=unregister,
     )
     driver = SimpleNamespace(
         CUDADriverError=CUDADriverError,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gpunn.backend.contract import Array, DType, Memory
+from gpunn.backend.contract import Array, DType, Memory, nothing
+from gpunn.backend.cuda.gpu.copy_stream import CopyStream
 from gpunn.backend.cuda.gpu.gpu import OUT_OF_MEMORY, Gpu
+from gpunn.backend.cuda.gpu.pinned_areas import PinnedAreas
 from gpunn.backend.cuda.gpu.staging import Staging
 from gpunn.backend.cuda.launching.arguments import channel_pitch
 from gpunn.backend.sizes import describe_bytes
 from gpunn.errors import MemoryExhaustedError, UsageError
 from gpunn.geometry import Shape
 
+#: Bytes of an array from which on the GPU itself reads it where it was pinned; copying less costs the host hardly more
+#: than telling the GPU to.
+LARGE = 256 * 2**10
+
 
 class CupyMemory:
-    """Arrays are cupy.ndarray; all copies go through the GPU's stream, in order with its kernels.
+    """Arrays are cupy.ndarray; all copies take effect in order with the kernels of the GPU's stream.
 
     Args:
         gpu: whose memory.
@@ -28,6 +35,8 @@ class CupyMemory:
     def __init__(self, gpu: Gpu, staging: Staging | None = None) -> None:
         self._gpu = gpu
         self._staging = staging or Staging(gpu)
+        self._pinned = PinnedAreas(gpu)
+        self._copy_stream = CopyStream(gpu)
 
     def allocate(self, size: int) -> Memory:
         """`size` bytes, zero. They are the program's own, not of CuPy's pool: what is free is then known.
@@ -84,8 +93,11 @@ class CupyMemory:
         self._transfer(_Side.on_gpu(y), _Side.on_gpu(x), self._gpu.cupy.cuda.runtime.memcpyDeviceToDevice)
 
     def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
-        """Copy values in; the host array may change as soon as this returns."""
+        """Copy values in; the host array may change as soon as this returns, unless it was pinned."""
         size = array.size * array.dtype.itemsize
+        if size >= LARGE and _is_alike(array, host) and self._pinned.holds(host):
+            self._copy_stream.start(self.address(array), host.ctypes.data, size)
+            return
         with self._gpu.at_work("preparing a copy"):
             staged = self._staging.place(size)
         bytes_ = np.empty(size, np.uint8) if staged is None else staged
@@ -95,6 +107,21 @@ class CupyMemory:
         if staged is None:
             # Where a GPU reads all memory of the host, the copy may still be reading this when the call returns.
             self.synchronize()
+
+    def pin(self, host: np.ndarray[Any, Any]) -> Callable[[], None]:
+        """Page-lock a contiguous array in place; the result undoes it."""
+        if not self._pinned.add(host):
+            return nothing
+
+        def unpin() -> None:
+            self.copied()()
+            self._pinned.remove(host)
+
+        return unpin
+
+    def copied(self) -> Callable[[], None]:
+        """A function that waits until the GPU has read what was uploaded so far from pinned memory."""
+        return self._copy_stream.copied
 
     def download(self, array: Array) -> np.ndarray[Any, Any]:
         """A contiguous copy on the host; this waits for the GPU."""
@@ -119,6 +146,15 @@ class CupyMemory:
             runtime.memcpy2DAsync(
                 target.address, target.pitch, source.address, source.pitch, source.width, source.height, kind, stream
             )
+
+
+def _is_alike(array: Array, host: np.ndarray[Any, Any]) -> bool:
+    """Whether both hold the same bytes in the same order."""
+    return (
+        (array.shape, array.dtype) == (host.shape, host.dtype)
+        and bool(array.flags.c_contiguous)
+        and host.flags.c_contiguous
+    )
 
 
 class _Side:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +48,12 @@ class DeviceMemory(Protocol):
 
     def upload(self, array: Array, host: np.ndarray[Any, Any]) -> None:
         """Copy values in."""
+
+    def pin(self, host: np.ndarray[Any, Any]) -> Callable[[], None]:
+        """As `Device.pin`."""
+
+    def copied(self) -> Callable[[], None]:
+        """As `Device.copied`."""
 
     def download(self, array: Array) -> np.ndarray[Any, Any]:
         """A contiguous copy on the host."""
