@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from gpunn.data.checking.collection import Collection, Half
-from gpunn.data.checking.loose_images import LooseImages
 from gpunn.data.checking.passed_over import passed_over
-from gpunn.data.dataset import Dataset
 from gpunn.data.names import printable
-from gpunn.data.sources.folder import read_classes
-from gpunn.data.sources.tree import class_folders
+from gpunn.data.sources.byte_strings import ByteStrings
+from gpunn.data.sources.folder import FolderDataset, read_classes
+from gpunn.data.sources.tree import class_folders, half_folders, is_image
 from gpunn.errors import DataError
 
 WHOLE = "."
@@ -28,7 +27,10 @@ def open_folder(root: bytes) -> Collection:
     faults: dict[str, str] = {}
     opened: list[bytes] = []
     halves: list[Half] = []
-    for folder in _halves(root, faults):
+    folders = half_folders(root)
+    if len(folders) > 2:
+        faults[WHOLE] = "holds both a folder val and a folder validation; keep one of them"
+    for folder in folders:
         where = os.path.join(root, folder) if folder else root
         name = _text(folder)
         try:
@@ -48,9 +50,9 @@ def open_folder(root: bytes) -> Collection:
     return Collection(tuple(halves), faults, tuple(passed_over(root, with_classes, classless)))
 
 
-def _read(folder: bytes) -> Dataset:
+def _read(folder: bytes) -> FolderDataset:
     """The images of its class folders; where those hold none, the images beside them."""
-    loose = LooseImages(folder)
+    loose = _loose_images(folder)
     if class_folders(folder):
         dataset = read_classes(os.fsdecode(folder), keep_empty_classes=True)
         return loose if len(dataset) == 0 and len(loose) else dataset
@@ -59,15 +61,15 @@ def _read(folder: bytes) -> Dataset:
     return loose
 
 
-def _halves(root: bytes, faults: dict[str, str]) -> list[bytes]:
-    """The folders that hold class folders; b"" for `root` itself."""
-    train = os.path.join(root, b"train")
-    if not (os.path.isdir(train) and class_folders(train)):
-        return [b""]
-    present = [name for name in (b"val", b"validation") if os.path.isdir(os.path.join(root, name))]
-    if len(present) == 2:
-        faults[WHOLE] = "holds both a folder val and a folder validation; keep one of them"
-    return [b"train", *present]
+def _loose_images(folder: bytes) -> FolderDataset:
+    """The images directly in a folder, which are of no class."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(b".") and not entry.is_dir()]
+    except OSError as error:
+        raise DataError(f"folder '{printable(folder)}' cannot be read: {error.strerror}") from error
+    images = sorted(filter(is_image, names))
+    return FolderDataset(folder, ByteStrings.of(images), np.zeros(len(images), np.int32), ())
 
 
 def _empty_classes(folder: bytes, half: Half) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from gpunn.data.checking.collection import Collection, Half
-from gpunn.data.checking.folders import open_folder
+from gpunn.data.checking.folders import WHOLE, open_folder
 from gpunn.data.dataset import Dataset, DataWarning, Split
 from gpunn.data.names import printable
 from gpunn.data.selection import Selection
@@ -53,7 +53,7 @@ def _open_other(name_or_path: str, path: Path) -> Collection:
     try:
         return Collection(_halves(open_data(name_or_path, seed=0, keep_empty_classes=True)))
     except DataError as error:
-        place = "." if path.is_dir() else os.fsencode(path.name).decode("utf-8", "surrogateescape")
+        place = WHOLE if path.is_dir() else os.fsencode(path.name).decode("utf-8", "surrogateescape")
         return Collection((), {place: str(error)})
 
 

@@ -23,7 +23,7 @@ from gpunn.data.sources.byte_strings import ByteStrings
 from gpunn.data.sources.contents import file_digests
 from gpunn.data.sources.halves import Division, Halves
 from gpunn.data.sources.kept_arrays import KeptArrays
-from gpunn.data.sources.tree import SUFFIXES, class_folders
+from gpunn.data.sources.tree import SUFFIXES, class_folders, half_folders
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.data.sources.tree_index import TreeIndex, map_index, tree_index
 from gpunn.errors import DataError
@@ -176,18 +176,14 @@ def read_for_measuring(root: str | os.PathLike[str]) -> FolderDataset:
 
 def _find_halves(root: bytes, source: str) -> list[bytes]:
     """The folders of training and validation classes, or of classes that are still to be divided; empty: the root."""
-    train = os.path.join(root, b"train")
-    # A folder named train that holds images and no folders is a class like any other.
-    if not (os.path.isdir(train) and class_folders(train)):
-        return [b""]
-    present = [name for name in (b"val", b"validation") if os.path.isdir(os.path.join(root, name))]
-    if len(present) == 2:
+    halves = half_folders(root)
+    if len(halves) > 2:
         raise DataError(f"{source} holds both a folder val and a folder validation; keep one of them")
-    for name in present:
+    for name in halves[1:]:
         folder = os.path.join(root, name)
         if not class_folders(folder):
             raise DataError(f"'{printable(folder)}' holds no class folders; sort its images into one folder a class")
-    return [b"train", *present]
+    return halves
 
 
 def _read_classes(data_root: bytes, half: bytes, keep_empty_classes: bool, files: CacheFiles) -> FolderDataset:

@@ -19,7 +19,7 @@ from gpunn.data.sources.packed import is_packed, read_packed
 from gpunn.data.sources.shard_layout import LAYOUT as SHARD_LAYOUT
 from gpunn.data.sources.shard_layout import is_shards
 from gpunn.data.sources.shards import read_shards
-from gpunn.data.sources.tree import SUFFIXES
+from gpunn.data.sources.tree import is_image
 from gpunn.errors import DataError
 
 
@@ -73,7 +73,7 @@ def _folders(path: Path) -> Iterator[bytes]:
 def _holds_pictures(folder: bytes) -> bool:
     try:
         with os.scandir(folder) as entries:
-            return any(os.path.splitext(entry.name)[1].lower() in SUFFIXES or entry.is_dir() for entry in entries)
+            return any(is_image(entry.name) or entry.is_dir() for entry in entries)
     except PermissionError:
         return False
 

@@ -57,6 +57,26 @@ def class_folders(root: bytes) -> list[bytes]:
         raise DataError(f"folder '{printable(root)}' cannot be read: {error.strerror}") from error
 
 
+def half_folders(root: bytes) -> list[bytes]:
+    """The folders in `root` that hold class folders: train, and val and validation as far as they are there.
+
+    Where no train is such a folder, `root` holds the class folders itself: b"".
+
+    Raises:
+        DataError: the folder train cannot be read.
+    """
+    train = os.path.join(root, b"train")
+    # A folder named train that holds images and no folders is a class like any other.
+    if not (os.path.isdir(train) and class_folders(train)):
+        return [b""]
+    return [b"train", *(name for name in (b"val", b"validation") if os.path.isdir(os.path.join(root, name)))]
+
+
+def is_image(path: bytes) -> bool:
+    """Whether a file is taken for an image, by its suffix."""
+    return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
 def scan(root: bytes, classes: list[bytes]) -> Scan:
     """The images at any depth in each class folder of `root`."""
     walk = _Walk(root, Scan([[] for _ in classes]))
@@ -151,7 +171,7 @@ class _Walk:
                     self._follow(label, path)
                 elif not entry.is_file(follow_symlinks=False):
                     self._pass_over(path, "is not a regular file")
-                elif _is_image(path):
+                elif is_image(path):
                     self.found.images[label].append(path)
             yield entries
 
@@ -163,7 +183,7 @@ class _Walk:
             self.links.append((label, path))
         elif not stat.S_ISREG(status.st_mode):
             self._pass_over(path, "is not a regular file")
-        elif _is_image(path):
+        elif is_image(path):
             self.found.images[label].append(path)
 
     def _entries(self, folder: bytes) -> list[os.DirEntry[bytes]]:
@@ -184,10 +204,6 @@ class _Walk:
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
     return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
-
-
-def _is_image(path: bytes) -> bool:
-    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
