@@ -21,7 +21,7 @@ from gpunn.data.decoding.file import read_file
 from gpunn.data.names import printable
 from gpunn.data.sources.byte_strings import ByteStrings
 from gpunn.data.sources.contents import file_digests
-from gpunn.data.sources.halves import Division, Halves
+from gpunn.data.sources.halves import Halves, Splitting
 from gpunn.data.sources.kept_arrays import KeptArrays
 from gpunn.data.sources.tree import SUFFIXES, class_folders, half_folders
 from gpunn.data.sources.tree_cache import TreeCache
@@ -128,31 +128,27 @@ def read_classes(root: str | os.PathLike[str], *, keep_empty_classes: bool = Fal
     return _read_classes(os.fsencode(root), b"", keep_empty_classes, CacheFiles(cache_folder("data")))
 
 
-def read_folder(
-    root: str | os.PathLike[str], *, seed: int, validation_fraction: float = 0.2, keep_empty_classes: bool = False
-) -> Split:
+def read_folder(root: str | os.PathLike[str], splitting: Splitting) -> Split:
     """The split of a folder: from its folders train and val (or validation), or else made by `stratified_split`.
 
     Args:
         root: the folder.
-        seed: divides a tree that has no split.
-        validation_fraction: the part of such a tree that is held out.
-        keep_empty_classes: as in `read_classes`.
+        splitting: of a tree that has no split.
 
     Raises:
         DataError: as `read_classes`; the two halves name different classes; a half is empty; there is one class.
-        UsageError: `validation_fraction` is not between 0 and 1.
+        UsageError: the fraction that is held out is not between 0 and 1.
     """
     raw = os.fsencode(root)
     source = f"'{printable(raw)}'"
     files = CacheFiles(cache_folder("data"))
-    found = [_read_classes(raw, half, keep_empty_classes, files) for half in _find_halves(raw, source)]
+    found = [_read_classes(raw, half, splitting.keep_empty_classes, files) for half in _find_halves(raw, source)]
     photographs = Augmentation.for_photographs()
     if len(found) == 2:
         halves = Halves(source, train=found[0], validation=found[1], augmentation=photographs)
     else:
         halves = Halves(source, undivided=found[0], augmentation=photographs)
-    return halves.split(Division(seed, validation_fraction, keep_empty_classes))
+    return halves.split(splitting)
 
 
 def read_for_measuring(root: str | os.PathLike[str]) -> FolderDataset:

@@ -12,8 +12,8 @@ from gpunn.errors import DataError
 
 
 @dataclass(frozen=True)
-class Division:
-    """How a source is divided that has no division of its own.
+class Splitting:
+    """How a source is split that has no split of its own.
 
     Attributes:
         seed: the same seed divides the same samples in the same way.
@@ -44,12 +44,12 @@ class Halves:
     undivided: Dataset | None = None
     augmentation: Augmentation | None = None
 
-    def split(self, division: Division) -> Split:
-        """Both halves; where there is no validation half, part of the others is held out by `division`.
+    def split(self, splitting: Splitting) -> Split:
+        """Both halves; where there is no validation half, part of the others is held out by `splitting`.
 
         Raises:
             DataError: there are validation samples only, or as `Split`.
-            UsageError: the fraction of `division` is not between 0 and 1.
+            UsageError: the fraction of `splitting` is not between 0 and 1.
         """
         train, validation = self.train, self.validation
         if train is None:
@@ -58,9 +58,9 @@ class Halves:
             raise DataError(f"{self.source} holds validation images and no training images; give a source of both")
         how = "as it divides them"
         if validation is None:
-            parts = stratified_split(train.labels, division.validation_fraction, division.seed)
+            parts = stratified_split(train.labels, splitting.validation_fraction, splitting.seed)
             train, validation = (select(train, part) for part in parts)
-            how = f"{division.validation_fraction:.0%} held out by seed {division.seed}"
+            how = f"{splitting.validation_fraction:.0%} held out by seed {splitting.seed}"
         return Split(
             train,
             validation,

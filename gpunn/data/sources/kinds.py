@@ -10,7 +10,7 @@ from pathlib import Path
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.sources.arrays import NPZ_ARRAYS, is_npz, read_npz
 from gpunn.data.sources.folder import LAYOUTS, read_folder, read_for_measuring
-from gpunn.data.sources.halves import Division, Halves
+from gpunn.data.sources.halves import Halves, Splitting
 from gpunn.data.sources.idx import LAYOUT as IDX_LAYOUT
 from gpunn.data.sources.idx import is_idx, read_idx_folder
 from gpunn.data.sources.npy import LAYOUT as NPY_LAYOUT
@@ -40,22 +40,17 @@ class Kind:
     name: str
     layout: str
     is_at: Callable[[Path], bool]
-    read: Callable[[Path, Division], Split]
+    read: Callable[[Path, Splitting], Split]
     measure: Callable[[Path], Dataset]
-
-
-def _read_folder(path: Path, division: Division) -> Split:
-    return read_folder(
-        path,
-        seed=division.seed,
-        validation_fraction=division.validation_fraction,
-        keep_empty_classes=division.keep_empty_classes,
-    )
 
 
 def _of_halves(name: str, layout: str, is_at: Callable[[Path], bool], read: Callable[[Path], Halves]) -> Kind:
     return Kind(
-        name, layout, is_at, lambda path, division: read(path).split(division), lambda path: read(path).for_measuring()
+        name,
+        layout,
+        is_at,
+        lambda path, splitting: read(path).split(splitting),
+        lambda path: read(path).for_measuring(),
     )
 
 
@@ -79,7 +74,7 @@ def _holds_pictures(folder: bytes) -> bool:
 
 
 CLASS_FOLDERS = Kind(
-    "class folders", f"a folder laid out as {LAYOUTS}", _has_class_folders, _read_folder, read_for_measuring
+    "class folders", f"a folder laid out as {LAYOUTS}", _has_class_folders, read_folder, read_for_measuring
 )
 
 KINDS = (
@@ -92,7 +87,7 @@ KINDS = (
         "a packed file",
         "a file that gpunn data pack wrote",
         is_packed,
-        lambda path, division: read_packed(path),
+        lambda path, splitting: read_packed(path),
         lambda path: read_packed(path).validation,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.names import printable
-from gpunn.data.sources.halves import Division
+from gpunn.data.sources.halves import Splitting
 from gpunn.data.sources.kinds import Kind, kind_at
 from gpunn.data.sources.named import NAMED
 from gpunn.errors import DataError
@@ -22,7 +22,7 @@ def open_data(
     Args:
         name_or_path: "digits" or "fashion-mnist" (a folder of that name is "./digits"), or a path to data of one of the
             kinds that `gpunn.data.sources.kinds` lists.
-        seed: divides what has no division of its own.
+        seed: splits what has no split of its own.
         validation_fraction: the part of it that is held out.
         keep_empty_classes: let a class folder without images keep its label instead of refusing it.
 
@@ -33,8 +33,7 @@ def open_data(
     if is_named(name_or_path):
         return NAMED[name_or_path].read()
     path = Path(name_or_path).expanduser()
-    division = Division(seed, validation_fraction, keep_empty_classes)
-    return _kind(name_or_path, path).read(path, division)
+    return _kind(name_or_path, path).read(path, Splitting(seed, validation_fraction, keep_empty_classes))
 
 
 def open_for_measuring(name_or_path: str) -> Dataset:

@@ -14,6 +14,7 @@ from gpunn.data.dataset import Dataset, DataWarning, Split
 from gpunn.data.selection import select
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.folder import read_folder
+from gpunn.data.sources.halves import Splitting
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture, write_jpeg, write_tree
 
@@ -34,7 +35,7 @@ def test_the_key_of_a_file_is_its_path_in_the_folder_of_both_halves(tmp_path: Pa
     write_tree(tmp_path / "train", {"ant": 2, "bee": 1})
     write_tree(tmp_path / "validation", {"ant": 1, "bee": 1}, first_seed=9)
     write_jpeg(os.fsencode(tmp_path) + b"/train/bee/odd\xff\n.jpg", 20)
-    split = read_folder(tmp_path, seed=0)
+    split = read_folder(tmp_path, Splitting(seed=0))
     assert keys(split.train, "train") == [
         "train/ant/0.jpg",
         "train/ant/1.jpg",
@@ -48,7 +49,7 @@ def test_the_key_of_a_file_is_its_path_in_the_folder_of_both_halves(tmp_path: Pa
 def test_the_key_of_a_file_does_not_tell_the_half_that_a_seed_chose(tmp_path: Path, above: str) -> None:
     write_tree(tmp_path / above, {"ant": 4, "bee": 4})
     for seed in (0, 1):
-        split = read_folder(tmp_path, seed=seed)
+        split = read_folder(tmp_path, Splitting(seed=seed))
         found = keys(split.train, "train") + keys(split.validation, "validation")
         assert sorted(found) == [os.path.join(above, f"{name}/{n}.jpg") for name in ("ant", "bee") for n in range(4)]
 
@@ -61,7 +62,7 @@ def test_the_key_of_an_array_s_sample_is_its_half_and_place_through_selections()
 
 
 def test_the_key_of_a_selected_file_is_that_of_the_file(tmp_path: Path) -> None:
-    split = read_folder(write_tree(tmp_path, {"ant": 4, "bee": 4}), seed=0)
+    split = read_folder(write_tree(tmp_path, {"ant": 4, "bee": 4}), Splitting(seed=0))
     chosen = select(split.train, np.array([3, 0]))
     assert keys(chosen, "train") == [keys(split.train, "train")[3], keys(split.train, "train")[0]]
 
@@ -122,7 +123,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
 def test_quarantined_pictures_are_left_out_and_the_rest_keeps_order_and_labels(tmp_path: Path) -> None:
     write_tree(tmp_path / "train", {"ant": 3, "bee": 2})
     write_tree(tmp_path / "val", {"ant": 1, "bee": 2}, first_seed=9)
-    split = read_folder(tmp_path, seed=0)
+    split = read_folder(tmp_path, Splitting(seed=0))
     left = without_quarantined(split, {"train/ant/1.jpg": "x", "val/bee/0.jpg": "y"})
     assert keys(left.train, "train") == ["train/ant/0.jpg", "train/ant/2.jpg", "train/bee/0.jpg", "train/bee/1.jpg"]
     assert left.train.labels.tolist() == [0, 0, 1, 1]

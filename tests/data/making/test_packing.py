@@ -24,6 +24,7 @@ from gpunn.data.making import whole_file
 from gpunn.data.making.packing import Packed, Packing, pack
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.folder import read_folder
+from gpunn.data.sources.halves import Splitting
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import random_picture, write_tree
 
@@ -43,7 +44,7 @@ def packing(**changes: Any) -> Packing:
 
 
 def pack_tree(tree: Path, destination: Path, **changes: Any) -> Packed:
-    return pack(read_folder(tree, seed=0), destination, packing(**changes))
+    return pack(read_folder(tree, Splitting(seed=0)), destination, packing(**changes))
 
 
 def arrays(count: int, seed: int, height: int = 5, width: int = 7, channels: int = 1) -> ArrayDataset:
@@ -123,7 +124,7 @@ def test_the_file_does_not_depend_on_the_number_of_workers(tree: Path, tmp_path:
 
 def test_progress_counts_every_image(tree: Path, tmp_path: Path) -> None:
     done: list[int] = []
-    pack(read_folder(tree, seed=0), tmp_path / "x", packing(), lambda: done.append(1))
+    pack(read_folder(tree, Splitting(seed=0)), tmp_path / "x", packing(), lambda: done.append(1))
     assert len(done) == 8
 
 

@@ -16,6 +16,7 @@ from gpunn.data.making.object_classes import object_classes
 from gpunn.data.making.rendering import render
 from gpunn.data.making.synthesis import Synthesis, encoded, synthesize
 from gpunn.data.sources.folder import read_folder
+from gpunn.data.sources.halves import Splitting
 from gpunn.errors import UsageError
 
 SMALL = (40, 30)
@@ -33,7 +34,7 @@ def test_the_tree_is_read_as_it_was_meant(tmp_path: Path) -> None:
     synthesis = Synthesis(3, 42, size=SMALL)
     done: list[int] = []
     written = synthesize(tmp_path / "tree", synthesis, workers=2, on_image=lambda: done.append(1))
-    split = read_folder(tmp_path / "tree", seed=0)
+    split = read_folder(tmp_path / "tree", Splitting(seed=0))
     assert [len(split.train), len(split.validation), len(done)] == [38, 4, 42]
     assert split.train.classes == ("0000-disc-plain-red", "0001-triangle-stripes-cyan", "0002-cross-checks-magenta")
     assert np.bincount(split.train.labels).tolist() == [13, 13, 12]

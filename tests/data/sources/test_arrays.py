@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpunn.data.sources.arrays import ArrayDataset, read_npz
-from gpunn.data.sources.halves import Division
+from gpunn.data.sources.halves import Splitting
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture
 
@@ -140,7 +140,7 @@ def test_the_fingerprint_follows_the_content() -> None:
 
 
 def test_an_npz_file_is_a_split(tmp_path: Path) -> None:
-    split = read_npz(write_npz(tmp_path / "data.npz")).split(Division(seed=0))
+    split = read_npz(write_npz(tmp_path / "data.npz")).split(Splitting(seed=0))
     assert (len(split.train), len(split.validation)) == (6, 3)
     assert split.train.classes == split.validation.classes == ("0", "1", "2")
     np.testing.assert_array_equal(split.validation.load(2), IMAGES[2])
@@ -163,7 +163,7 @@ def test_an_npz_file_is_a_split(tmp_path: Path) -> None:
 def test_an_npz_file_with_faults_is_refused(tmp_path: Path, changes: dict[str, Any], words: list[str]) -> None:
     path = write_npz(tmp_path / "data.npz", **changes)
     with pytest.raises(DataError) as refusal:
-        read_npz(path).split(Division(seed=0))
+        read_npz(path).split(Splitting(seed=0))
     assert all(word in str(refusal.value) for word in [*words, "data.npz"])
 
 

@@ -18,6 +18,7 @@ import pytest
 from gpunn.data.dataset import DataWarning
 from gpunn.data.decoding.decode import decode
 from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
+from gpunn.data.sources.halves import Splitting
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import write_jpeg, write_tree
 
@@ -31,7 +32,7 @@ def names_by_class(data: FolderDataset) -> dict[str, list[bytes]]:
 
 def refusal(root: Path, **options: Any) -> str:
     with pytest.raises(DataError) as error:
-        read_folder(root, seed=0, **options)
+        read_folder(root, Splitting(seed=0, **options))
     return str(error.value)
 
 
@@ -39,7 +40,7 @@ def refusal(root: Path, **options: Any) -> str:
 def test_a_tree_with_train_and_val_is_taken_as_it_is(tmp_path: Path, validation: str) -> None:
     write_tree(tmp_path / "train", {"cat": 3, "ant": 2})
     write_tree(tmp_path / validation, {"cat": 1, "ant": 2}, first_seed=50)
-    split = read_folder(tmp_path, seed=0)
+    split = read_folder(tmp_path, Splitting(seed=0))
     assert split.train.classes == split.validation.classes == ("ant", "cat")
     assert split.train.labels.tolist() == [0, 0, 1, 1, 1]
     assert split.validation.labels.tolist() == [0, 0, 1]
@@ -51,7 +52,7 @@ def test_a_tree_with_train_and_val_is_taken_as_it_is(tmp_path: Path, validation:
 
 def test_a_tree_without_a_split_is_split_by_the_seed(tmp_path: Path) -> None:
     write_tree(tmp_path, {"ant": 10, "bee": 20})
-    first, again, other = (read_folder(tmp_path, seed=seed, validation_fraction=0.3) for seed in (1, 1, 2))
+    first, again, other = (read_folder(tmp_path, Splitting(seed=seed, validation_fraction=0.3)) for seed in (1, 1, 2))
     assert np.bincount(first.validation.labels).tolist() == [3, 6]
     assert np.bincount(first.train.labels).tolist() == [7, 14]
     found = [half.name(index) for half in (first.train, first.validation) for index in range(len(half))]
@@ -63,20 +64,20 @@ def test_a_tree_without_a_split_is_split_by_the_seed(tmp_path: Path) -> None:
 
 def test_a_folder_train_without_val_is_split_too(tmp_path: Path) -> None:
     write_tree(tmp_path / "train", {"ant": 5, "bee": 5})
-    split = read_folder(tmp_path, seed=1)
+    split = read_folder(tmp_path, Splitting(seed=1))
     assert split.train.classes == ("ant", "bee")
     assert (len(split.train), len(split.validation)) == (8, 2)
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     write_tree(tmp_path, {"train": 5, "bus": 5})
-    assert read_folder(tmp_path, seed=1).train.classes == ("bus", "train")
+    assert read_folder(tmp_path, Splitting(seed=1)).train.classes == ("bus", "train")
 
 
 def test_the_fraction_is_checked(tmp_path: Path) -> None:
     write_tree(tmp_path, {"ant": 5, "bee": 5})
     with pytest.raises(UsageError, match="fraction"):
-        read_folder(tmp_path, seed=1, validation_fraction=1.5)
+        read_folder(tmp_path, Splitting(seed=1, validation_fraction=1.5))
 
 
 def test_only_visible_images_count_at_any_depth(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_empty_class_folders_are_listed(tmp_path: Path) -> None:
 
 def test_empty_class_folders_may_keep_their_labels(tmp_path: Path) -> None:
     write_tree(tmp_path, {"ant": 5, "bee": 0, "cat": 5})
-    split = read_folder(tmp_path, seed=0, keep_empty_classes=True)
+    split = read_folder(tmp_path, Splitting(seed=0, keep_empty_classes=True))
     assert split.train.classes == ("ant", "bee", "cat")
     assert np.bincount(split.train.labels).tolist() == [4, 0, 4]
 
@@ -273,7 +274,7 @@ def test_two_classes_that_are_one_folder_are_refused(tmp_path: Path) -> None:
 def test_val_may_be_a_link_to_train(tmp_path: Path) -> None:
     write_tree(tmp_path / "train", {"ant": 2, "bee": 1})
     (tmp_path / "val").symlink_to("train")
-    split = read_folder(tmp_path, seed=0)
+    split = read_folder(tmp_path, Splitting(seed=0))
     assert len(split.train) == len(split.validation) == 3
 
 
@@ -409,7 +410,7 @@ def test_a_split_whose_files_changed_has_another_fingerprint(tmp_path: Path, lay
     copy = shutil.copytree(tmp_path / "first", tmp_path / "copy")
 
     def fingerprint(root: Path) -> str:
-        split = read_folder(root, seed=1)
+        split = read_folder(root, Splitting(seed=1))
         return f"{split.train.fingerprint()}:{split.validation.fingerprint()}"
 
     original = fingerprint(tmp_path / "first")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.data.sources.halves import Division
+from gpunn.data.sources.halves import Splitting
 from gpunn.data.sources.idx import is_idx, read_idx, read_idx_folder
 from gpunn.data.sources.opening import open_data, open_for_measuring
 from gpunn.errors import DataError
@@ -33,7 +33,7 @@ def test_a_folder_of_idx_files_is_a_data_set(tmp_path: Path, test_half: str, pac
 
 def test_training_images_alone_are_divided_by_the_seed(tmp_path: Path) -> None:
     write_half(tmp_path, "train", IMAGES, LABELS)
-    split = read_idx_folder(tmp_path).split(Division(seed=1, validation_fraction=0.5))
+    split = read_idx_folder(tmp_path).split(Splitting(seed=1, validation_fraction=0.5))
     assert sorted(split.train.labels) == sorted(split.validation.labels) == [0, 1, 2]
     with pytest.raises(DataError, match="no validation images"):
         open_for_measuring(str(tmp_path))
@@ -50,13 +50,13 @@ def test_names_may_have_a_beginning_of_their_own_and_classes_may_have_names(tmp_
     write_half(tmp_path, "emnist-letters-train", IMAGES, LABELS, packed=True)
     (tmp_path / "classes.txt").write_text("a\nb\nc\nd\n")
     assert is_idx(tmp_path)
-    assert read_idx_folder(tmp_path).split(Division(0)).train.classes == ("a", "b", "c", "d")
+    assert read_idx_folder(tmp_path).split(Splitting(0)).train.classes == ("a", "b", "c", "d")
 
 
 def test_of_a_file_and_its_packed_copy_one_is_read(tmp_path: Path) -> None:
     for packed in (False, True):
         write_half(tmp_path, "train", IMAGES, LABELS, packed=packed)
-    assert len(read_idx_folder(tmp_path).split(Division(0, 0.5)).train) == 3
+    assert len(read_idx_folder(tmp_path).split(Splitting(0, 0.5)).train) == 3
 
 
 @pytest.mark.parametrize(

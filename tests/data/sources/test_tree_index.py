@@ -15,6 +15,7 @@ import pytest
 
 from gpunn.backend.cache import CACHE_VARIABLE, CacheWarning
 from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
+from gpunn.data.sources.halves import Splitting
 from gpunn.data.sources.tree import state
 from gpunn.errors import DataError
 from tests.data.pictures import write_jpeg, write_tree
@@ -258,13 +259,13 @@ def test_a_cache_that_cannot_be_written_is_told_once(tmp_path: Path, kept: Path)
     kept.write_text("in the way of the folder")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        split = read_folder(tmp_path, seed=0)
+        split = read_folder(tmp_path, Splitting(seed=0))
         prints = [split.train.fingerprint(), split.validation.fingerprint()]
     (told,) = caught
     assert told.category is CacheWarning
     assert CACHE_VARIABLE in str(told.message)
     kept.unlink()
-    split = read_folder(tmp_path, seed=0)
+    split = read_folder(tmp_path, Splitting(seed=0))
     assert [split.train.fingerprint(), split.validation.fingerprint()] == prints
 
 
