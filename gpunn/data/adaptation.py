@@ -14,7 +14,10 @@ from gpunn.data.dataset import Dataset
 from gpunn.data.preprocessing import Preprocessing, luma
 from gpunn.errors import DataError
 
-STATISTICS_PICTURES = 500
+_MEASURED_PICTURES = 500
+
+_CROPPED_FROM = 8 / 7
+"""The shorter side of a picture over the longer side of the input, where the centre is taken: 256 for 224."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,13 @@ def adapt(
     check_adaptable(picture_shape, input_shape)
     height, width, channels = input_shape
     picture_height, picture_width, _ = picture_shape
-    resize: Literal["stretch", "crop"] = "stretch"
-    resize_to = max(height, width)
-    if picture_height is None or picture_width is None:
-        resize, resize_to = "crop", round(max(height, width) * 8 / 7)
-    elif unscaled and _is_window((height, width), (picture_height, picture_width)):
-        resize, resize_to = "crop", min(picture_height, picture_width)
-    elif picture_height * width != picture_width * height:
-        resize, resize_to = "crop", round(max(height, width) * 8 / 7)
+    resize: Literal["stretch", "crop"] = "crop"
+    resize_to = round(max(height, width) * _CROPPED_FROM)
+    if picture_height is not None and picture_width is not None:
+        if unscaled and _is_window((height, width), (picture_height, picture_width)):
+            resize_to = min(picture_height, picture_width)
+        elif picture_height * width == picture_width * height:
+            resize, resize_to = "stretch", max(height, width)
     preprocessing = Preprocessing(height, width, channels, resize, resize_to, statistics.mean, statistics.std)
     return Adaptation(preprocessing, describe_adaptation(picture_shape, preprocessing))
 
@@ -94,8 +96,8 @@ def describe_adaptation(
 
 def _is_window(inside: tuple[int, int], picture: tuple[int, int]) -> bool:
     """Whether one size is a little smaller than the other: windows that are much smaller would show details only."""
-    fits = all(3 * whole <= 4 * part <= 4 * whole for part, whole in zip(inside, picture, strict=True))
-    return inside != picture and fits and max(inside) <= min(picture)
+    covers = all(4 * part >= 3 * whole for part, whole in zip(inside, picture, strict=True))
+    return inside != picture and covers and max(inside) <= min(picture)
 
 
 def check_adaptable(picture_shape: tuple[int | None, int | None, int], input_shape: tuple[int, int, int]) -> None:
@@ -111,8 +113,14 @@ def check_adaptable(picture_shape: tuple[int | None, int | None, int], input_sha
         )
 
 
+def measured_indices(samples: int) -> npt.NDArray[np.int64]:
+    """The pictures by which a data set is measured: up to 500, spread evenly over it."""
+    count = min(samples, _MEASURED_PICTURES)
+    return np.arange(count, dtype=np.int64) * samples // max(count, 1)
+
+
 def channel_statistics(dataset: Dataset, channels: int) -> ChannelStatistics:
-    """Measured over up to 500 pictures, spread evenly over the data set, each picture with the same weight.
+    """Mean and deviation over the pictures of `measured_indices`, each with the same weight.
 
     Args:
         dataset: at least one picture.
@@ -122,7 +130,7 @@ def channel_statistics(dataset: Dataset, channels: int) -> ChannelStatistics:
         DataError: a picture cannot be read.
     """
     means, squares = [], []
-    for picture in _spread(dataset):
+    for picture in _measured(dataset):
         shown = luma(picture) if picture.shape[2] == 3 and channels == 1 else picture
         scaled = shown.astype(np.float32) / np.float32(255)
         means.append(np.broadcast_to(scaled.mean(axis=(0, 1), dtype=np.float64), channels))
@@ -134,7 +142,7 @@ def channel_statistics(dataset: Dataset, channels: int) -> ChannelStatistics:
 
 
 def colour_axes(dataset: Dataset) -> ColourAxes:
-    """The principal axes of RGB, for the `lighting` of an augmentation, measured over the same pictures.
+    """The principal axes of RGB, for the `lighting` of an augmentation, over the pictures of `measured_indices`.
 
     They are the eigenvectors of the covariance of RGB, where 255 is 1, each as long as its eigenvalue (Krizhevsky,
     Sutskever and Hinton, 2012, section 4.1).
@@ -146,7 +154,7 @@ def colour_axes(dataset: Dataset) -> ColourAxes:
         DataError: a picture cannot be read.
     """
     means, products = [], []
-    for picture in _spread(dataset):
+    for picture in _measured(dataset):
         pixels = np.broadcast_to(picture, (*picture.shape[:2], 3)).reshape(-1, 3).astype(np.float32) / np.float32(255)
         means.append(pixels.mean(axis=0, dtype=np.float64))
         products.append((pixels.T @ pixels).astype(np.float64) / len(pixels))
@@ -157,8 +165,5 @@ def colour_axes(dataset: Dataset) -> ColourAxes:
     return first, second, third
 
 
-def _spread(dataset: Dataset) -> Iterator[npt.NDArray[np.uint8]]:
-    """Up to 500 pictures, spread evenly over the data set."""
-    count = min(len(dataset), STATISTICS_PICTURES)
-    for position in range(count):
-        yield dataset.load(position * len(dataset) // count)
+def _measured(dataset: Dataset) -> Iterator[npt.NDArray[np.uint8]]:
+    return map(dataset.load, measured_indices(len(dataset)).tolist())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gpunn.data.adaptation import STATISTICS_PICTURES, adapt, channel_statistics, check_adaptable, describe_adaptation
+from gpunn.data.adaptation import adapt, channel_statistics, check_adaptable, describe_adaptation, measured_indices
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.selection import select
@@ -58,8 +58,7 @@ def readable_sample(split: Split) -> Split:
         DataError: when none can be read, or those of one class only.
     """
     dataset = split.train
-    count = min(len(dataset), STATISTICS_PICTURES)
-    readable = [index for index in (k * len(dataset) // count for k in range(count)) if _is_readable(dataset, index)]
+    readable = [index for index in measured_indices(len(dataset)).tolist() if _is_readable(dataset, index)]
     return replace(split, train=select(dataset, np.array(readable, np.int64)))
 
 
