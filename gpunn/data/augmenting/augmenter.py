@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.augmenting.colours import change_colours
 from gpunn.data.augmenting.cropping import random_box, window_box
-from gpunn.data.augmenting.draws import Draw, draw
+from gpunn.data.augmenting.draws import Draw, Draws, draw
 from gpunn.data.augmenting.erasing import erase
 from gpunn.data.augmenting.mixing import mix
 from gpunn.data.augmenting.moving import mirror, move
@@ -16,8 +16,6 @@ from gpunn.data.augmenting.noise import add_noise, noise_levels
 from gpunn.data.decoding.picture import Box
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import UsageError
-
-Draws = npt.NDArray[np.float64]
 
 
 class Augmenter:

@@ -1,4 +1,4 @@
-"""Numbers of the symmetric beta distribution, one even number for each, so that every picture takes as many draws."""
+"""Numbers of the symmetric beta distribution, each from one uniform number: every picture takes the same draws."""
 
 from __future__ import annotations
 

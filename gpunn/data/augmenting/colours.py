@@ -13,7 +13,7 @@ from PIL import Image
 
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.augmenting.blocks import blocks, store
-from gpunn.data.augmenting.draws import Draw, either_way
+from gpunn.data.augmenting.draws import Draw, Draws, either_way
 
 Numbers = npt.NDArray[np.float64]
 
@@ -21,7 +21,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 _YIQ = np.array([LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 
 
-def change_colours(augmentation: Augmentation, images: npt.NDArray[np.uint8], draws: Numbers) -> None:
+def change_colours(augmentation: Augmentation, images: npt.NDArray[np.uint8], draws: Draws) -> None:
     """Changes the colours of pictures, (N, H, W, 1 or 3), in place; of gray ones brightness and contrast only."""
     if images.shape[3] == 1:
         _change_gray(augmentation, images, draws)
@@ -32,7 +32,7 @@ def change_colours(augmentation: Augmentation, images: npt.NDArray[np.uint8], dr
         picture[...] = np.asarray(Image.fromarray(picture).convert("RGB", matrix))
 
 
-def colour_maps(augmentation: Augmentation, draws: Numbers, means: Numbers) -> Numbers:
+def colour_maps(augmentation: Augmentation, draws: Draws, means: Numbers) -> Numbers:
     """The maps from RGB to RGB, (N, 3, 4), the last column added to pixels from 0 to 255.
 
     Brightness comes first, then contrast, saturation, hue and light.
@@ -74,7 +74,7 @@ def _hue_turns(radians: Numbers) -> Numbers:
     return np.asarray(np.linalg.inv(_YIQ) @ turns @ _YIQ)
 
 
-def _normal_numbers(draws: Numbers) -> Numbers:
+def _normal_numbers(draws: Draws) -> Numbers:
     """Three independent normal numbers a picture (Box and Muller, 1958)."""
     lengths = np.sqrt(-2 * np.log1p(-draws[:, [Draw.FIRST_LENGTH, Draw.SECOND_LENGTH]]))
     angles = 2 * np.pi * draws[:, [Draw.FIRST_ANGLE, Draw.SECOND_ANGLE]]
@@ -91,7 +91,7 @@ def _means(images: npt.NDArray[np.uint8]) -> Numbers:
     return np.asarray(sums / (height * width))
 
 
-def _change_gray(augmentation: Augmentation, images: npt.NDArray[np.uint8], draws: Numbers) -> None:
+def _change_gray(augmentation: Augmentation, images: npt.NDArray[np.uint8], draws: Draws) -> None:
     if augmentation.brightness == augmentation.contrast == 0.0:
         return
     brightness = 1 + either_way(augmentation.brightness, draws[:, Draw.BRIGHTNESS])

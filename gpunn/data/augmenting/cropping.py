@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
-from gpunn.data.augmenting.draws import Draw
+from gpunn.data.augmenting.draws import Draw, Draws
 from gpunn.data.decoding.picture import Box
 from gpunn.data.preprocessing import Preprocessing
 
@@ -41,7 +38,7 @@ def random_box(
     return left, top, left + box_width, top + box_height
 
 
-def window_box(preprocessing: Preprocessing, row: npt.NDArray[np.float64], size: tuple[int, int]) -> Box:
+def window_box(preprocessing: Preprocessing, row: Draws, size: tuple[int, int]) -> Box:
     """A random window of the network's size, in whole pixels of the picture as it is scaled for evaluation.
 
     Krizhevsky, Sutskever and Hinton, 2012, section 4.1: patches of 224x224 of pictures whose shorter side is 256.

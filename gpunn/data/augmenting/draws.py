@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from enum import IntEnum, auto
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gpunn.random import Positions, Stream
 
+Draws: TypeAlias = npt.NDArray[np.float64]
+"""The numbers of some pictures, (N, len(Draw)), or of one; all from 0 to 1."""
+
 
 class Draw(IntEnum):
     """What each number of a row is for; a change that is not made leaves its numbers unused, and moves no other."""
 
-    @staticmethod
-    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
-        return count
-
-    AREA = auto()
+    AREA = 0
     RATIO = auto()
     TOP = auto()
     LEFT = auto()
@@ -48,8 +48,8 @@ class Draw(IntEnum):
     CUT_LEFT = auto()
 
 
-def draw(seed: int, epoch: int, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Numbers from 0 to 1, (N, len(Draw)); those of a picture depend on the seed, the epoch and its index only."""
+def draw(seed: int, epoch: int, indices: npt.NDArray[np.int64]) -> Draws:
+    """The numbers of these pictures, which depend on the seed, the epoch and the index of each only."""
     draws = np.empty((len(indices), len(Draw)))
     positions = Positions(seed, Stream.AUGMENTATION, epoch)
     for row, index in zip(draws, indices.tolist(), strict=True):

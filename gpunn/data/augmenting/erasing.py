@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.augmenting.cropping import random_box
-from gpunn.data.augmenting.draws import Draw
+from gpunn.data.augmenting.draws import Draw, Draws
 from gpunn.random import Positions, Stream
 
 
 def erase(
     augmentation: Augmentation,
     images: npt.NDArray[np.uint8],
-    draws: npt.NDArray[np.float64],
+    draws: Draws,
     seed: int,
     epoch: int,
     indices: npt.NDArray[np.int64],

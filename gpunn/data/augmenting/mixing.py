@@ -12,18 +12,18 @@ import numpy.typing as npt
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.augmenting.beta import beta_quantiles
 from gpunn.data.augmenting.blocks import blocks, store
-from gpunn.data.augmenting.draws import Draw
+from gpunn.data.augmenting.draws import Draw, Draws
 
 Numbers = npt.NDArray[np.float64]
-Positions = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
 
 
 def mix(
     augmentation: Augmentation,
     images: npt.NDArray[np.uint8],
     soft_labels: npt.NDArray[np.float32],
-    draws: Numbers,
-    sound: Positions,
+    draws: Draws,
+    sound: Places,
 ) -> None:
     """Mixes pictures with others of the same part, in place.
 
@@ -54,7 +54,7 @@ def mix(
     soft_labels[chosen] = own * soft_labels[chosen] + (1 - own) * soft_labels[partners[chosen]]
 
 
-def _partners(sound: Positions, draws: Numbers) -> Positions:
+def _partners(sound: Places, draws: Draws) -> Places:
     """For each sound picture one of the other sound ones; nothing sensible for the rest, (N,)."""
     partners = np.zeros(len(draws), np.int64)
     steps = 1 + (draws[sound, Draw.PARTNER] * (len(sound) - 1)).astype(np.int64)
@@ -63,11 +63,7 @@ def _partners(sound: Positions, draws: Numbers) -> Positions:
 
 
 def _blend(
-    images: npt.NDArray[np.uint8],
-    originals: npt.NDArray[np.uint8],
-    which: Positions,
-    partners: Positions,
-    shares: Numbers,
+    images: npt.NDArray[np.uint8], originals: npt.NDArray[np.uint8], which: Places, partners: Places, shares: Numbers
 ) -> None:
     """images = share * original + (1 - share) * the partner's."""
     for block in blocks(which, images[0].size):
@@ -82,10 +78,10 @@ def _blend(
 def _cut(
     images: npt.NDArray[np.uint8],
     originals: npt.NDArray[np.uint8],
-    which: Positions,
-    partners: Positions,
+    which: Places,
+    partners: Places,
     shares: Numbers,
-    draws: Numbers,
+    draws: Draws,
 ) -> Numbers:
     """Lays a rectangle of the partner, at the same place, over each picture.
 

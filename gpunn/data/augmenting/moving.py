@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gpunn.data.augmenting.augmentation import Augmentation
-from gpunn.data.augmenting.draws import Draw, between, either_way
+from gpunn.data.augmenting.draws import Draw, Draws, between, either_way
 from gpunn.data.augmenting.warp import affine_matrices, warp
 
 
-def move(augmentation: Augmentation, images: npt.NDArray[np.uint8], draws: npt.NDArray[np.float64]) -> None:
+def move(augmentation: Augmentation, images: npt.NDArray[np.uint8], draws: Draws) -> None:
     """Shifts, rotates, slants and scales pictures of one size, (N, H, W, C), in place."""
     _, height, width, _ = images.shape
     shift = either_way(augmentation.shift, draws[:, [Draw.RIGHT, Draw.DOWN]]) * (width, height)
