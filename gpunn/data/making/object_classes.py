@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,21 @@ from gpunn.data.making.shapes import SHAPES
 from gpunn.data.making.textures import TEXTURES
 from gpunn.errors import UsageError
 
-PALETTES = ("red", "azure", "lime", "violet", "orange", "cyan", "rose", "green", "yellow", "blue", "magenta", "mint")
+PALETTES: Mapping[str, int] = {
+    "red": 0,
+    "azure": 210,
+    "lime": 85,
+    "violet": 265,
+    "orange": 30,
+    "cyan": 185,
+    "rose": 335,
+    "green": 125,
+    "yellow": 55,
+    "blue": 235,
+    "magenta": 295,
+    "mint": 160,
+}
+"""The hue of the first colour, in degrees; neighbours in the list are far from each other in hue."""
 
 MAXIMUM_CLASSES = len(SHAPES) * len(TEXTURES) * len(PALETTES)
 
@@ -34,9 +49,7 @@ class ObjectClass:
     @property
     def colours(self) -> npt.NDArray[np.float32]:
         """Both colours of the texture, (2, 3), on the scale where 255 is white."""
-        hues = {"red": 0, "orange": 30, "yellow": 55, "lime": 85, "green": 125, "mint": 160, "cyan": 185, "azure": 210}
-        hues |= {"blue": 235, "violet": 265, "magenta": 295, "rose": 335}
-        hue = hues[self.palette] / 360
+        hue = PALETTES[self.palette] / 360
         first = colorsys.hsv_to_rgb(hue, 0.85, 0.9)
         second = colorsys.hsv_to_rgb((hue + 0.45) % 1, 0.6, 0.35)
         return 255 * np.array([first, second], np.float32)
@@ -65,8 +78,8 @@ def class_folder(number: int, of: ObjectClass) -> str:
 
 def _combination(number: int) -> ObjectClass:
     # Each part moves on with every number; together with what came before, it tells the number.
-    shapes, textures = list(SHAPES), list(TEXTURES)
+    shapes, textures, palettes = list(SHAPES), list(TEXTURES), list(PALETTES)
     shape = number % len(shapes)
     texture = (number // len(shapes) + shape) % len(textures)
-    palette = (number // (len(shapes) * len(textures)) + shape + 4 * texture) % len(PALETTES)
-    return ObjectClass(shapes[shape], textures[texture], PALETTES[palette])
+    palette = (number // (len(shapes) * len(textures)) + shape + 4 * texture) % len(palettes)
+    return ObjectClass(shapes[shape], textures[texture], palettes[palette])
