@@ -56,12 +56,13 @@ class Program:
 
     Attributes:
         binding: from its buffers to arrays.
+        device: what it runs on.
     """
 
     def __init__(self, plan: ProgramPlan, state: NetworkState, memory: Memory) -> None:
         self.plan = plan
         self._state = state
-        self._device = state.device
+        self.device = state.device
         self._arrays = _place(plan.memory, state.device, memory)
         scratch = state.device.view(memory, plan.memory.size, (plan.memory.workspace,), np.dtype(np.uint8), "plain")
         self.binding = Binding(state, self._arrays, scratch)
@@ -73,11 +74,11 @@ class Program:
 
     def write(self, name: str, values: HostArray) -> None:
         """Copy a batch into the input buffer of that name: "images", "placement", "labels", or the image node's."""
-        self._device.upload(self.array(name), values)
+        self.device.upload(self.array(name), values)
 
     def read(self, name: str) -> HostArray:
         """A host copy of a kept buffer: an output by its node's name, "loss1", "ranks1"."""
-        return self._device.download(self.array(name))
+        return self.device.download(self.array(name))
 
     def read_output(self, node: Node) -> HostArray:
         """A host copy of what a kept node computed."""

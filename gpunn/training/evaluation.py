@@ -76,4 +76,5 @@ def _loader(trained: TrainedRun, dataset: Dataset, preprocessing: Preprocessing)
         decoder=trained.decoder,
         unreadable="raise" if settings.unreadable == "raise" else "skip",
         timeout=settings.data_timeout,
+        pin=trained.learner.device.pin,
     )

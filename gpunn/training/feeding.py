@@ -19,7 +19,7 @@ HostArray = np.ndarray[Any, Any]
 
 
 def feed(program: Program, batch: Batch) -> None:
-    """Give a program what it reads of a batch.
+    """Give a program what it reads of a batch, and hold the batch until the device has read it.
 
     Raises:
         UsageError: when the batch lacks a target, or an array has another shape.
@@ -40,6 +40,7 @@ def feed(program: Program, batch: Batch) -> None:
         # A value that only float64 holds becomes infinite, and its loss is found out as such.
         with np.errstate(over="ignore"):
             program.write(buffer.name, given[buffer.name].astype(buffer.dtype, copy=False))
+    batch.hold(program.device.copied())
 
 
 def _require_shape(buffer: Buffer, given: Mapping[str, HostArray]) -> None:

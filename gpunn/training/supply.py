@@ -12,6 +12,7 @@ from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import EncodedDataset, Split
 from gpunn.data.decoding.by_name import decoder
 from gpunn.data.loading.batch import Batch
+from gpunn.data.loading.crew import Pin
 from gpunn.data.loading.loader import Loader
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.training.advice import Reading, advise
@@ -32,6 +33,7 @@ class Supply:
         settings: how they read.
         quarantine: where images that cannot be read are written to, if the settings say so.
         say: takes a line for the user.
+        pin: of the device that batches go to; None: they lie in memory like any other.
 
     Attributes:
         training: in a new order each epoch.
@@ -48,6 +50,7 @@ class Supply:
         settings: LoaderSettings,
         quarantine: Path | None,
         say: Callable[[str], None],
+        pin: Pin | None = None,
     ) -> None:
         chosen = decoder(settings.decoder)
         common: dict[str, Any] = {
@@ -59,6 +62,7 @@ class Supply:
             "unreadable": "raise" if settings.unreadable == "raise" else "skip",
             "timeout": settings.timeout,
             "soft_labels": augmentation is not None and augmentation.mixes,
+            "pin": pin,
         }
         self.decoder = chosen.name
         self.training = Loader(split.train, preprocessing, augmentation=augmentation, shuffle=True, **common)

@@ -86,7 +86,14 @@ class Trainer:
         self._observer = observer or Silence()
         quarantine = run.quarantine if run is not None else None
         self._supply = Supply(
-            split, preprocessing, augmentation, plan, loading or LoaderSettings(), quarantine, self._observer.on_note
+            split,
+            preprocessing,
+            augmentation,
+            plan,
+            loading or LoaderSettings(),
+            quarantine,
+            self._observer.on_note,
+            learner.device.pin,
         )
         self._settings = settings_of(learner, plan, self._supply.decoder)
         described = description or {"network": {"name": learner.network.name}, "configuration": self._settings}
