@@ -61,6 +61,7 @@ class ProcessWorkers:
         self._board = board
         self._watch = watch
         self._unsent: deque[Job] = deque()
+        self._received: deque[Outcome] = deque()
         self._newest = -1
         self._pending = 0
         self._is_whole = True
@@ -70,6 +71,7 @@ class ProcessWorkers:
         reader, self._jobs = os.pipe()
         try:
             os.set_blocking(self._jobs, False)
+            os.set_blocking(reader, False)
             for worker in range(count):
                 board.note(worker, BETWEEN)
                 process = _start(worker, count, reader, task, memory)
@@ -91,27 +93,27 @@ class ProcessWorkers:
 
     def outcome(self) -> Outcome:
         try:
-            while True:
-                outcome = self._receive(self._watch.interval)
-                if isinstance(outcome, Exception):
-                    raise outcome
-                if outcome is not None:
-                    return outcome
-                self._watch.look()
+            while not self._received:
+                if not self._receive(self._watch.interval):
+                    self._watch.look()
         except Exception:
             self._is_whole = False
             raise
+        self._pending -= 1
+        return self._received.popleft()
 
     def drop(self) -> bool:
         self._board.drop(self._newest + 1)
         self._pending -= len(self._unsent)
         self._unsent.clear()
         try:
-            while self._is_whole and self._pending:
-                self._is_whole = isinstance(self._receive(END_SECONDS), Outcome)
+            while self._is_whole and self._pending > len(self._received):
+                self._is_whole = self._receive(END_SECONDS)
         except Exception:
             # A worker has ended, or what it wrote was cut off by an interrupt.
             self._is_whole = False
+        self._received.clear()
+        self._pending = 0
         return self._is_whole
 
     def close(self) -> None:
@@ -135,22 +137,25 @@ class ProcessWorkers:
                 os.write(self._jobs, self._unsent[0].packed())
                 self._unsent.popleft()
 
-    def _receive(self, seconds: float) -> Outcome | Exception | None:
-        """What one worker has to say, or None when the time is over.
+    def _receive(self, seconds: float) -> bool:
+        """Whether a worker said something before the time was over.
 
         Raises:
             DataError: a worker has ended.
+            Exception: what a worker could not do.
         """
         self._send()
-        for descriptor, _ in self._poll.poll(1000 * seconds):
+        ready = self._poll.poll(1000 * seconds)
+        for descriptor, _ in ready:
             worker = self._by_descriptor[descriptor]
             try:
-                outcome: Outcome | Exception = self._processes[worker].outcomes.recv()
+                answer: list[Outcome] | Exception = self._processes[worker].outcomes.recv()
             except (EOFError, OSError):
                 raise self._death(worker) from None
-            self._pending -= 1
-            return outcome
-        return None
+            if isinstance(answer, Exception):
+                raise answer
+            self._received.extend(answer)
+        return bool(ready)
 
     def _death(self, worker: int) -> DataError:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import traceback
 from multiprocessing.connection import Connection
@@ -10,7 +11,7 @@ from multiprocessing.connection import Connection
 from gpunn.data.decoding.process import prepare_process
 from gpunn.data.loading.board import RESTING, Board
 from gpunn.data.loading.shared_memory import mapped, unpacked
-from gpunn.data.loading.workers import Job, Workplace
+from gpunn.data.loading.workers import Job, Outcome, Workplace
 
 
 def main(worker: int, workers: int, jobs: int, outcomes: int, task: int, memory: int) -> None:
@@ -30,13 +31,40 @@ def main(worker: int, workers: int, jobs: int, outcomes: int, task: int, memory:
     try:
         workplace = _workplace(workers, task, memory)
         workplace.board.note(worker, RESTING)
-        # Records are written whole, so one is read whole, however many processes read.
-        while record := os.read(jobs, Job.RECORD.size):
-            answers.send(workplace.carry_out(Job.unpacked(record), worker))
+        _work(workplace, worker, jobs, answers)
     except BrokenPipeError:
         return
     except Exception as error:
         _send_error(answers, error)
+
+
+def _work(workplace: Workplace, worker: int, jobs: int, answers: Connection) -> None:
+    """Carries out jobs, and tells the outcomes as soon as the next job is of another batch, or there is none.
+
+    So whoever waits for a batch is woken once by each worker instead of by each job; to be woken costs most of its time.
+    """
+    is_readable = select.poll()
+    is_readable.register(jobs, select.POLLIN)
+    outcomes: list[Outcome] = []
+    slot = -1
+    while True:
+        try:
+            # Records are written whole, so one is read whole, however many processes read.
+            record = os.read(jobs, Job.RECORD.size)
+        except BlockingIOError:
+            if outcomes:
+                answers.send(outcomes)
+                outcomes = []
+            is_readable.poll()
+            continue
+        if not record:
+            return
+        job = Job.unpacked(record)
+        if outcomes and job.slot != slot:
+            answers.send(outcomes)
+            outcomes = []
+        slot = job.slot
+        outcomes.append(workplace.carry_out(job, worker))
 
 
 def _workplace(workers: int, task: int, memory: int) -> Workplace:
