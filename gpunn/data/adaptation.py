@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from gpunn.data.augmenting.augmentation import ColourAxes
 from gpunn.data.dataset import Dataset
-from gpunn.data.preprocessing import Preprocessing, luma
+from gpunn.data.decoding.colours import luma
+from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import DataError
 
 _MEASURED_PICTURES = 500

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from gpunn.data.decoding.picture import Box, check_picture, whole
 from gpunn.data.decoding.pillow import PillowDecoder
@@ -119,8 +118,3 @@ class Preprocessing:
         if scale == 1.0:
             left, top = math.floor(left), math.floor(top)
         return left, top, left + self.width * scale, top + self.height * scale
-
-
-def luma(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """RGB to gray, (H, W, 3) to (H, W, 1), by the weights of ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B."""
-    return np.asarray(Image.fromarray(picture).convert("L"))[..., np.newaxis]

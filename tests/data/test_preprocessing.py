@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gpunn.data.preprocessing import Preprocessing, luma
+from gpunn.data.decoding.colours import luma
+from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, DataError, UsageError
 from tests.data.pictures import random_picture
 

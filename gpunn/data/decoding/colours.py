@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from gpunn.errors import DataError
@@ -14,7 +17,6 @@ from gpunn.errors import DataError
 _GRAY_MODES = ("1", "L", "LA", "La", "I")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 _BAND_PIXELS = 1 << 18
-"""So many pixels are converted at a time: the steps in between take memory for these only."""
 
 
 def channels_of(image: Image.Image) -> int:
@@ -42,18 +44,26 @@ def defined(image: Image.Image) -> Image.Image:
     """
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
-    rows = max(1, _BAND_PIXELS // image.width)
-    if rows >= image.height:
-        return _converted(image)
-    result = Image.new("L" if channels_of(image) == 1 else "RGB", image.size)
-    for top in range(0, image.height, rows):
-        result.paste(_converted(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
+    mode = "L" if channels_of(image) == 1 else "RGB"
+    result = Image.new(mode, image.size)
+    for top, band in bands(image):
+        result.paste(_over_white(_eight_bit(band)).convert(mode), (0, top))
     return result
 
 
-def _converted(image: Image.Image) -> Image.Image:
-    mode = "L" if channels_of(image) == 1 else "RGB"
-    return _over_white(_eight_bit(image)).convert(mode)
+def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """A picture in parts of some rows each, with the first row of each: what is made of one takes little memory."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    if rows >= image.height:
+        yield 0, image
+        return
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def luma(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """RGB to gray, (H, W, 3) to (H, W, 1), by the weights of ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B."""
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
-from PIL import Image
 
+from gpunn.data.decoding.colours import luma
 from gpunn.data.decoding.jpeg_header import plain_jpeg_header
 from gpunn.data.decoding.picture import Box, Picture, whole
 from gpunn.data.decoding.pillow import MAXIMUM_PIXELS, PillowDecoder
@@ -132,7 +132,7 @@ class PixelPicture:
         pixels = self._pixels
         height, width, channels = out.shape
         if channels == 1 and self.channels == 3:
-            pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
+            pixels = luma(pixels)
         if (height, width) != self.size or box != whole(self.size):
             pixels = _scaled(pixels, height, width, box)
         out[...] = pixels

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from gpunn.data.decoding.colours import channels_of, defined
+from gpunn.data.decoding.colours import bands, channels_of, defined
 from gpunn.data.decoding.picture import Box, Picture, whole
 from gpunn.data.decoding.png import scale_transparency, without_texts
 from gpunn.data.decoding.storage import Orientation, Storage
@@ -26,7 +26,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAXIMUM_PIXELS = 80_000_000
 
 _EXIF_ORIENTATION = 0x0112
-_BAND_PIXELS = 1 << 18
 
 
 class PillowDecoder:
@@ -181,13 +180,8 @@ class DecodedPicture:
 
 def _copy(image: Image.Image, out: npt.NDArray[np.uint8]) -> None:
     """out = the pixels, by bands: as an array they are copied twice over."""
-    rows = max(1, _BAND_PIXELS // image.width)
-    if rows >= image.height:
-        out[...] = np.asarray(image).reshape(*out.shape[:2], -1)
-        return
-    for top in range(0, image.height, rows):
-        band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        out[top : top + rows] = np.asarray(band).reshape(band.height, band.width, -1)
+    for top, band in bands(image):
+        out[top : top + band.height] = np.asarray(band).reshape(band.height, band.width, -1)
 
 
 def _orientation_tag(image: Image.Image) -> int:

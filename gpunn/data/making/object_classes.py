@@ -27,7 +27,7 @@ PALETTES: Mapping[str, int] = {
     "magenta": 295,
     "mint": 160,
 }
-"""The hue of the first colour, in degrees; neighbours in the list are far from each other in hue."""
+"""The hue of the first colour, in degrees; neighbours in the list are at least 60 degrees apart."""
 
 MAXIMUM_CLASSES = len(SHAPES) * len(TEXTURES) * len(PALETTES)
 
