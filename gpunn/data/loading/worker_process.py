@@ -41,7 +41,7 @@ def main(worker: int, workers: int, jobs: int, outcomes: int, task: int, memory:
 def _work(workplace: Workplace, worker: int, jobs: int, answers: Connection) -> None:
     """Carries out jobs, and tells the outcomes as soon as the next job is of another batch, or there is none.
 
-    So whoever waits for a batch is woken once by each worker instead of by each job; to be woken costs most of its time.
+    So whoever waits for a batch is woken once by each worker, not by each job, and to be woken takes most of its time.
     """
     is_readable = select.poll()
     is_readable.register(jobs, select.POLLIN)
