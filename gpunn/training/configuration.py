@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from gpunn.data.loading.loader import TIMEOUT, WorkerKind
 from gpunn.errors import UsageError
 from gpunn.models.recipe import OptimizerName, Recipe
 from gpunn.training.augmentation_setting import AugmentationSetting, chosen_augmentation, with_change
@@ -91,8 +92,8 @@ class Configuration(BaseModel):
     quarantine: str | None = None
     decoder: Literal["auto", "pillow", "fast"] = "auto"
     workers: int | None = Field(None, ge=1, le=1024)
-    worker_kind: Literal["auto", "threads", "processes"] = "auto"
-    data_timeout: float = Field(60.0, gt=0, allow_inf_nan=False)
+    worker_kind: WorkerKind = "auto"
+    data_timeout: float = Field(TIMEOUT, gt=0, allow_inf_nan=False)
     unreadable: Policy = "raise"
     checkpoint_seconds: float = Field(600.0, gt=0, allow_inf_nan=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gpunn.data.loading.loader import WorkerKind
+from gpunn.data.loading.loader import TIMEOUT, WorkerKind
 from gpunn.errors import UsageError
 
 #: What is done about an image that cannot be read.
@@ -29,7 +29,7 @@ class LoaderSettings:
 
     decoder: str = "auto"
     worker_kind: WorkerKind = "auto"
-    timeout: float = 60.0
+    timeout: float = TIMEOUT
     unreadable: Policy = "raise"
 
     def __post_init__(self) -> None:
