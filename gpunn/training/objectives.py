@@ -25,17 +25,17 @@ def trained_objectives(network: Network, rule: Rule | None) -> tuple[Objective, 
     return tuple(Objective(scores_of(output), loss) for output in network.outputs)
 
 
+def measured_objectives(network: Network, rule: Rule | None) -> tuple[Objective, ...]:
+    """Those of training, without label smoothing."""
+    return tuple(
+        replace(objective, loss=_without_smoothing(objective.loss)) for objective in trained_objectives(network, rule)
+    )
+
+
 def soft_label_objectives(network: Network, smoothing: float = 0.0) -> tuple[Objective, ...]:
     """Cross-entropy of every output's scores with the shares of the classes, for images that mixup or cutmix mixes."""
     loss = SoftTargetCrossEntropy(smoothing)
     return tuple(Objective(scores_of(output), loss, target=SOFT_LABELS) for output in network.outputs)
-
-
-def measured_objectives(network: Network, rule: Rule | None) -> tuple[Objective, ...]:
-    """The same without label smoothing."""
-    return tuple(
-        replace(objective, loss=_without_smoothing(objective.loss)) for objective in trained_objectives(network, rule)
-    )
 
 
 def _without_smoothing(loss: Loss) -> Loss:
