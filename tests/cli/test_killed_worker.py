@@ -13,7 +13,7 @@ from tests.cli.test_interruption import end_of, process, wait_for
 from tests.data.pictures import write_tree
 from tests.training.runs import assert_same_run, records_of
 
-EPOCHS = 40
+EPOCHS = 12
 
 
 def children(parent: int) -> list[int]:
