@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from gpunn.optimizers import Sgd
 from gpunn.precision import precision
 from gpunn.training.learner import Learner
 from gpunn.training.rule import Rule
-from tests.backend.cuda.fake_cupy import HOST_TO_DEVICE, OUT_OF_MEMORY, CUDARuntimeError, Machine
+from tests.backend.cuda.fake_cupy import HOST_TO_DEVICE, OUT_OF_MEMORY, Machine
+from tests.backend.cuda.fake_streams import CUDARuntimeError
 from tests.training.runs import SIZE, network, preprocessing_of, stripes
 
 BATCH = 8
@@ -29,7 +31,14 @@ def learn(device: CudaDevice, *, pins: bool) -> dict[str, np.ndarray]:
     preprocessing = preprocessing_of(split)
     learner = Learner(network(), device, precision("float32"), preprocessing, Rule(Sgd(momentum=0.9), seed=4))
     pin = device.pin if pins else None
-    options = {"batch_size": BATCH, "seed": 2, "shuffle": True, "workers": 1, "worker_kind": "threads", "pin": pin}
+    options: dict[str, Any] = {
+        "batch_size": BATCH,
+        "seed": 2,
+        "shuffle": True,
+        "workers": 1,
+        "worker_kind": "threads",
+        "pin": pin,
+    }
     with closing(Loader(split.train, preprocessing, **options)) as loader:
         for epoch in range(EPOCHS):
             for batch in loader.batches(epoch):

@@ -13,15 +13,8 @@ from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.gpu.cupy_memory import LARGE, CupyMemory
 from gpunn.backend.cuda.gpu.gpu import Gpu
 from gpunn.errors import DeviceError
-from tests.backend.cuda.fake_cupy import (
-    DEVICE_TO_DEVICE,
-    HOST_TO_DEVICE,
-    OUT_OF_MEMORY,
-    CUDARuntimeError,
-    Event,
-    Machine,
-    Stream,
-)
+from tests.backend.cuda.fake_cupy import DEVICE_TO_DEVICE, HOST_TO_DEVICE, OUT_OF_MEMORY, Machine
+from tests.backend.cuda.fake_streams import CUDARuntimeError, Event, Stream
 
 Host: TypeAlias = np.ndarray[Any, Any]
 

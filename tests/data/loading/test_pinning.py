@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -40,13 +41,13 @@ class Pins:
         return all(_lies_in(self.pinned[number], array) for array in arrays)
 
 
-def _lies_in(memory: Memory, array: npt.NDArray[Any]) -> bool:
+def _lies_in(memory: Memory, array: Any) -> bool:
     assert array.flags.c_contiguous
     start, first = memory.ctypes.data, array.ctypes.data
-    return start <= first and first + array.nbytes <= start + memory.nbytes
+    return bool(start <= first and first + array.nbytes <= start + memory.nbytes)
 
 
-def loader(folder: Path, kind: str, pin: Pins) -> Loader:
+def loader(folder: Path, kind: Any, pin: Pins) -> Loader:
     return Loader(Files(30, folder), SAME_SIZE, batch_size=4, seed=1, workers=2, worker_kind=kind, pin=pin)
 
 
@@ -90,7 +91,7 @@ def test_it_stays_pinned_until_workers_have_ended_and_nobody_holds_a_batch(
     source = loader(tmp_path, kind, pins)
     for batch in source.batches(0):
         held.append(batch)
-        batch.hold(held.pop)
+        batch.hold(partial(held.remove, batch))
     assert held
     source.close()
     assert pins.unpinned == [(0, (0, 0, [0, 0] if kind == "processes" else []))]
@@ -98,9 +99,8 @@ def test_it_stays_pinned_until_workers_have_ended_and_nobody_holds_a_batch(
 
 def test_who_holds_a_batch_again_is_waited_for_once() -> None:
     """A batch of one's own that a network learns a thousand times is released by nobody."""
-    batch = Batch(
-        *(np.zeros((1, *shape), dtype) for shape, dtype in (((2, 2, 1), "u1"), ((), "i4"), ((3,), "i4"), ((), "i8")))
-    )
+    images, numbers = np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1, np.int32)
+    batch = Batch(images, numbers, np.zeros((1, 3), np.int32), numbers.astype(np.int64))
     gpu = Gpu()
     for released in (1, 2):
         for _ in range(3):
