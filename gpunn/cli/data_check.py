@@ -44,8 +44,7 @@ def check(
 
     gpunn train --data flowers/ --set quarantine=bad.jsonl
     """
-    from tqdm import tqdm
-
+    from gpunn.cli.picture_bar import picture_bar
     from gpunn.cores import available_cores
     from gpunn.data.checking.check import check as check_pictures
     from gpunn.data.checking.opening import open_collection
@@ -53,8 +52,7 @@ def check(
 
     _refuse_unwritable(quarantine)
     collection = open_collection(data)
-    # Without a terminal tqdm prints nothing.
-    with tqdm(total=len(collection), desc="checking", unit="", leave=False, dynamic_ncols=True, disable=None) as bar:
+    with picture_bar("checking", len(collection)) as bar:
         report = check_pictures(collection, workers=workers or available_cores(), progress=bar.update)
     if quarantine is not None:
         try:
@@ -85,9 +83,7 @@ def _verdict(report: Report, quarantine: Path | None) -> str:
         leave_out = "train without them: " if quarantine is not None else "mend them, or list them for training with "
         parts.append(f"bad pictures: {len(report.unreadable)} of {report.images}; {leave_out}{remedy}")
     if report.faults:
-        parts.append(
-            f"training would refuse the data for {_number(len(report.faults), 'fault', 'faults')} of its layout"
-        )
+        parts.append(f"faults of the layout, for which training would refuse the data: {len(report.faults)}")
     return "; ".join(parts)
 
 
@@ -133,7 +129,3 @@ def _shortened(texts: Sequence[str], shown: int, separator: str) -> str:
     """The first texts, and how many more there are."""
     rest = [f"({len(texts) - shown} more; --json lists them)"] if len(texts) > shown else []
     return separator.join([*texts[:shown], *rest])
-
-
-def _number(count: int, one: str, several: str) -> str:
-    return f"{count} {one if count == 1 else several}"

@@ -43,8 +43,7 @@ def pack(
 
     gpunn data pack flowers/ flowers.safetensors --size 256
     """
-    from tqdm import tqdm
-
+    from gpunn.cli.picture_bar import picture_bar
     from gpunn.cores import available_cores
     from gpunn.data.checking.quarantine import read_quarantine, without_quarantined
     from gpunn.data.decoding.by_name import decoder as find_decoder
@@ -64,9 +63,7 @@ def pack(
     split = open_data(source, seed=seed, validation_fraction=validation_fraction, keep_empty_classes=keep_empty_classes)
     if quarantine is not None:
         split = without_quarantined(split, read_quarantine(quarantine))
-    images = len(split.train) + len(split.validation)
-    # Without a terminal tqdm prints nothing.
-    with tqdm(None, "packing", images, unit=" images", leave=False, dynamic_ncols=True, disable=None) as bar:
+    with picture_bar("packing", len(split.train) + len(split.validation)) as bar:
         packed = pack_data(split, destination, packing, bar.update)
     for reason in packed.unreadable:
         print(f"left out: {reason}")

@@ -31,15 +31,13 @@ def synthesize(
 
     gpunn data synthesize trial/ --classes 20 --images 4000
     """
-    from tqdm import tqdm
-
+    from gpunn.cli.picture_bar import picture_bar
     from gpunn.cores import available_cores
     from gpunn.data.making.synthesis import Synthesis
     from gpunn.data.making.synthesis import synthesize as write_tree
 
     synthesis = Synthesis(classes, images, seed, _parse_size(size), vary)
-    # Without a terminal tqdm prints nothing.
-    with tqdm(None, "rendering", images, unit=" images", leave=False, dynamic_ncols=True, disable=None) as bar:
+    with picture_bar("rendering", images) as bar:
         written = write_tree(
             folder, synthesis, workers=workers or available_cores(), replace=force, on_image=bar.update
         )

@@ -116,7 +116,7 @@ def test_faults_of_the_layout_are_bad_and_the_pictures_are_read_all_the_same(tmp
     assert json.loads(result.out)["classes"] == {"ant": 5, "bee": 6, "cow": 0, "dog": 1}
     assert result.status == 3
     assert "bad pictures: 1 of 12;" in result.error
-    assert "training would refuse the data for 3 faults of its layout" in result.error
+    assert "faults of the layout, for which training would refuse the data: 3" in result.error
 
 
 def test_two_validation_halves_are_a_fault(tmp_path: Path, gpunn: Gpunn) -> None:
