@@ -9,7 +9,7 @@ from itertools import islice
 from types import TracebackType
 
 from gpunn.data.checking.examination import Finding
-from gpunn.data.checking.worker_process import WorkerProcess
+from gpunn.data.checking.worker import Worker
 from gpunn.data.dataset import EncodedDataset
 from gpunn.errors import DataError
 
@@ -38,7 +38,7 @@ class Crew:
         self._size = min(workers, -(-len(dataset) // TASK_PICTURES))
         self._timeout = timeout
         self._unread = deque(range(len(dataset)))
-        self._workers: list[WorkerProcess] = []
+        self._workers: list[Worker] = []
         self._selector = selectors.DefaultSelector()
         self._stalls = 0
 
@@ -70,14 +70,14 @@ class Crew:
         """Replaces workers that are gone, as long as there is something to read."""
         missing = min(self._size - len(self._workers), -(-len(self._unread) // TASK_PICTURES))
         for _ in range(missing):
-            worker = WorkerProcess()
+            worker = Worker()
             self._workers.append(worker)
             self._selector.register(worker.connection, selectors.EVENT_READ, worker)
         # While one unpacks the data set, the others have time to start.
         for worker in self._workers[len(self._workers) - missing :]:
             worker.introduce(self._dataset, self._decoder)
 
-    def _listen(self, worker: WorkerProcess) -> Iterator[Finding]:
+    def _listen(self, worker: Worker) -> Iterator[Finding]:
         finding = worker.hear()
         if finding is not None:
             self._stalls = 0
@@ -95,7 +95,7 @@ class Crew:
         while self._unread:
             yield self._unread.popleft()
 
-    def _give_up(self, worker: WorkerProcess) -> Finding:
+    def _give_up(self, worker: Worker) -> Finding:
         index = worker.pending.popleft()
         self._dismiss(worker)
         self._stalls += 1
@@ -106,7 +106,7 @@ class Crew:
             )
         return Finding(index, reason=f"reading it took more than {self._timeout:g} seconds")
 
-    def _dismiss(self, worker: WorkerProcess) -> None:
+    def _dismiss(self, worker: Worker) -> None:
         """Ends a worker and takes back what it has not read."""
         self._unread.extendleft(reversed(worker.pending))
         self._selector.unregister(worker.connection)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +23,7 @@ class Hostile:
         deeds: what reading does, by index: the number of a signal, "exit", "hang", or the text of an error.
     """
 
-    def __init__(self, samples: int, deeds: Mapping[int, signal.Signals | str]) -> None:
+    def __init__(self, samples: int, deeds: Mapping[int, int | str]) -> None:
         self._samples = samples
         self._deeds = dict(deeds)
 
@@ -62,7 +61,7 @@ class Hostile:
 
     def read(self, index: int) -> bytes:
         match self._deeds.get(index):
-            case signal.Signals() as number:
+            case int(number):
                 os.kill(os.getpid(), number)
             case "exit":
                 os._exit(3)
