@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from gpunn.data.names import printable
 from gpunn.data.sources.byte_strings import ByteStrings
+from gpunn.data.sources.file_state import file_state, is_settled, status_of
 from gpunn.data.sources.in_threads import in_threads
 from gpunn.data.sources.kept_arrays import KeptArrays
-from gpunn.data.sources.tree import is_settled
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
@@ -69,7 +69,7 @@ def _stamps(root: bytes, paths: ByteStrings) -> npt.NDArray[np.int64]:
     prefix = os.path.join(root, b"")
 
     def look(first: int, last: int) -> list[int]:
-        return [_stamp(_status(prefix + path)) for path in paths.part(first, last)]
+        return [_stamp(status_of(prefix + path)) for path in paths.part(first, last)]
 
     task = f"looking for changed files in '{printable(root)}'"
     return np.fromiter(chain.from_iterable(in_threads(len(paths), look, task)), np.int64, len(paths))
@@ -94,13 +94,6 @@ def _read(
     return in_threads(len(indices), read, f"reading the ends of the files in '{printable(root)}'")
 
 
-def _status(path: bytes) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except OSError as error:
-        raise DataError(f"'{printable(path)}': {error.strerror}") from error
-
-
 def _content(path: bytes) -> _Content:
     try:
         # Opening a FIFO that has taken the place of a file would wait for a writer.
@@ -118,8 +111,5 @@ def _content(path: bytes) -> _Content:
 
 
 def _stamp(status: os.stat_result) -> int:
-    """A number that changes with the content of a file. The hash of integers is the same in every process.
-
-    The device is left out: its number may be another one after each mount.
-    """
-    return hash((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    """The state of a file in one number. The hash of integers is the same in every process."""
+    return hash(file_state(status))

@@ -15,9 +15,8 @@ from gpunn.data.dataset import content_hash
 from gpunn.data.names import printable
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.class_names import class_names
+from gpunn.data.sources.file_state import file_state, is_settled, status_of
 from gpunn.data.sources.halves import Halves
-from gpunn.data.sources.shard_index import file_state
-from gpunn.data.sources.tree import is_settled
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
@@ -47,10 +46,7 @@ class MappedDataset(ArrayDataset):
         Raises:
             DataError: the file is gone.
         """
-        try:
-            status = self._path.stat()
-        except OSError as error:
-            raise DataError(f"'{printable(self._path)}': {error.strerror}") from error
+        status = status_of(os.fsencode(self._path))
         state = np.array(file_state(status), np.int64)
         key = content_hash([state.tobytes(), self.labels.tobytes(), *(name.encode("utf-8") for name in self.classes)])
         cache = TreeCache(os.fsencode(self._path), CacheFiles(cache_folder("data")))

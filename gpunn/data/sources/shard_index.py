@@ -16,10 +16,10 @@ import numpy.typing as npt
 from gpunn.data.dataset import DataWarning
 from gpunn.data.names import printable
 from gpunn.data.sources.byte_strings import ByteStrings
+from gpunn.data.sources.file_state import file_state, is_settled, status_of
 from gpunn.data.sources.in_threads import progress
 from gpunn.data.sources.kept_arrays import KeptArrays, map_kept
 from gpunn.data.sources.shard_scan import ShardSamples, scan_shard
-from gpunn.data.sources.tree import is_settled
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
@@ -78,7 +78,7 @@ def shard_index(root: bytes, paths: Sequence[bytes], what: str, cache: TreeCache
     Raises:
         DataError: a shard is refused, as `scan_shard` says.
     """
-    statuses = [_status(os.path.join(root, path)) for path in paths]
+    statuses = [status_of(os.path.join(root, path)) for path in paths]
     keys = [(path, file_state(status)) for path, status in zip(paths, statuses, strict=True)]
     kept = cache.read(f"{what}-shards")
     if kept is not None and _keys(kept) == keys:
@@ -108,18 +108,6 @@ def map_shard_index(path: Path, digest: bytes) -> ShardIndex:
     if kept is None:
         raise DataError(f"'{printable(path)}' was removed from the cache while it was in use; begin again")
     return _mapped(kept)
-
-
-def file_state(status: os.stat_result) -> tuple[int, int, int, int]:
-    """Numbers that change when the content of a file does."""
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _status(path: bytes) -> os.stat_result:
-    try:
-        return os.stat(path)
-    except OSError as error:
-        raise DataError(f"'{printable(path)}': {error.strerror}") from error
 
 
 _Key = tuple[bytes, tuple[int, ...]]

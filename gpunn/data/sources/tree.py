@@ -13,17 +13,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from time import time_ns
 
 from gpunn.data.names import printable
+from gpunn.data.sources.file_state import is_settled
 from gpunn.data.sources.in_threads import progress
 from gpunn.errors import DataError
 
 SUFFIXES = frozenset((b".jpg", b".jpeg", b".png", b".webp", b".bmp", b".gif", b".tif", b".tiff", b".ppm", b".pgm"))
-
-SETTLING_NANOSECONDS = 3_000_000_000
-"""What changed less than this before it was looked at may change again without its times telling: the clocks of file
-systems go in steps of up to two seconds."""
 
 
 @dataclass
@@ -98,11 +94,6 @@ def state(path: bytes) -> int:
         return _state(os.stat(path))
     except OSError as error:
         return hash((error.errno,))
-
-
-def is_settled(status: os.stat_result) -> bool:
-    """Has this been as it is for so long that its next change will show in its times?"""
-    return status.st_ctime_ns < time_ns() - SETTLING_NANOSECONDS
 
 
 @dataclass

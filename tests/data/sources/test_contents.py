@@ -14,8 +14,8 @@ import pytest
 from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.data.sources.byte_strings import ByteStrings
 from gpunn.data.sources.contents import file_digests
+from gpunn.data.sources.file_state import SETTLING_NANOSECONDS
 from gpunn.data.sources.in_threads import PART
-from gpunn.data.sources.tree import SETTLING_NANOSECONDS
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
@@ -156,7 +156,7 @@ def test_a_change_that_the_clock_is_too_coarse_to_show(
     """As on a file system whose times go in long steps: a change soon after the first look leaves no trace."""
     monkeypatch.setattr("gpunn.data.sources.contents._stamp", lambda status: hash((status.st_ino, status.st_size)))
     if is_fresh:
-        monkeypatch.setattr("gpunn.data.sources.tree.time_ns", time.time_ns)
+        monkeypatch.setattr("gpunn.data.sources.file_state.time_ns", time.time_ns)
     digests(tree)
     overwrite(tree)
     assert (digests(tree).tolist() == expected(tree)) == is_fresh
@@ -170,7 +170,7 @@ def test_fresh_files_are_read_again_and_others_are_not(
     time.sleep(TICK)
     for name in ("0.jpg", "35.jpg", "8.jpg"):
         (tree / name).write_bytes(name.encode())
-    monkeypatch.setattr("gpunn.data.sources.tree.time_ns", lambda: before + SETTLING_NANOSECONDS)
+    monkeypatch.setattr("gpunn.data.sources.file_state.time_ns", lambda: before + SETTLING_NANOSECONDS)
     digests(tree)
     opened.clear()
     assert digests(tree).tolist() == expected(tree)

@@ -8,8 +8,8 @@ import pytest
 
 from gpunn.backend.cache import CacheFiles
 from gpunn.data.dataset import DataWarning
+from gpunn.data.sources import file_state, tree_cache
 from gpunn.data.sources import shard_index as module
-from gpunn.data.sources import tree, tree_cache
 from gpunn.data.sources.shard_index import ShardIndex, shard_index
 from gpunn.data.sources.shard_scan import ShardSamples, scan_shard
 from gpunn.data.sources.tree_cache import TreeCache
@@ -21,7 +21,7 @@ from tests.data.sources.tars import Content, sample, write_shard
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small shards are worth keeping, and files of this moment count as old."""
     monkeypatch.setattr(tree_cache, "WORTH_KEEPING", 1)
-    monkeypatch.setattr(tree, "SETTLING_NANOSECONDS", -(10**12))
+    monkeypatch.setattr(file_state, "SETTLING_NANOSECONDS", -(10**12))
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_what_was_passed_over_is_told_each_time(root: Path) -> None:
 def test_a_shard_of_this_moment_is_looked_through_again(
     root: Path, scanned: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree, "SETTLING_NANOSECONDS", 10**12)
+    monkeypatch.setattr(file_state, "SETTLING_NANOSECONDS", 10**12)
     opened(root)
     opened(root)
     assert len(scanned) == 6

@@ -209,7 +209,7 @@ def test_a_tree_in_another_place_has_an_index_of_its_own(
 
 def test_a_tree_that_has_just_changed_is_not_kept(tree: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("gpunn.data.sources.tree.time_ns", time.time_ns)
+        patch.setattr("gpunn.data.sources.file_state.time_ns", time.time_ns)
         outcome(tree)
         assert not kept.exists()
     outcome(tree)
