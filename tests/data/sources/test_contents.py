@@ -18,10 +18,9 @@ from gpunn.data.sources.file_state import SETTLING_NANOSECONDS
 from gpunn.data.sources.in_threads import PART
 from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
+from tests.data.sources.clock import tick
 
 SIZES = (0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 30_000)
-TICK = 0.03
-"""Longer than the clock of a file system takes from one of its times to the next."""
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def tree(tmp_path: Path) -> Path:
     for number, size in enumerate(SIZES):
         content = np.random.default_rng(number).integers(0, 256, size, np.uint8).tobytes()
         (tmp_path / f"{number}.jpg").write_bytes(content)
-    time.sleep(TICK)
+    tick()
     return tmp_path
 
 
@@ -167,7 +166,7 @@ def test_fresh_files_are_read_again_and_others_are_not(
     tree: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = time.time_ns()
-    time.sleep(TICK)
+    tick()
     for name in ("0.jpg", "35.jpg", "8.jpg"):
         (tree / name).write_bytes(name.encode())
     monkeypatch.setattr("gpunn.data.sources.file_state.time_ns", lambda: before + SETTLING_NANOSECONDS)
@@ -183,7 +182,7 @@ def test_links_are_known_by_what_they_lead_to(tree: Path, tmp_path_factory: pyte
     target.write_bytes(b"one")
     (tree / "a.jpg").symlink_to(target)
     digests(tree)
-    time.sleep(TICK)
+    tick()
     target.write_bytes(b"two")
     assert digests(tree).tolist() == expected(tree)
 

@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
 from gpunn.data.sources.halves import Splitting
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import write_jpeg, write_tree
+from tests.data.sources.clock import tick
 
 
 def names_by_class(data: FolderDataset) -> dict[str, list[bytes]]:
@@ -415,8 +415,7 @@ def test_a_split_whose_files_changed_has_another_fingerprint(tmp_path: Path, lay
 
     original = fingerprint(tmp_path / "first")
     assert fingerprint(copy) == fingerprint(copy) == original
-    # Longer than the clock of a file system takes from one of its times to the next.
-    time.sleep(0.03)
+    tick()
     folder = copy / halves[-1]
     file = folder / "ant" / "3.jpg"
     content = file.read_bytes()

@@ -19,9 +19,7 @@ from gpunn.data.sources.halves import Splitting
 from gpunn.data.sources.tree import state
 from gpunn.errors import DataError
 from tests.data.pictures import write_jpeg, write_tree
-
-TICK = 0.03
-"""Longer than the clock of a file system takes from one of its times to the next."""
+from tests.data.sources.clock import tick
 
 
 @pytest.fixture
@@ -36,7 +34,7 @@ def tree(tmp_path: Path) -> Path:
     (root / "bee" / "again").symlink_to(root / "bee")
     os.mkfifo(root / "ant" / "pipe.jpg")
     (root / "cow" / "two\nlines.jpg").symlink_to("nowhere")
-    time.sleep(TICK)
+    tick()
     return root
 
 
@@ -255,7 +253,7 @@ def test_an_index_of_another_version_is_ignored(tree: Path, kept: Path, monkeypa
 def test_a_cache_that_cannot_be_written_is_told_once(tmp_path: Path, kept: Path) -> None:
     write_tree(tmp_path / "train", {"ant": 2, "bee": 2})
     write_tree(tmp_path / "val", {"ant": 2, "bee": 2})
-    time.sleep(TICK)
+    tick()
     kept.write_text("in the way of the folder")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -276,7 +274,7 @@ class TestInAnotherProcess:
     @pytest.fixture
     def data(self, tmp_path: Path) -> FolderDataset:
         write_tree(tmp_path, {"ant": 2, "bee": 0, "cow": 3})
-        time.sleep(TICK)
+        tick()
         return read_classes(tmp_path, keep_empty_classes=True)
 
     def same(self, first: FolderDataset, second: FolderDataset) -> None:
