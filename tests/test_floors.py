@@ -20,7 +20,7 @@ FLOORS = (
     {"program", "models", "data"},
     {"network", "layers", "graph", "losses", "initializers", "optimizers", "schedules"},
     {"backend"},
-    {"geometry", "precision", "random", "arena", "cores", "durable_files", "errors"},
+    {"geometry", "precision", "random", "arena", "cache", "cores", "durable_files", "errors"},
     {"kernels"},
 )
 

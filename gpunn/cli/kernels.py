@@ -40,9 +40,9 @@ def kernels(
     """
     from tqdm import tqdm
 
-    from gpunn.backend.cache import CacheFiles, cache_folder
     from gpunn.backend.cuda.inspection.kernel_budget import budget_of, format_budget
     from gpunn.backend.cuda.inspection.report import in_order, measure
+    from gpunn.cache import CacheFiles, cache_folder
 
     if write_budget is not None and (kernel is not None or architecture):
         raise UsageError("--write-budget is for all kernels; leave out --kernel and --architecture")

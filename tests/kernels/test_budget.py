@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.backend.cuda.inspection.disassembly import disassembler
 from gpunn.backend.cuda.inspection.kernel_budget import budget_of, overruns, parse_budget
 from gpunn.backend.cuda.inspection.report import jobs, report
 from gpunn.backend.cuda.launching.source import packaged_sources
+from gpunn.cache import CacheFiles, cache_folder
 
 #: Turing, Ampere, Hopper with what only it has, Blackwell.
 GENERATIONS = ("75", "80", "90a", "120")

@@ -6,7 +6,6 @@ import re
 from typing import Any, cast
 
 import gpunn
-from gpunn.backend.cache import CacheFiles, cache_folder
 from gpunn.backend.contract import Primitives
 from gpunn.backend.cuda.compiling.compile_cache import CompileCache, Compiler
 from gpunn.backend.cuda.device import CudaDevice
@@ -17,6 +16,7 @@ from gpunn.backend.cuda.gpu.installation import Installation
 from gpunn.backend.cuda.graph import StreamRecorder
 from gpunn.backend.cuda.traits import Traits
 from gpunn.backend.cuda.tune import Tuner, TuningFile, event_stopwatch
+from gpunn.cache import CacheFiles, cache_folder
 
 
 def open_cuda(number: int = 0, installation: Installation | None = None) -> CudaDevice:

@@ -9,9 +9,9 @@ from functools import partial
 from statistics import median
 from typing import Any, Literal
 
-from gpunn.backend.cache import CacheFiles
 from gpunn.backend.cuda.gpu.gpu import Gpu
 from gpunn.backend.cuda.graph import Recorder, refuse_while_recording
+from gpunn.cache import CacheFiles
 
 #: What comes before the key of a choice in the plan of a device.
 PLAN_PREFIX = "tuned/"

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from gpunn.backend.cache import cache_folder
 from gpunn.backend.cuda.launching.source import KernelSource, kernel_folder
+from gpunn.cache import cache_folder
 from gpunn.errors import DeviceError
 
 #: What kernels are compiled behind: cuda_host.h and all that it includes.

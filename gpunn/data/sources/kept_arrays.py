@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.backend.cache import CacheFiles
+from gpunn.cache import CacheFiles
 
 MAGIC = b"gpunn arrays v1\n"
 _ALIGNMENT = 64

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.backend.cache import CacheFiles, cache_folder
+from gpunn.cache import CacheFiles, cache_folder
 from gpunn.data.dataset import content_hash
 from gpunn.data.names import printable
 from gpunn.data.sources.arrays import ArrayDataset

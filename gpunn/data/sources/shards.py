@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.backend.cache import CacheFiles, cache_folder
+from gpunn.cache import CacheFiles, cache_folder
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import content_hash
 from gpunn.data.decoding.file import MAXIMUM_BYTES

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 import gpunn
-from gpunn.backend.cache import CacheFiles
+from gpunn.cache import CacheFiles
 from gpunn.data.sources.kept_arrays import KeptArrays, keep, read_kept
 
 WORTH_KEEPING = 1000

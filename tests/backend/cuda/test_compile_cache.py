@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cache import CacheFiles, CacheWarning
 from gpunn.backend.cuda.compiling.compile import CompiledKernels
 from gpunn.backend.cuda.compiling.compile_cache import CompileCache, Compiler
 from gpunn.backend.cuda.launching.source import KernelSource
+from gpunn.cache import CacheFiles, CacheWarning
 
 TEXT = '// TILE: 64 | 128\n#include "header.cuh"\nextern "C" __global__ void fill(float* y) { y[0] = VALUE; }\n'
 

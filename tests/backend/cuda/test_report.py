@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cache import CacheFiles
 from gpunn.backend.cuda.compiling.compile import CompiledKernels, compile_kernels
 from gpunn.backend.cuda.inspection import report as report_module
 from gpunn.backend.cuda.inspection.cubin import kernel_codes
@@ -16,6 +15,7 @@ from gpunn.backend.cuda.inspection.disassembly import disassembler
 from gpunn.backend.cuda.inspection.kernel_budget import budget_of, format_budget, overruns, parse_budget
 from gpunn.backend.cuda.inspection.report import KernelReport, dynamic_shared_bytes, jobs, report
 from gpunn.backend.cuda.launching.source import KernelSource, packaged_source
+from gpunn.cache import CacheFiles
 from gpunn.errors import DeviceError, UsageError
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.backend.cache import CacheFiles, CacheWarning
 from gpunn.backend.cuda.device import CudaDevice
 from gpunn.backend.cuda.gpu.gpu import Gpu
 from gpunn.backend.cuda.graph import StreamRecorder
@@ -17,6 +16,7 @@ from gpunn.backend.cuda.launching.launch import Grid
 from gpunn.backend.cuda.launching.source import KernelSource
 from gpunn.backend.cuda.tune import Tuner, TuningFile, event_stopwatch
 from gpunn.backend.emulator import open_emulator
+from gpunn.cache import CacheFiles, CacheWarning
 from gpunn.errors import DeviceError
 from tests.backend.cuda.fake_cupy import Machine
 

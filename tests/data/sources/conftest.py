@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cache import CACHE_VARIABLE
+from gpunn.cache import CACHE_VARIABLE
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gpunn.backend.cache import CacheFiles, cache_folder
+from gpunn.cache import CacheFiles, cache_folder
 from gpunn.data.sources.byte_strings import ByteStrings
 from gpunn.data.sources.contents import file_digests
 from gpunn.data.sources.file_state import SETTLING_NANOSECONDS

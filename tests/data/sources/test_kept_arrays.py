@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gpunn.backend.cache import CacheFiles, CacheWarning
+from gpunn.cache import CacheFiles, CacheWarning
 from gpunn.data.sources.kept_arrays import keep, map_kept, read_kept
 
 ARRAYS: dict[str, npt.NDArray[Any]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cache import CacheFiles
+from gpunn.cache import CacheFiles
 from gpunn.data.dataset import DataWarning
 from gpunn.data.sources import file_state, tree_cache
 from gpunn.data.sources import shard_index as module

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gpunn.backend.cache import CACHE_VARIABLE, CacheWarning
+from gpunn.cache import CACHE_VARIABLE, CacheWarning
 from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
 from gpunn.data.sources.halves import Splitting
 from gpunn.data.sources.tree import state

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpunn.backend.cache import CacheFiles
 from gpunn.backend.cuda.compiling.compile import COMPILE_OPTIONS, CompiledKernels
 from gpunn.backend.cuda.launching.source import KernelSource
+from gpunn.cache import CacheFiles
 
 
 @dataclass(frozen=True)

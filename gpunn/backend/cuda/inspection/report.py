@@ -10,7 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 
-from gpunn.backend.cache import CacheFiles
 from gpunn.backend.cuda.compiling.compile import COMPILE_OPTIONS, compile_kernels, compiler_version
 from gpunn.backend.cuda.convolution_kernels.tensor_core import Tile
 from gpunn.backend.cuda.inspection.cubin import kernel_codes
@@ -18,6 +17,7 @@ from gpunn.backend.cuda.inspection.disassembly import Instructions, count_instru
 from gpunn.backend.cuda.inspection.occupancy import occupancy
 from gpunn.backend.cuda.launching.launch import STRIDING_BLOCK
 from gpunn.backend.cuda.launching.source import ARCHITECTURES, KernelSource
+from gpunn.cache import CacheFiles
 
 #: Jobs that a process takes at a time, and after which results are kept.
 _BATCH = 16

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.backend.cache import CacheFiles, CacheWarning, cache_folder
+from gpunn.cache import CacheFiles, CacheWarning, cache_folder
 
 
 def test_folders(monkeypatch: pytest.MonkeyPatch) -> None:
