@@ -121,11 +121,6 @@ class Loader:
         """Where the time went since the latest `batches` began."""
         return self._tally.timings()
 
-    @property
-    def waited_seconds(self) -> float:
-        """How long the caller of the latest `batches` has waited for data."""
-        return self.timings.waited_seconds
-
     def batches(self, epoch: int, start: int = 0) -> Generator[Batch, None, None]:
         """The batches of an epoch, from number `start` on.
 

@@ -289,9 +289,9 @@ def test_the_time_waited_is_counted_anew_for_each_epoch() -> None:
     data.gate.clear()
     threading.Timer(0.05, data.gate.set).start()
     copied(source.batches(0))
-    assert source.waited_seconds > 0.0
+    assert source.timings.waited_seconds > 0.0
     source.batches(1)
-    assert source.waited_seconds == 0.0
+    assert source.timings.waited_seconds == 0.0
 
 
 def test_part_of_a_batch_is_a_view() -> None:
