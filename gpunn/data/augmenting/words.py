@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gpunn.data.augmenting.augmentation import Augmentation
 
 
@@ -12,45 +14,41 @@ def describe_augmentation(augmentation: Augmentation | None) -> str:
     return ", ".join([*_shapes(augmentation), *_colours(augmentation), *_mixtures(augmentation)]) or "none"
 
 
-def _shapes(augmentation: Augmentation) -> list[str]:
-    low, high = augmentation.scale
-    area = augmentation.crop_area
-    parts = {
-        "random windows at the scale of evaluation": augmentation.crop_window,
-        f"random crops of {area[0]:.0%} to {area[1]:.0%} of the area" if area is not None else "": area is not None,
-        f"shifts up to {augmentation.shift:.0%}": augmentation.shift > 0,
-        f"rotations up to {augmentation.rotation:g} degrees": augmentation.rotation > 0,
-        f"slants up to {augmentation.shear:g} degrees": augmentation.shear > 0,
-        f"scalings from {low:g} to {high:g}": (low, high) != (1.0, 1.0),
-        f"{augmentation.mirror:.0%} mirrored": augmentation.mirror > 0,
-    }
-    return _told(parts)
+def _shapes(augmentation: Augmentation) -> Iterator[str]:
+    if augmentation.crop_window:
+        yield "random windows at the scale of evaluation"
+    if augmentation.crop_area is not None:
+        yield "random crops of {:.0%} to {:.0%} of the area".format(*augmentation.crop_area)
+    if augmentation.shift:
+        yield f"shifts up to {augmentation.shift:.0%}"
+    if augmentation.rotation:
+        yield f"rotations up to {augmentation.rotation:g} degrees"
+    if augmentation.shear:
+        yield f"slants up to {augmentation.shear:g} degrees"
+    if augmentation.scale != (1.0, 1.0):
+        yield "scalings from {:g} to {:g}".format(*augmentation.scale)
+    if augmentation.mirror:
+        yield f"{augmentation.mirror:.0%} mirrored"
 
 
-def _colours(augmentation: Augmentation) -> list[str]:
-    low, high = augmentation.erase_area
-    parts = {
-        **{
-            f"{name} changed by up to {getattr(augmentation, name):.0%}": getattr(augmentation, name) > 0
-            for name in ("brightness", "contrast", "saturation")
-        },
-        f"hues turned by up to {augmentation.hue:g} degrees": augmentation.hue > 0,
-        f"light of deviation {augmentation.lighting:g} along the colour axes": augmentation.lighting > 0,
-        f"noise of deviation {augmentation.noise:g}": augmentation.noise > 0,
-        f"{low:.0%} to {high:.0%} of the area erased in {augmentation.erase:.0%}": augmentation.erase > 0,
-    }
-    return _told(parts)
+def _colours(augmentation: Augmentation) -> Iterator[str]:
+    for name in ("brightness", "contrast", "saturation"):
+        strength = getattr(augmentation, name)
+        if strength:
+            yield f"{name} changed by up to {strength:.0%}"
+    if augmentation.hue:
+        yield f"hues turned by up to {augmentation.hue:g} degrees"
+    if augmentation.lighting:
+        yield f"light of deviation {augmentation.lighting:g} along the colour axes"
+    if augmentation.noise:
+        yield f"noise of deviation {augmentation.noise:g}"
+    if augmentation.erase:
+        low, high = augmentation.erase_area
+        yield f"{low:.0%} to {high:.0%} of the area erased in {augmentation.erase:.0%}"
 
 
-def _mixtures(augmentation: Augmentation) -> list[str]:
-    if not augmentation.mixes:
-        return []
-    kinds = {
-        f"mixup ({augmentation.mixup:g})": augmentation.mixup > 0,
-        f"cutmix ({augmentation.cutmix:g})": augmentation.cutmix > 0,
-    }
-    return [f"{' or '.join(_told(kinds))} of {augmentation.mix_share:.0%}"]
-
-
-def _told(parts: dict[str, bool]) -> list[str]:
-    return [text for text, done in parts.items() if done]
+def _mixtures(augmentation: Augmentation) -> Iterator[str]:
+    if augmentation.mixes:
+        strengths = {"mixup": augmentation.mixup, "cutmix": augmentation.cutmix}
+        kinds = " or ".join(f"{kind} ({strength:g})" for kind, strength in strengths.items() if strength)
+        yield f"{kinds} of {augmentation.mix_share:.0%}"
