@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gpunn.data.decoding.picture import Box
 from gpunn.data.decoding.process import prepare_process
-
-#: Region of a picture in pixels: left, top, right, bottom.
-Box = tuple[float, float, float, float]
 
 
 class BareProcesses:

@@ -50,10 +50,9 @@ from gpunn.training.rule import Rule
 SIZE = 224
 BATCH = 64
 WINDOWS = Augmentation(crop_window=True, mirror=0.5)
-PACKED_RATE = 15_000
 SOURCE_SIZE = (375, 500)
 CLASSES = 4
-RATE = 1e-4
+LEARNING_RATE = 1e-4
 PREPROCESSING = Preprocessing(SIZE, SIZE, 3, "crop", 256, (0.5,) * 3, (0.25,) * 3)
 
 #: What is compared: a side, the side it is divided by, and the least that is asked of the ratio.
@@ -66,6 +65,9 @@ RATIOS = (
     ("fast", "bare fast", 0.9),
     ("training while reading", "shared cores", 0.95),
 )
+
+#: The least that is asked of the packed pictures, in images a second.
+PACKED_RATE = 15_000
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _learner(threads: int) -> Learner:
 def _train(learner: Learner, batches: Iterable[Batch]) -> None:
     for batch in batches:
         learner.learn(batch, first=0, images=len(batch))
-        learner.update(RATE)
+        learner.update(LEARNING_RATE)
 
 
 def _train_in_memory(learner: Learner, images: int) -> None:
