@@ -26,7 +26,7 @@ _NEW_LINE = "\n  "
 
 
 def check(
-    data: Annotated[str, typer.Argument(metavar="PATH", help="Data as gpunn train --data takes them, or worse.")],
+    data: Annotated[str, typer.Argument(metavar="PATH", help="What gpunn train takes as --data, or would refuse.")],
     as_json: JsonOption = False,
     quarantine: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the bad pictures there, for training to leave them out.")

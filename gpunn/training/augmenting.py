@@ -22,7 +22,7 @@ def augmentation_of(configuration: Configuration, split: Split) -> Augmentation 
 def with_measured_light(configuration: Configuration, split: Split, channels: int) -> Configuration:
     """The same configuration, with the colour axes of its training images if it changes light along them.
 
-    They are kept in the settings, so that a run that is resumed needs not measure them again.
+    They are kept in the settings, so that a resumed run need not measure them again.
     """
     augmentation = augmentation_of(configuration, split)
     if augmentation is None or not augmentation.lighting or augmentation.colour_axes is not None or channels != 3:

@@ -49,10 +49,9 @@ def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None, 
 
 
 def readable_sample(split: Split) -> Split:
-    """The same split, of whose training half only those pictures are left that are measured before a run begins.
+    """The split with its training half reduced to the pictures by which it is measured, and which can be read.
 
-    Those that cannot be read are left out, so that the run may leave them out, too; the others give the statistics
-    that they would give anyway.
+    A run that leaves out what cannot be read is measured by these before it begins.
 
     Raises:
         DataError: when none can be read, or those of one class only.

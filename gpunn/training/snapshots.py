@@ -1,4 +1,4 @@
-"""What a trainer leaves in its run folder to be gone on from."""
+"""What a trainer leaves in its run folder, so that the run can go on from there."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class Augmentation:
         mirror: the probability of exchanging left and right.
         crop_area: the least and the largest part of the picture's area that a random crop shows; None: no crop.
         crop_ratio: the least and the largest width / height of the crop, drawn evenly on a logarithmic scale.
-        crop_window: show a random window of the network's size in the picture as it is scaled for evaluation; has
-            no room in pictures that are stretched to the network's size as a whole.
+        crop_window: show a random window of the network's size, out of the picture as it is scaled for evaluation;
+            pictures that are stretched to the network's size are shown whole.
         background: the pixel value, 0 to 255, of what shifts and rotations bring in from outside.
         brightness: pixels are multiplied by a number from 1 - brightness to 1 + brightness.
         contrast: likewise, the differences from the picture's mean luma.

@@ -77,8 +77,8 @@ class Augmenter:
     def mirror(self, images: npt.NDArray[np.uint8], draws: Draws) -> npt.NDArray[np.bool_]:
         """Which pictures are still to be mirrored, (N,).
 
-        That is left to the device that trains, but for pictures that will be mixed: each half of a mixture is
-        mirrored for itself, and here.
+        Mirroring is left to the device that trains. Only pictures that will be mixed are mirrored here, each part of
+        a mixture by itself.
         """
         mirrored: npt.NDArray[np.bool_] = draws[:, Draw.MIRROR] < self.augmentation.mirror
         if not self.augmentation.mixes:

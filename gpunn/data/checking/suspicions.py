@@ -32,7 +32,7 @@ def suspicions(
     if leaked:
         yield (
             f"{_number(len(leaked), 'picture is', 'pictures are')} in more than one half, such as "
-            f"{_example(pictures, pictures.half, leaked[0])}; what is measured on them flatters"
+            f"{_example(pictures, pictures.half, leaked[0])}; validation on them looks better than it is"
         )
     contradictory = _groups_with_several(pictures.label, duplicates)
     if contradictory:

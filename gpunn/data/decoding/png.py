@@ -9,8 +9,10 @@ _TEXTS = (b"iCCP", b"tEXt", b"zTXt", b"iTXt")
 
 
 def without_texts(encoded: bytes) -> bytes | None:
-    """The PNG without texts and colour profile, which Pillow refuses a picture for when they are large; None where
-    there are none to leave out, or it is no PNG."""
+    """The PNG without texts and colour profile: Pillow refuses a picture when these are large.
+
+    None where there is nothing to leave out, or it is no PNG.
+    """
     if not encoded.startswith(_SIGNATURE):
         return None
     kept = [_SIGNATURE]

@@ -34,5 +34,5 @@ def file_state(status: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def is_settled(status: os.stat_result) -> bool:
-    """Has this been as it is for so long that its next change will show in its times?"""
+    """Whether this has been as it is for so long that its next change will show in its times."""
     return status.st_ctime_ns < time_ns() - SETTLING_NANOSECONDS

@@ -40,7 +40,7 @@ class KeptArrays:
     arrays: Mapping[str, npt.NDArray[Any]]
 
     def in_place(self) -> bool:
-        """Is the file of these arrays still where it was?"""
+        """Whether the file of these arrays is still where it was."""
         return _digest_of(self.path) == self.digest
 
 
