@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gpunn.data.sources.in_threads import PART, in_threads
+from gpunn.data.sources.in_threads import PART, THREADS, in_threads
 
 
 @pytest.mark.parametrize("count", [0, 1, PART, PART + 1, 5 * PART - 1])
@@ -20,25 +20,32 @@ def test_parts_are_worked_on_side_by_side() -> None:
     assert len(list(in_threads(2 * PART, lambda first, last: both.wait(), "meeting"))) == 2
 
 
-def test_an_error_ends_the_work() -> None:
-    done: list[int] = []
+@pytest.mark.parametrize("ends", ["by an error", "by leaving"])
+def test_parts_that_nobody_has_begun_are_dropped_at_the_end(ends: str) -> None:
+    begun: list[int] = []
+    go = threading.Event()
 
     def work(first: int, last: int) -> None:
-        if first == 0:
+        begun.append(first)
+        if first > 0:
+            go.wait()
+        elif ends == "by an error":
             raise ValueError("the first part")
-        done.append(first)
 
-    with pytest.raises(ValueError, match="the first part"):
-        list(in_threads(1000 * PART, work, "failing"))
+    results = in_threads(10 * THREADS * PART, work, "counting")
+    release = threading.Timer(0.3, go.set)
+    release.start()
+    if ends == "by an error":
+        with pytest.raises(ValueError, match="the first part"):
+            next(results)
+    else:
+        next(results)
+        results.close()
+    assert go.is_set(), "the end waits for what has begun"
+    # Whoever was done with the first part has begun another.
+    assert len(begun) <= THREADS + 1
     assert not any(thread.name.startswith("gpunn-files") for thread in threading.enumerate())
-
-
-def test_work_whose_results_nobody_takes_is_given_up() -> None:
-    begun: list[int] = []
-    results = in_threads(1000 * PART, lambda first, last: begun.append(first), "counting")
-    next(results)
-    results.close()
-    assert not any(thread.name.startswith("gpunn-files") for thread in threading.enumerate())
+    release.join()
 
 
 def test_where_nobody_watches_nothing_is_shown(
