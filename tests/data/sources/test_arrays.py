@@ -11,21 +11,13 @@ import pytest
 from gpunn.data.sources.arrays import ArrayDataset, read_npz
 from gpunn.data.sources.halves import Splitting
 from gpunn.errors import DataError
-from tests.data.pictures import random_picture
+from tests.data.sources.array_files import IMAGES, LABELS, Trap, both_halves
 
 CLASSES = ("cat", "dog", "owl")
-IMAGES = random_picture(0, 6 * 4, 5).reshape(6, 4, 5, 3)
-LABELS = np.array([0, 1, 2, 0, 1, 2])
 
 
 def write_npz(path: Path, **changes: Any) -> Path:
-    arrays = {
-        "train_images": IMAGES,
-        "train_labels": LABELS,
-        "validation_images": IMAGES[:3],
-        "validation_labels": LABELS[:3],
-    } | changes
-    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    np.savez(path, **both_halves(**changes))
     return path
 
 
@@ -165,11 +157,6 @@ def test_an_npz_file_with_faults_is_refused(tmp_path: Path, changes: dict[str, A
     with pytest.raises(DataError) as refusal:
         read_npz(path).split(Splitting(seed=0))
     assert all(word in str(refusal.value) for word in [*words, "data.npz"])
-
-
-class Trap:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (open, ("sprung", "w"))
 
 
 def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

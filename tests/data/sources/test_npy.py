@@ -11,22 +11,12 @@ from gpunn.data.sources import file_state, tree_cache
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.opening import open_data, open_for_measuring
 from gpunn.errors import DataError
-from tests.data.pictures import random_picture
-
-IMAGES = random_picture(0, 6 * 4, 5).reshape(6, 4, 5, 3)
-LABELS = np.array([0, 2, 1, 1, 0, 2])
+from tests.data.sources.array_files import IMAGES, LABELS, Trap, both_halves
 
 
 def write(folder: Path, **changes: Any) -> Path:
-    arrays = {
-        "train_images": IMAGES,
-        "train_labels": LABELS,
-        "validation_images": IMAGES[:3],
-        "validation_labels": LABELS[:3],
-    } | changes
-    for name, array in arrays.items():
-        if array is not None:
-            np.save(folder / f"{name}.npy", array)
+    for name, array in both_halves(**changes).items():
+        np.save(folder / f"{name}.npy", array)
     return folder
 
 
@@ -108,11 +98,6 @@ def test_faults_are_refused_by_name(tmp_path: Path, changes: dict[str, Any], wor
     with pytest.raises(DataError) as refusal:
         open_data(str(write(tmp_path, **changes)), seed=0)
     assert all(word in str(refusal.value) for word in words)
-
-
-class Trap:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (open, ("sprung", "w"))
 
 
 def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
