@@ -5,12 +5,12 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from gpunn.data.decoding.colours import luma
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, DataError, UsageError
+from tests.data.decoding.reference import scaled
 from tests.data.pictures import random_picture
 
 
@@ -20,27 +20,6 @@ def stretch(height: int, width: int, channels: int = 3) -> Preprocessing:
 
 def crop(height: int, width: int, resize_to: int) -> Preprocessing:
     return Preprocessing(height, width, 3, "crop", resize_to, (0.5,) * 3, (0.25,) * 3)
-
-
-def triangle_weights(size: int, start: float, length: float, outputs: int) -> npt.NDArray[np.float64]:
-    """Antialiased linear interpolation of one axis as a matrix: a triangle as wide as an output pixel covers."""
-    step = length / outputs
-    reach = max(step, 1.0)
-    weights = np.zeros((outputs, size))
-    for output in range(outputs):
-        centre = start + (output + 0.5) * step
-        for place in range(size):
-            weights[output, place] = max(0.0, 1 - abs(place + 0.5 - centre) / reach)
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def resampled(
-    picture: npt.NDArray[np.uint8], box: tuple[float, float, float, float], height: int, width: int
-) -> npt.NDArray[np.float64]:
-    left, top, right, bottom = box
-    rows = triangle_weights(picture.shape[0], top, bottom - top, height)
-    columns = triangle_weights(picture.shape[1], left, right - left, width)
-    return np.einsum("ph,hwc,qw->pqc", rows, picture.astype(np.float64), columns)
 
 
 def test_a_picture_that_fits_is_left_as_it_is() -> None:
@@ -54,7 +33,7 @@ def test_a_picture_that_fits_is_left_as_it_is() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_stretching_is_antialiased_interpolation_of_the_whole(height: int, width: int, channels: int) -> None:
     picture = random_picture(1, 6, 9, channels)
-    expected = resampled(picture, (0, 0, 9, 6), height, width)
+    expected = scaled(picture, height, width, (0, 0, 9, 6))
     result = stretch(height, width, channels).apply(picture)
     assert result.shape == (height, width, channels)
     assert result.dtype == np.uint8
@@ -70,7 +49,7 @@ def test_cropping_takes_the_centre_after_scaling_the_short_side(
 ) -> None:
     picture = random_picture(2, *shape)
     result = crop(12, 12, 16).apply(picture)
-    assert np.abs(result - resampled(picture, box, 12, 12)).max() <= 1.5
+    assert np.abs(result - scaled(picture, 12, 12, box)).max() <= 1.5
 
 
 def test_a_crop_that_need_not_scale_copies_pixels() -> None:
