@@ -85,7 +85,7 @@ def decoder_to_measure(name: str) -> tuple[Decoder, str | None]:
     try:
         return decoder(name), None
     except UsageError as error:
-        return decoder("pillow"), f"trained with images that the decoder {name!r} has read, these are Pillow's: {error}"
+        return decoder("pillow"), f"trained with the decoder {name!r}, and Pillow reads these images: {error}"
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray[Any, Any]], Manifest, str | None]:

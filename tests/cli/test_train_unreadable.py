@@ -124,9 +124,9 @@ def test_a_run_of_the_fast_decoder_where_it_is_not_installed(
     assert "gpunn[fast]" in refused.error
     measured = gpunn("evaluate", run, "--json", "--device", "cpu")
     assert measured.status == 0
-    assert measured.error.startswith("note: trained with images that the decoder 'fast' has read, these are Pillow's")
+    assert measured.error.startswith("note: trained with the decoder 'fast', and Pillow reads these images")
     asked = gpunn("predict", run, photographs / "val" / "ant" / "0.jpg", "--device", "cpu")
-    assert (asked.status, "these are Pillow's" in asked.error) == (0, True)
+    assert (asked.status, "Pillow reads these images" in asked.error) == (0, True)
 
 
 def test_runs_that_do_not_name_a_decoder_were_made_with_pillow(gpunn: Gpunn, trained: Path, tmp_path: Path) -> None:
