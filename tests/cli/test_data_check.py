@@ -262,7 +262,8 @@ def test_arrays_are_compared_by_their_pixels(tmp_path: Path, gpunn: Gpunn) -> No
     assert (result.status, report["images"], report["classes"]) == (0, 48, {"0": 18, "1": 17, "2": 13})
     assert report["duplicates"] == [["train/0", "validation/5"], ["train/3", "train/18"]]
     assert report["warnings"] == [
-        "1 picture is in more than one half, such as 'train/0' and 'validation/5'; validation on them looks better than it is",
+        "1 picture is in more than one half, such as 'train/0' and 'validation/5'; "
+        "validation on them looks better than it is",
         "1 picture is in more than one class, such as 'train/0' and 'validation/5'",
         "in validation, 1 class has no images, such as '2'",
     ]
