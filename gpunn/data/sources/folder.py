@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gpunn.cache import CacheFiles, cache_folder
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Split, content_hash
-from gpunn.data.decoding.decode import decode
+from gpunn.data.decoding.decode import decode_rgb
 from gpunn.data.decoding.file import read_file
 from gpunn.data.names import printable
 from gpunn.data.sources.byte_strings import ByteStrings
@@ -67,7 +67,10 @@ class FolderDataset:
         return len(self.paths)
 
     def load(self, index: int) -> npt.NDArray[np.uint8]:
-        return decode(self._path(index))
+        try:
+            return decode_rgb(self.read(index))
+        except DataError as error:
+            raise DataError(f"{self.name(index)}: {error}") from error
 
     @property
     def shards(self) -> None:

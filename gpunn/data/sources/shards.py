@@ -14,8 +14,8 @@ import numpy.typing as npt
 from gpunn.cache import CacheFiles, cache_folder
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import content_hash
+from gpunn.data.decoding.decode import decode_rgb
 from gpunn.data.decoding.file import MAXIMUM_BYTES
-from gpunn.data.decoding.pillow import PillowDecoder
 from gpunn.data.names import printable
 from gpunn.data.sources.class_names import class_names
 from gpunn.data.sources.halves import Halves
@@ -85,10 +85,9 @@ class ShardDataset:
 
     def load(self, index: int) -> npt.NDArray[np.uint8]:
         try:
-            pixels = PillowDecoder().open(self.read(index)).pixels()
+            return decode_rgb(self.read(index))
         except DataError as error:
             raise DataError(f"{self.name(index)}: {error}") from error
-        return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
 
     def read(self, index: int) -> bytes:
         size = int(self.index.sizes[index])

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from gpunn.data.decoding.decode import MAXIMUM_PIXELS, decode
+from gpunn.data.decoding.decode import decode_rgb
+from gpunn.data.decoding.file import read_file
+from gpunn.data.decoding.pillow import MAXIMUM_PIXELS, PillowDecoder
 from gpunn.errors import DataError
 from tests.data.decoding.uprighting import UPRIGHT_FROM_STORED
 from tests.data.pictures import png, png_chunk, random_picture, write_jpeg
@@ -18,9 +20,19 @@ RGB = random_picture(1, 5, 7)
 GRAY = random_picture(2, 5, 7, 1)
 
 
-def reason(path: Path | bytes, **options: int) -> str:
+def decode(path: Path) -> npt.NDArray[np.uint8]:
+    """As RGB."""
+    return decode_rgb(read_file(path))
+
+
+def decode_as_stored(path: Path, maximum_pixels: int = MAXIMUM_PIXELS) -> npt.NDArray[np.uint8]:
+    """Gray or RGB."""
+    return PillowDecoder(maximum_pixels).open(read_file(path)).pixels()
+
+
+def reason(path: Path, maximum_pixels: int = MAXIMUM_PIXELS) -> str:
     with pytest.raises(DataError) as refusal:
-        decode(path, **options)
+        decode_as_stored(path, maximum_pixels)
     return str(refusal.value)
 
 
@@ -53,15 +65,15 @@ def test_the_contents_tell_the_format_not_the_suffix(tmp_path: Path) -> None:
 def test_gray_is_repeated_unless_it_may_stay(tmp_path: Path) -> None:
     Image.fromarray(GRAY[..., 0]).save(tmp_path / "a.png")
     np.testing.assert_array_equal(decode(tmp_path / "a.png"), np.repeat(GRAY, 3, axis=2))
-    np.testing.assert_array_equal(decode(tmp_path / "a.png", keep_gray=True), GRAY)
+    np.testing.assert_array_equal(decode_as_stored(tmp_path / "a.png"), GRAY)
     Image.fromarray(RGB).save(tmp_path / "b.png")
-    np.testing.assert_array_equal(decode(tmp_path / "b.png", keep_gray=True), RGB)
+    np.testing.assert_array_equal(decode_as_stored(tmp_path / "b.png"), RGB)
 
 
 def test_one_bit_pictures_are_black_and_white(tmp_path: Path) -> None:
     bits = GRAY[..., 0] > 127
     Image.fromarray(bits).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(decode(tmp_path / "a.png", keep_gray=True)[..., 0], np.where(bits, 255, 0))
+    np.testing.assert_array_equal(decode_as_stored(tmp_path / "a.png")[..., 0], np.where(bits, 255, 0))
 
 
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
@@ -98,7 +110,7 @@ def test_alpha_lies_over_white_and_hides_colours(tmp_path: Path) -> None:
 def test_gray_with_alpha_lies_over_white(tmp_path: Path) -> None:
     alpha = random_picture(4, 5, 7, 1)
     Image.fromarray(np.concatenate([GRAY, alpha], axis=2)).save(tmp_path / "a.png")
-    pixels = decode(tmp_path / "a.png", keep_gray=True)
+    pixels = decode_as_stored(tmp_path / "a.png")
     assert pixels.shape == (5, 7, 1)
     assert np.abs(pixels - over_white(GRAY, alpha[..., 0])).max() <= 1
 
@@ -137,7 +149,7 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path: Path) -> None:
     for name in ("gray.png", "gray.pgm", "gray.tif"):
         pixels = decode(tmp_path / name)
         np.testing.assert_array_equal(pixels, np.repeat(samples[..., np.newaxis] // 256, 3, axis=2), name)
-        assert decode(tmp_path / name, keep_gray=True).shape == (5, 7, 1)
+        assert decode_as_stored(tmp_path / name).shape == (5, 7, 1)
 
 
 def test_sixteen_bit_colours_keep_their_upper_eight(tmp_path: Path) -> None:
@@ -190,13 +202,13 @@ def test_one_pixel_is_a_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif", "ppm"])
-def test_truncated_files_are_refused_by_name(tmp_path: Path, suffix: str) -> None:
+def test_truncated_files_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"cut.{suffix}"
     Image.fromarray(random_picture(7, 64, 64)).save(path)
     content = path.read_bytes()
     for kept in (len(content) // 2, len(content) // 4, 20):
         path.write_bytes(content[:kept])
-        assert f"cut.{suffix}': " in reason(path)
+        assert reason(path)
 
 
 def test_a_jpeg_that_opens_and_then_ends_is_called_truncated(tmp_path: Path) -> None:
@@ -212,10 +224,10 @@ def test_files_that_are_no_pictures_say_so(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "page.jpg").write_text("<!DOCTYPE html><html><body>404</body></html>")
     (tmp_path / "folder.jpg").mkdir()
-    assert "empty.jpg': the file is empty" in reason(tmp_path / "empty.jpg")
-    assert "page.jpg': not an image of a known format (JPEG, PNG" in reason(tmp_path / "page.jpg")
+    assert "the file is empty" in reason(tmp_path / "empty.jpg")
+    assert "not an image of a known format (JPEG, PNG" in reason(tmp_path / "page.jpg")
     assert "not a regular file" in reason(tmp_path / "folder.jpg")
-    assert "absent.jpg': No such file" in reason(tmp_path / "absent.jpg")
+    assert "No such file" in reason(tmp_path / "absent.jpg")
 
 
 @pytest.mark.parametrize("foreign", ["ICO", "PCX", "TGA", "EPS", "PDF", "SGI"])
@@ -235,22 +247,10 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path: Path, side: int)
     assert side * side > MAXIMUM_PIXELS
     # There are no pixels in the file: had decoding begun, it would be called truncated.
     (tmp_path / "bomb.png").write_bytes(png(side, side, 8, 2, b""))
-    refusal = reason(tmp_path / "bomb.png")
-    assert "bomb.png" in refusal
-    assert f"limit of {MAXIMUM_PIXELS} pixels" in refusal
+    assert f"limit of {MAXIMUM_PIXELS} pixels" in reason(tmp_path / "bomb.png")
 
 
 def test_the_limit_on_pixels_can_be_set(tmp_path: Path) -> None:
     Image.fromarray(RGB).save(tmp_path / "a.png")
-    assert decode(tmp_path / "a.png", maximum_pixels=35).shape == (5, 7, 3)
+    assert decode_as_stored(tmp_path / "a.png", maximum_pixels=35).shape == (5, 7, 3)
     assert "5x7 is larger than the limit of 34 pixels" in reason(tmp_path / "a.png", maximum_pixels=34)
-
-
-def test_odd_names_load_and_are_escaped_in_messages(tmp_path: Path) -> None:
-    path = os.fsencode(tmp_path) + b"/odd\xff\nname.jpg"
-    write_jpeg(path, 0)
-    assert decode(path).shape == (12, 16, 3)
-    assert decode(os.fsdecode(path)).shape == (12, 16, 3)
-    with open(path, "wb") as stream:
-        stream.write(b"nothing")
-    assert "odd\\xff\\nname.jpg" in reason(path)

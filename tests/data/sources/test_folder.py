@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gpunn.data.dataset import DataWarning
-from gpunn.data.decoding.decode import decode
 from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
 from gpunn.data.sources.halves import Splitting
 from gpunn.errors import DataError, UsageError
@@ -45,7 +45,8 @@ def test_a_tree_with_train_and_val_is_taken_as_it_is(tmp_path: Path, validation:
     assert split.train.labels.tolist() == [0, 0, 1, 1, 1]
     assert split.validation.labels.tolist() == [0, 0, 1]
     assert "5 training and 3 validation images of 2 classes" in split.description
-    np.testing.assert_array_equal(split.train.load(3), decode(tmp_path / "train" / "cat" / "1.jpg"))
+    expected = np.asarray(Image.open(tmp_path / "train" / "cat" / "1.jpg"))
+    np.testing.assert_array_equal(split.train.load(3), expected)
     assert split.train.name(3) == f"'{tmp_path}/train/cat/1.jpg'"
     assert split.train.picture_shape == (None, None, 3)
 
@@ -133,6 +134,10 @@ def test_odd_names_load_and_are_escaped(odd_tree: Path) -> None:
     forms = [data.paths[index] for index in (1, 3)]
     assert forms == ["e\u0301/e\u0301.jpg".encode(), "e\u0301/é.jpg".encode()]
     assert len({data.load(index).tobytes() for index in (0, 5, 10, 15, 20)}) == 5
+    with open(os.path.join(data.root, data.paths[10]), "wb") as stream:
+        stream.write(b"nothing")
+    with pytest.raises(DataError, match=r"/two\\nlines/a\\nb\\t.jpg': not an image"):
+        data.load(10)
 
 
 def test_the_order_is_the_same_on_every_locale(odd_tree: Path) -> None:
