@@ -42,18 +42,19 @@ def adapt(
     input_shape: tuple[int, int, int],
     statistics: ChannelStatistics,
     *,
-    unscaled: bool = False,
+    resized: bool = False,
 ) -> Adaptation:
     """How pictures of one shape become the input of a network of another.
 
-    Pictures of the network's proportions are stretched. Others, and those whose sizes differ, have their shorter side
-    scaled to 8/7 of the input's longer side (256 for 224), and the centre is taken.
+    Pictures of the network's proportions are stretched. Others, and those whose sizes differ or did, have their shorter
+    side scaled to 8/7 of the input's longer side (256 for 224), and the centre is taken. Those that were brought to one
+    size are not scaled again if the input has at least 3/4 of their height and width.
 
     Args:
         picture_shape: height, width (None where the pictures differ) and channels, as `Dataset.picture_shape`.
         input_shape: height, width and channels of the network's input.
         statistics: for the network's channels.
-        unscaled: take the centre of pictures as they are, if the input has at least 3/4 of their height and width.
+        resized: the pictures had several sizes before; the result serves those, too.
 
     Raises:
         DataError: there is no defined way from the one to the other.
@@ -64,8 +65,9 @@ def adapt(
     resize: Literal["stretch", "crop"] = "crop"
     resize_to = round(max(height, width) * _CROPPED_FROM)
     if picture_height is not None and picture_width is not None:
-        if unscaled and _is_window((height, width), (picture_height, picture_width)):
-            resize_to = min(picture_height, picture_width)
+        if resized:
+            if _is_window((height, width), (picture_height, picture_width)):
+                resize_to = min(picture_height, picture_width)
         elif picture_height * width == picture_width * height:
             resize, resize_to = "stretch", max(height, width)
     preprocessing = Preprocessing(height, width, channels, resize, resize_to, statistics.mean, statistics.std)
@@ -96,9 +98,9 @@ def describe_adaptation(
 
 
 def _is_window(inside: tuple[int, int], picture: tuple[int, int]) -> bool:
-    """Whether one size is a little smaller than the other: windows that are much smaller would show details only."""
+    """Whether one size is a little smaller, at most: windows that are much smaller would show details only."""
     covers = all(4 * part >= 3 * whole for part, whole in zip(inside, picture, strict=True))
-    return inside != picture and covers and max(inside) <= min(picture)
+    return covers and max(inside) <= min(picture)
 
 
 def check_adaptable(picture_shape: tuple[int | None, int | None, int], input_shape: tuple[int, int, int]) -> None:

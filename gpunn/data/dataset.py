@@ -78,7 +78,7 @@ class Split:
         validation: the half to measure on.
         description: a line for people.
         augmentation: what pictures of this kind may be put through without changing their class; None: unknown.
-        unscaled: networks with an input that is a little smaller than the pictures see windows of them, not scaled.
+        resized: the pictures had several sizes and were brought to one; networks treat them as if they had not been.
 
     Raises:
         DataError: a half is empty, the classes differ, or there is only one class to learn. Data without classes
@@ -89,7 +89,7 @@ class Split:
     validation: Dataset
     description: str
     augmentation: Augmentation | None = None
-    unscaled: bool = False
+    resized: bool = False
 
     def __post_init__(self) -> None:
         for half, dataset in (("training", self.train), ("validation", self.validation)):

@@ -114,7 +114,7 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     split = open_split(configuration)
     measured = split if configuration.unreadable == "raise" else readable_sample(split)
-    fitting = fit_network(chosen, measured.train, configuration.image_size, unscaled=split.unscaled)
+    fitting = fit_network(chosen, measured.train, configuration.image_size, resized=split.resized)
     configuration = with_measured_light(configuration, measured, fitting.preprocessing.channels)
     augmentation = augmentation_of(configuration, split)
     others = adaptation_lines(split.validation, fitting.preprocessing)
@@ -169,7 +169,7 @@ def resume_run(
     else:
         # A foreign checkpoint: comparing it with the network of this run shows what is wrong.
         fitting = fit_network(
-            model(configuration.model), split.train, configuration.image_size, unscaled=split.unscaled
+            model(configuration.model), split.train, configuration.image_size, resized=split.resized
         )
         network, preprocessing = fitting.network, fitting.preprocessing
     opened, line = open_device(device or configuration.device, planned_threads(manifest))

@@ -25,12 +25,11 @@ class Fitting:
     lines: tuple[str, ...]
 
 
-def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None, *, unscaled: bool = False) -> Fitting:
+def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None, *, resized: bool = False) -> Fitting:
     """The model for the images and classes of a data set.
 
-    A flexible model takes images as they are, where all have one size; any other keeps its own input, and the
-    images are resized, gray is repeated to RGB, and RGB becomes gray by luma. With `unscaled`, images that are a
-    little larger than the input are cropped instead.
+    A flexible model takes images as they are, where all have one size and always had; any other keeps its own input,
+    and the images are resized, gray is repeated to RGB, and RGB becomes gray by luma.
 
     Raises:
         ShapeError: when `image_size` does not fit the model.
@@ -38,13 +37,13 @@ def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None, 
     """
     height, width, channels = dataset.picture_shape
     shape: Shape = chosen.image
-    if chosen.flexible and height is not None and width is not None:
+    if chosen.flexible and not resized and height is not None and width is not None:
         shape = (height, width, channels)
     if image_size is not None:
         shape = (image_size, image_size, shape[2])
     network = chosen.build(shape, len(dataset.classes))
     H, W, C = shape
-    adaptation = adapt(dataset.picture_shape, (H, W, C), channel_statistics(dataset, C), unscaled=unscaled)
+    adaptation = adapt(dataset.picture_shape, (H, W, C), channel_statistics(dataset, C), resized=resized)
     return Fitting(network, adaptation.preprocessing, adaptation.lines)
 
 

@@ -52,31 +52,30 @@ def test_every_adaptation_is_told(
     [
         ((256, 256, 3), (227, 227, 3), ("take the centre 227x227 of 256x256",), 256),
         ((256, 320, 3), (224, 256, 1), ("take the centre 224x256 of 256x320", "RGB to gray by luma"), 256),
-        ((256, 256, 3), (256, 256, 3), (), None),
-        ((256, 256, 3), (160, 160, 3), ("resize 256x256 to 160x160",), None),
-        ((28, 28, 1), (32, 32, 1), ("resize 28x28 to 32x32",), None),
+        ((256, 256, 3), (256, 256, 3), (), 256),
+        ((256, 256, 3), (160, 160, 3), ("resize the shorter side to 183, take the centre 160x160",), 183),
+        ((28, 28, 1), (32, 32, 1), ("resize the shorter side to 37, take the centre 32x32",), 37),
         ((224, 300, 3), (200, 230, 3), ("resize the shorter side to 263, take the centre 200x230",), 263),
     ],
 )
-def test_pictures_that_may_stay_unscaled_are_cropped_where_the_input_is_a_little_smaller(
-    pictures: tuple[int, int, int], inputs: tuple[int, int, int], lines: tuple[str, ...], resize_to: int | None
+def test_pictures_brought_to_one_size_are_cropped_and_scaled_only_where_the_input_is_much_smaller(
+    pictures: tuple[int, int, int], inputs: tuple[int, int, int], lines: tuple[str, ...], resize_to: int
 ) -> None:
-    adaptation = adapt(pictures, inputs, ONE if inputs[2] == 1 else THREE, unscaled=True)
+    adaptation = adapt(pictures, inputs, ONE if inputs[2] == 1 else THREE, resized=True)
     assert adaptation.lines == lines
-    assert adaptation.preprocessing.resize == ("stretch" if resize_to is None else "crop")
-    assert resize_to is None or adaptation.preprocessing.resize_to == resize_to
+    assert (adaptation.preprocessing.resize, adaptation.preprocessing.resize_to) == ("crop", resize_to)
 
 
 def test_what_is_taken_unscaled_are_the_pixels_themselves() -> None:
     picture = random_picture(3, 16, 18)
-    preprocessing = adapt(picture.shape, (13, 15, 3), THREE, unscaled=True).preprocessing
+    preprocessing = adapt(picture.shape, (13, 15, 3), THREE, resized=True).preprocessing
     np.testing.assert_array_equal(preprocessing.apply(picture), picture[1:14, 1:16])
 
 
 def test_a_preprocessing_made_for_other_pictures_is_described_for_these() -> None:
     stretching = adapt((28, 28, 1), (32, 32, 3), THREE).preprocessing
     assert describe_adaptation((None, None, 3), stretching) == ("resize to 32x32",)
-    cropping = adapt((256, 256, 3), (224, 224, 3), THREE, unscaled=True).preprocessing
+    cropping = adapt((256, 256, 3), (224, 224, 3), THREE, resized=True).preprocessing
     assert describe_adaptation((None, None, 3), cropping) == (
         "resize the shorter side to 256, take the centre 224x224",
     )

@@ -124,11 +124,12 @@ def pack(split: Split, destination: Path, packing: Packing, on_image: Callable[[
     if not split.train.classes or split.train.targets:
         raise DataError(f"{split.description}: only pictures with labels, and with no other targets, can be packed")
     datasets = (split.train, split.validation)
+    picture = _picture(datasets, packing.size)
     plan = PackedPlan(
-        picture=_picture(datasets, packing.size),
+        picture=picture,
         counts=(len(split.train), len(split.validation)),
         classes=split.train.classes,
-        notes=_notes(split, packing),
+        notes=_notes(split, packing, picture),
     )
     halves = [_Half(dataset, plan.picture, packing, on_image) for dataset in datasets]
     room = plan.planned_header().file_bytes
@@ -162,10 +163,12 @@ def _picture(datasets: Sequence[Dataset], size: tuple[int, int] | None) -> tuple
     return height, width, channels
 
 
-def _notes(split: Split, packing: Packing) -> dict[str, str]:
+def _notes(split: Split, packing: Packing, picture: tuple[int, int, int]) -> dict[str, str]:
+    own_size = all(dataset.picture_shape[:2] == picture[:2] for dataset in (split.train, split.validation))
     return {
         "source": split.description,
         "preprocessing": "the centre, scaled by antialiased bilinear interpolation where it has another size; "
         f"decoder {packing.decoder.name}",
+        "resized": "yes" if split.resized or not own_size else "no",
         "augmentation": augmentation_to_text(split.augmentation),
     }

@@ -119,7 +119,7 @@ def read_packed(path: Path) -> Split:
         f"{file.source}: {len(train)} training and {len(validation)} validation images of {len(file.classes)} "
         f"classes, packed at {height}x{width}"
     )
-    return Split(train, validation, description, _augmentation(file), unscaled=True)
+    return Split(train, validation, description, _augmentation(file), file.metadata.get("resized") == "yes")
 
 
 def pixel_digest(pixels: npt.NDArray[np.uint8]) -> bytes:

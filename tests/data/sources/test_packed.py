@@ -23,7 +23,7 @@ from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.opening import open_data, open_for_measuring
 from gpunn.data.sources.packed import PackedDataset, is_packed, read_packed
 from gpunn.errors import DataError
-from tests.data.pictures import random_picture
+from tests.data.pictures import random_picture, write_tree
 
 CLASSES = ("cat", "dög\udcff", "owl")
 
@@ -52,7 +52,7 @@ def half(path: Path, train: bool = True) -> PackedDataset:
 
 def test_both_halves_are_as_they_were_packed(packed: Path) -> None:
     split = read_packed(packed)
-    assert (split.unscaled, split.augmentation) == (True, None)
+    assert (split.resized, split.augmentation) == (False, None)
     assert "6 training and 4 validation images of 3 classes, packed at 9x7" in split.description
     for dataset, count, seed in ((split.train, 6, 0), (split.validation, 4, 50)):
         assert (len(dataset), dataset.classes, dataset.picture_shape) == (count, CLASSES, (9, 7, 3))
@@ -244,6 +244,19 @@ def test_a_packed_file_is_opened_for_training_and_for_measuring_like_any_other(t
     assert len(open_for_measuring(str(packed))) == 4
 
 
+@pytest.mark.parametrize(("size", "resized"), [(None, False), ((9, 7), False), ((8, 8), True)])
+def test_a_packed_file_tells_whether_its_pictures_had_another_size(
+    tmp_path: Path, size: tuple[int, int] | None, resized: bool
+) -> None:
+    packing = Packing(PillowDecoder(), 1, size)
+    pack(Split(arrays(6, 0), arrays(4, 50), "arrays"), tmp_path / "arrays.safetensors", packing)
+    assert read_packed(tmp_path / "arrays.safetensors").resized == resized
+    if size is None:
+        tree = write_tree(tmp_path / "tree", {"ant": 4, "bee": 4})
+        pack(open_data(str(tree), seed=0), tmp_path / "tree.safetensors", packing)
+        assert read_packed(tmp_path / "tree.safetensors").resized
+
+
 def windows(picture: np.ndarray, height: int, width: int) -> list[bytes]:
     tops, lefts = range(picture.shape[0] - height + 1), range(picture.shape[1] - width + 1)
     return [picture[top : top + height, left : left + width].tobytes() for top in tops for left in lefts]
@@ -252,7 +265,7 @@ def windows(picture: np.ndarray, height: int, width: int) -> list[bytes]:
 def test_training_sees_all_windows_of_the_stored_pixels_and_evaluation_the_centre(tmp_path: Path) -> None:
     split = read_packed(write(tmp_path / "x", augmentation=Augmentation.for_photographs()))
     statistics = ChannelStatistics((0.5,) * 3, (0.5,) * 3)
-    preprocessing = adapt(split.train.picture_shape, (7, 6, 3), statistics, unscaled=split.unscaled).preprocessing
+    preprocessing = adapt(split.train.picture_shape, (7, 6, 3), statistics, resized=True).preprocessing
     training = Loader(
         split.train, preprocessing, batch_size=4, seed=0, augmentation=split.augmentation, shuffle=True, workers=2
     )
