@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from gpunn.cores import available_cores
 from gpunn.data.augmenting.augmentation import Augmentation
@@ -53,20 +53,22 @@ class Supply:
         pin: Pin | None = None,
     ) -> None:
         chosen = decoder(settings.decoder)
-        common: dict[str, Any] = {
-            "batch_size": plan.batch_size,
-            "seed": plan.seed,
-            "workers": plan.workers,
-            "worker_kind": settings.worker_kind,
-            "decoder": chosen,
-            "unreadable": "raise" if settings.unreadable == "raise" else "skip",
-            "timeout": settings.timeout,
-            "soft_labels": augmentation is not None and augmentation.mixes,
-            "pin": pin,
-        }
+        load = partial(
+            Loader,
+            preprocessing=preprocessing,
+            batch_size=plan.batch_size,
+            seed=plan.seed,
+            workers=plan.workers,
+            worker_kind=settings.worker_kind,
+            decoder=chosen,
+            unreadable="raise" if settings.unreadable == "raise" else "skip",
+            timeout=settings.timeout,
+            soft_labels=augmentation is not None and augmentation.mixes,
+            pin=pin,
+        )
         self.decoder = chosen.name
-        self.training = Loader(split.train, preprocessing, augmentation=augmentation, shuffle=True, **common)
-        self.validation = Loader(split.validation, preprocessing, **common)
+        self.training = load(split.train, augmentation=augmentation, shuffle=True)
+        self.validation = load(split.validation)
         halves = {"train": split.train, "validation": split.validation}
         self._omissions = Omissions(halves, quarantine if settings.unreadable == "quarantine" else None, say)
         self._say = say
