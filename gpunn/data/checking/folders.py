@@ -25,8 +25,9 @@ def open_folder(root: bytes) -> Collection:
     Emits a DataWarning for what cannot be read, as `read_classes` does.
     """
     faults: dict[str, str] = {}
-    opened: list[bytes] = []
     halves: list[Half] = []
+    with_classes: list[bytes] = []
+    classless: list[bytes] = []
     folders = half_folders(root)
     if len(folders) > 2:
         faults[WHOLE] = "holds both a folder val and a folder validation; keep one of them"
@@ -38,15 +39,15 @@ def open_folder(root: bytes) -> Collection:
         except DataError as error:
             faults[name or WHOLE] = str(error)
             continue
-        if not dataset.classes:
+        if dataset.classes:
+            with_classes.append(folder)
+        else:
+            classless.append(folder)
             faults[name or WHOLE] = "its images lie in no class folder; sort them into one folder a class"
-        opened.append(folder)
         halves.append(Half(name, dataset, f"{name}/" if name else ""))
         faults.update(_empty_classes(where, halves[-1]))
     faults.update(_missing_classes(halves))
     faults.update(_too_little(halves))
-    classless = [folder for folder, half in zip(opened, halves, strict=True) if not half.dataset.classes]
-    with_classes = [folder for folder in opened if folder not in classless]
     return Collection(tuple(halves), faults, tuple(passed_over(root, with_classes, classless)))
 
 
