@@ -83,11 +83,17 @@ def require_soft_labels(objectives: Sequence[Objective], split: Split, *, mixes:
         DataError: when a label is none of the output's classes; the text names the sample.
     """
     for objective in objectives:
-        if mixes != (objective.target == SOFT_LABELS):
-            remedy = "give the learner Rule(optimizer, objectives=soft_label_objectives(network))"
-            found = f"images are mixed, and {describe(objective)} is compared with {objective.target!r}; {remedy}"
-            lacking = f"{describe(objective)} is compared with {SOFT_LABELS!r}, which only mixup and cutmix make"
-            raise UsageError(found if mixes else lacking)
+        takes_soft_labels = objective.target == SOFT_LABELS
+        if mixes and not takes_soft_labels:
+            raise UsageError(
+                f"images are mixed, and {describe(objective)} is compared with {objective.target!r}; give the learner "
+                "Rule(optimizer, objectives=soft_label_objectives(network))"
+            )
+        if takes_soft_labels and not mixes:
+            raise UsageError(
+                f"{describe(objective)} is compared with {SOFT_LABELS!r}, which only mixup and cutmix make; give the "
+                "trainer an augmentation that has one of them, or the objective another target"
+            )
         if mixes and objective.output.shape[0] != len(split.train.classes):
             raise UsageError(
                 f"{describe(objective)} has {objective.output.shape[0]} outputs, and soft labels are of "
