@@ -89,8 +89,9 @@ def _run(arguments: Sequence[str]) -> int:
         if message is None:
             raise
         text = message().strip()
+        sentence = text if text.endswith(("?", ".")) else f"{text}."
         return _fail(
-            f"{text.rstrip('.')}. Try --help." if text else "this command needs more; try --help.", UsageError.exit_code
+            f"{sentence} Try --help." if text else "this command needs more; try --help.", UsageError.exit_code
         )
 
 

@@ -12,7 +12,7 @@ import typer
 
 from gpunn.cli.options import JsonOption
 from gpunn.cli.table import table
-from gpunn.data.names import printable
+from gpunn.data.names import counted, printable
 from gpunn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def _verdict(report: Report, quarantine: Path | None) -> str:
 
 
 def _print(report: Report) -> None:
-    print(f"{report.images} pictures of {len(report.counts)} classes")
+    pictures = counted(report.images, "picture", "pictures")
+    print(f"{pictures} of {counted(len(report.counts), 'class', 'classes')}")
     _print_classes(report)
     if report.sizes is not None:
         print(_sizes(report.sizes))

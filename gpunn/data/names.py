@@ -1,4 +1,4 @@
-"""File names as text that can be printed: names on a disk are bytes, and any byte but zero and slash may be in them."""
+"""Names and numbers in messages: names on a disk are bytes, and any byte but zero and slash may be in them."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def printable(name: str | bytes | os.PathLike[str]) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """ "1 class" or "2,000 classes"."""
+    return f"{count:,} {one if count == 1 else several}"

@@ -53,7 +53,8 @@ def test_the_version(gpunn: Gpunn) -> None:
 
 WRONG: list[tuple[str, int, str]] = [
     ("--nope", 2, "--nope"),
-    ("trian", 2, "trian"),
+    ("trian", 2, "'trian'. Did you mean 'train'? Try --help.\n"),
+    ("evaluation", 2, "'evaluation'"),
     ("train --nope", 2, "--nope"),
     ("train extra", 2, "extra"),
     ("train --epochs", 2, "--epochs"),

@@ -83,6 +83,11 @@ def test_a_clean_tree_is_clean(tmp_path: Path, gpunn: Gpunn) -> None:
     assert (report["bad"], report["duplicates"]) == ([], [])
 
 
+def test_one_picture_of_one_class(tmp_path: Path, gpunn: Gpunn) -> None:
+    write_pngs(tmp_path / "ant", {"0.png": (0, "RGB", 40, 50)})
+    assert gpunn("data", "check", tmp_path).out.startswith("1 picture of 1 class\n")
+
+
 def test_the_text_counts_each_half_and_escapes_names(tmp_path: Path, gpunn: Gpunn) -> None:
     write_pngs(tmp_path / "train" / "ant", {"0.png": (0, "RGB", 40, 50), "1.png": (1, "RGB", 60, 50)})
     write_pngs(tmp_path / "train" / "bee", {"0.png": (2, "L", 100, 90), "odd\n.png": (3, "L", 60, 60)})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.data.names import printable
+from gpunn.data.names import counted, printable
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,10 @@ def test_text_with_undecodable_bytes_reads_like_the_bytes() -> None:
     assert printable(as_text) == printable(raw) == "odd\\xff\\né"
     assert printable(Path(as_text)) == printable(raw)
     assert printable(os.path.join("folder", as_text)) == "folder/odd\\xff\\né"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 classes"), (1, "1 class"), (2, "2 classes"), (1000, "1,000 classes")]
+)
+def test_one_is_not_several(count: int, text: str) -> None:
+    assert counted(count, "class", "classes") == text

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Dataset, Split
+from gpunn.data.names import counted
 from gpunn.data.selection import select
 from gpunn.data.stratify import stratified_split
 from gpunn.errors import DataError
@@ -65,7 +66,7 @@ class Halves:
             train,
             validation,
             f"{self.source}: {len(train)} training and {len(validation)} validation images of "
-            f"{len(train.classes)} classes, {how}",
+            f"{counted(len(train.classes), 'class', 'classes')}, {how}",
             self.augmentation,
         )
 
