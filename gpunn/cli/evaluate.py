@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gpunn.cli.options import CheckOption, DeviceOption, JsonOption, RunArgument
+from gpunn.data.names import counted
 from gpunn.errors import UsageError
 
 
@@ -55,8 +56,8 @@ def evaluate(
             )
         )
         return
-    print(
-        f"top-1 {result.top1_rate:.2%}  top-5 {result.top5_rate:.2%}  loss {result.mean_loss:.4f}  "
-        f"on {int(result.images):,} images"
-    )
+    # Of five classes or fewer, all are among the five.
+    top5 = f"top-5 {result.top5_rate:.2%}  " if evaluation.classes > 5 else ""
+    images = counted(int(result.images), "image", "images")
+    print(f"top-1 {result.top1_rate:.2%}  {top5}loss {result.mean_loss:.4f}  on {images}")
     print(f"weights of epoch {evaluation.epochs}{f', {CROPS} crops of every image' if crops == CROPS else ''}")

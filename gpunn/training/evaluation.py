@@ -25,11 +25,13 @@ class Evaluation:
     Attributes:
         totals: over the images.
         epochs: that the weights were trained for.
+        classes: how many there are to choose from.
         notes: lines to read.
     """
 
     totals: Totals
     epochs: int
+    classes: int
     notes: tuple[str, ...]
 
 
@@ -61,7 +63,7 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto", *, ten_crops
     left_out = len(dataset) - int(totals.images)
     if left_out:
         notes.append(f"{left_out:,} of {len(dataset):,} images cannot be read and are left out")
-    return Evaluation(totals, trained.epochs, tuple(notes))
+    return Evaluation(totals, trained.epochs, len(trained.classes), tuple(notes))
 
 
 def _loader(trained: TrainedRun, dataset: Dataset, preprocessing: Preprocessing) -> Loader:

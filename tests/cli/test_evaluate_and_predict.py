@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gpunn.training import evaluation
+from gpunn.training.evaluation import Evaluation
+from gpunn.training.totals import Totals
 from tests.cli.conftest import Gpunn
 from tests.training.runs import records_of, state_of, striped
 
@@ -29,9 +32,20 @@ def test_evaluation_repeats_the_metrics(gpunn: Gpunn, trained: Path) -> None:
     assert list(found.values()) == [*expected, 21]
     text = gpunn("evaluate", trained).out
     assert text == (
-        f"top-1 {found['top1']:.2%}  top-5 {found['top5']:.2%}  loss {found['loss']:.4f}  on 21 images\n"
+        f"top-1 {found['top1']:.2%}  loss {found['loss']:.4f}  on 21 images\n"
         f"weights of epoch {state_of(trained, 'best')['progress']['epoch']}\n"
     )
+
+
+@pytest.mark.parametrize(("classes", "told"), [(5, False), (6, True)])
+def test_the_best_five_are_told_where_there_are_more(
+    gpunn: Gpunn, trained: Path, monkeypatch: pytest.MonkeyPatch, classes: int, told: bool
+) -> None:
+    totals = Totals(loss=8.0, top1=1.0, top5=3.0, images=4.0)
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda *_, **__: Evaluation(totals, 7, classes, ()))
+    expected = "top-1 25.00%  top-5 75.00%  loss 2.0000" if told else "top-1 25.00%  loss 2.0000"
+    assert gpunn("evaluate", trained).out == f"{expected}  on 4 images\nweights of epoch 7\n"
+    assert json.loads(gpunn("evaluate", trained, "--json").out)["top5"] == 0.75
 
 
 def test_evaluation_of_other_data(gpunn: Gpunn, trained: Path, data: Path) -> None:
