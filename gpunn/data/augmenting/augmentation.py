@@ -72,19 +72,26 @@ class Augmentation:
         shares = ("shift", "mirror", "brightness", "contrast", "saturation", "noise", "erase", "mix_share")
         axes = self.colour_axes
         sound = {
-            **{name: 0.0 <= getattr(self, name) <= 1.0 for name in shares},
-            **{name: 0.0 <= getattr(self, name) <= 180.0 for name in ("rotation", "hue")},
-            **{name: 0.0 <= getattr(self, name) < math.inf for name in ("lighting", "mixup", "cutmix")},
-            **{name: _is_range(getattr(self, name), math.inf) for name in ("scale", "crop_ratio", "erase_ratio")},
-            "shear": 0.0 <= self.shear < 90.0,
-            "crop_area": self.crop_area is None or _is_range(self.crop_area, 1.0),
-            "erase_area": _is_range(self.erase_area, 1.0),
-            "background": 0 <= self.background <= 255,
-            "colour_axes": axes is None or all(math.isfinite(value) for axis in axes for value in axis),
+            "from 0 to 1": {name: 0.0 <= getattr(self, name) <= 1.0 for name in shares},
+            "from 0 to 180": {name: 0.0 <= getattr(self, name) <= 180.0 for name in ("rotation", "hue")},
+            "from 0, below 90": {"shear": 0.0 <= self.shear < 90.0},
+            "from 0 to 255": {"background": 0 <= self.background <= 255},
+            "0 or more": {name: 0.0 <= getattr(self, name) < math.inf for name in ("lighting", "mixup", "cutmix")},
+            "two numbers above 0 in order": {
+                name: _is_range(getattr(self, name), math.inf) for name in ("scale", "crop_ratio", "erase_ratio")
+            },
+            "two numbers above 0 in order, up to 1": {
+                "crop_area": self.crop_area is None or _is_range(self.crop_area, 1.0),
+                "erase_area": _is_range(self.erase_area, 1.0),
+            },
+            "three axes of finite numbers": {
+                "colour_axes": axes is None or all(math.isfinite(value) for axis in axes for value in axis)
+            },
         }
-        for name, is_sound in sound.items():
-            if not is_sound:
-                raise UsageError(f"augmentation: {name} cannot be {getattr(self, name)}")
+        for allowed, settings in sound.items():
+            for name, is_sound in settings.items():
+                if not is_sound:
+                    raise UsageError(f"augmentation: {name} cannot be {getattr(self, name)}; give {allowed}")
         if self.crop_window and self.crop_area is not None:
             raise UsageError(
                 "augmentation: crop_window and crop_area are two ways to choose what a picture shows; take one"

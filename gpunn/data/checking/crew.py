@@ -102,7 +102,8 @@ class Crew:
         if self._stalls == STALLS_IN_A_ROW:
             raise DataError(
                 f"{self._dataset.name(index)}: reading it took more than {self._timeout:g} seconds, as did the "
-                f"{STALLS_IN_A_ROW - 1} pictures before it; the storage does not answer"
+                f"{STALLS_IN_A_ROW - 1} pictures before it; the storage does not answer: repair it, and check "
+                "again"
             )
         return Finding(index, reason=f"reading it took more than {self._timeout:g} seconds")
 

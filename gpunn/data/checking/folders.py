@@ -58,7 +58,7 @@ def _read(folder: bytes) -> FolderDataset:
         dataset = read_classes(os.fsdecode(folder), keep_empty_classes=True)
         return loose if len(dataset) == 0 and len(loose) else dataset
     if len(loose) == 0:
-        raise DataError(f"'{printable(folder)}' holds neither class folders nor images")
+        raise DataError(f"'{printable(folder)}' holds neither class folders nor images; give each class a folder")
     return loose
 
 

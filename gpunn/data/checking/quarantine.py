@@ -37,7 +37,10 @@ def read_quarantine(path: Path) -> dict[str, str]:
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise DataError(f"the quarantine '{printable(path)}' cannot be read: {error.strerror}") from error
+        raise DataError(
+            f"the quarantine '{printable(path)}' cannot be read: {error.strerror}; give a file that "
+            "gpunn data check --quarantine wrote"
+        ) from error
     reasons: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         entry = _parse(line)

@@ -51,7 +51,9 @@ class Worker:
                 )
             except OSError as error:
                 self.connection.close()
-                raise DataError(f"a process to read pictures with cannot be started: {error}") from error
+                raise DataError(
+                    f"a process to read pictures with cannot be started: {error}; use fewer workers"
+                ) from error
 
     def introduce(self, dataset: EncodedDataset, decoder: str) -> None:
         """Tell it what it will read.

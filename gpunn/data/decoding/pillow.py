@@ -73,12 +73,12 @@ class PillowDecoder:
         try:
             image = Image.open(BytesIO(encoded), formats=FORMATS)
         except Image.DecompressionBombError as error:
-            raise DataError(f"larger than the limit of {self._maximum_pixels} pixels") from error
+            raise DataError(f"larger than the limit of {self._maximum_pixels} pixels; make it smaller") from error
         except UnidentifiedImageError as error:
             raise DataError(_unidentified(encoded)) from error
         limit = self._maximum_pixels // 2 if image.format == "WEBP" else self._maximum_pixels
         if image.width * image.height > limit:
-            raise DataError(f"{image.height}x{image.width} is larger than the limit of {limit} pixels")
+            raise DataError(f"{image.height}x{image.width} is larger than the limit of {limit} pixels; make it smaller")
         return image
 
 

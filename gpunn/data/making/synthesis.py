@@ -60,7 +60,10 @@ class Synthesis:
         if not 0.0 <= self.vary <= 0.5:
             raise UsageError(f"sizes can vary by 0 to 0.5 of themselves, not by {self.vary}")
         if min(self.size) * (1 - self.vary) ** 2 < _SMALLEST:
-            raise UsageError(f"images around {self.size[0]}x{self.size[1]} would be smaller than {_SMALLEST} pixels")
+            raise UsageError(
+                f"images around {self.size[0]}x{self.size[1]} would be smaller than {_SMALLEST} pixels; "
+                "give larger sides, or let them vary less"
+            )
 
     @property
     def validation_images(self) -> int:

@@ -78,7 +78,7 @@ def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
             with gzip.open(stream) as unpacked:
                 return parse_idx(unpacked, size * _DEFLATE_RATIO, dimensions, source)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{source} is not a readable IDX file: {printable(str(error))}") from error
+        raise DataError(f"{source} is not a readable IDX file: {printable(str(error))}; get it again") from error
 
 
 def parse_idx(stream: io.BufferedIOBase, most: int, dimensions: int, source: str) -> npt.NDArray[np.uint8]:
@@ -113,7 +113,9 @@ def parse_idx(stream: io.BufferedIOBase, most: int, dimensions: int, source: str
             raise DataError(f"{source} is truncated: {filled} of {count} bytes ({shown}) are there; get it again")
         filled += read
     if stream.read(1):
-        raise DataError(f"{source} is damaged: it goes on after the {count} bytes ({shown}) that it announces")
+        raise DataError(
+            f"{source} is damaged: it goes on after the {count} bytes ({shown}) that it announces; get it again"
+        )
     return numbers.reshape(shape)
 
 
