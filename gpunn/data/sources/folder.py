@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from gpunn.cache import CacheFiles, cache_folder
 from gpunn.data.augmenting.augmentation import Augmentation
-from gpunn.data.dataset import Split, content_hash
+from gpunn.data.dataset import DataWarning, Split, compare_classes, content_hash
 from gpunn.data.decoding.decode import decode_rgb
 from gpunn.data.decoding.file import read_file
 from gpunn.data.names import printable
@@ -25,12 +26,15 @@ from gpunn.data.sources.halves import Halves, Splitting
 from gpunn.data.sources.kept_arrays import KeptArrays
 from gpunn.data.sources.tree import SUFFIXES, class_folders, half_folders
 from gpunn.data.sources.tree_cache import TreeCache
-from gpunn.data.sources.tree_index import TreeIndex, map_index, tree_index
+from gpunn.data.sources.tree_index import map_index, tree_index
 from gpunn.errors import DataError
 
 LAYOUTS = (
     "train/CLASS/IMAGE and val/CLASS/IMAGE (or validation/CLASS/IMAGE), or CLASS/IMAGE, which is split by the seed"
 )
+
+SHOWN_FOLDERS = 5
+"""How many folders a warning shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +118,23 @@ class FolderDataset:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.kept is not None and self.kept.in_place():
-            return _map_again, (self.root, self.classes, self.half, self.kept.path, self.kept.digest)
+            counts = np.bincount(self.labels, minlength=len(self.classes))
+            return _map_again, (self.root, self.classes, counts, self.half, self.kept.path, self.kept.digest)
         return FolderDataset, (self.root, self.paths, self.labels, self.classes, self.half)
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """Where class folders lie, and their names; `half` as in `FolderDataset`."""
+
+    root: bytes
+    half: bytes
+    folders: list[bytes]
+
+    @classmethod
+    def at(cls, data_root: bytes, half: bytes = b"") -> _Tree:
+        root = os.path.join(data_root, half) if half else data_root
+        return cls(root, half, class_folders(root))
 
 
 def read_classes(root: str | os.PathLike[str], *, keep_empty_classes: bool = False) -> FolderDataset:
@@ -128,11 +147,15 @@ def read_classes(root: str | os.PathLike[str], *, keep_empty_classes: bool = Fal
     Raises:
         DataError: there are no class folders, or some are empty (all of those are listed).
     """
-    return _read_classes(os.fsencode(root), b"", keep_empty_classes, CacheFiles(cache_folder("data")))
+    tree = _Tree.at(os.fsencode(root))
+    return _read_tree(tree, tree.folders, keep_empty_classes, CacheFiles(cache_folder("data")))
 
 
 def read_folder(root: str | os.PathLike[str], splitting: Splitting) -> Split:
     """The split of a folder: from its folders train and val (or validation), or else made by `stratified_split`.
+
+    Where classes may be empty, they are those of both halves. Folders beside train that are no validation half are
+    passed over with a DataWarning.
 
     Args:
         root: the folder.
@@ -144,20 +167,29 @@ def read_folder(root: str | os.PathLike[str], splitting: Splitting) -> Split:
     """
     raw = os.fsencode(root)
     source = f"'{printable(raw)}'"
+    trees = [_Tree.at(raw, half) for half in _find_halves(raw, source)]
     files = CacheFiles(cache_folder("data"))
-    found = [_read_classes(raw, half, splitting.keep_empty_classes, files) for half in _find_halves(raw, source)]
+    keep_empty = splitting.keep_empty_classes
+    found = [_read_tree(tree, _all_folders(trees) if keep_empty else tree.folders, keep_empty, files) for tree in trees]
     photographs = Augmentation.for_photographs()
-    if len(found) == 2:
-        halves = Halves(source, train=found[0], validation=found[1], augmentation=photographs)
-    else:
-        halves = Halves(source, undivided=found[0], augmentation=photographs)
-    return halves.split(splitting)
+    if not trees[0].half:
+        return Halves(source, undivided=found[0], augmentation=photographs).split(splitting)
+    if len(found) == 1:
+        _warn_of_others(raw, source)
+        return Halves(source, train=found[0], augmentation=photographs).split(splitting)
+    difference = compare_classes(found[0].classes, found[1].classes, ("training", "validation"))
+    if difference is not None:
+        raise DataError(
+            f"{source}: the classes of training and validation differ; {difference}. Give both halves the same class "
+            "folders, or let a class be empty where it is missing: --set keep_empty_classes=true"
+        )
+    return Halves(source, train=found[0], validation=found[1], augmentation=photographs).split(splitting)
 
 
 def read_for_measuring(root: str | os.PathLike[str]) -> FolderDataset:
     """The images of a folder that a trained network is measured on: its validation half, or all of CLASS/IMAGE.
 
-    Classes without images keep their index.
+    Classes without images keep their index, and so do those that the training half alone has.
 
     Raises:
         DataError: as `read_classes`; there is a training half and no other.
@@ -170,7 +202,8 @@ def read_for_measuring(root: str | os.PathLike[str]) -> FolderDataset:
         raise DataError(
             f"'{printable(raw)}' has a folder train and no val beside it; give the folder whose images to measure"
         )
-    return _read_classes(raw, halves[-1], True, CacheFiles(cache_folder("data")))
+    trees = [_Tree.at(raw, half) for half in halves]
+    return _read_tree(trees[-1], _all_folders(trees), True, CacheFiles(cache_folder("data")))
 
 
 def _find_halves(root: bytes, source: str) -> list[bytes]:
@@ -185,13 +218,32 @@ def _find_halves(root: bytes, source: str) -> list[bytes]:
     return halves
 
 
-def _read_classes(data_root: bytes, half: bytes, keep_empty_classes: bool, files: CacheFiles) -> FolderDataset:
-    root = os.path.join(data_root, half) if half else data_root
+def _all_folders(trees: Sequence[_Tree]) -> list[bytes]:
+    """The names of the class folders that any of the trees has, sorted by bytes."""
+    return sorted({name for tree in trees for name in tree.folders})
+
+
+def _warn_of_others(root: bytes, source: str) -> None:
+    """Of the folders beside train, which are no validation half."""
+    others = [name for name in class_folders(root) if name != b"train"]
+    if others:
+        shown = ", ".join(f"'{printable(name)}'" for name in others[:SHOWN_FOLDERS])
+        more = f" and {len(others) - SHOWN_FOLDERS} more" if len(others) > SHOWN_FOLDERS else ""
+        warnings.warn(
+            f"{source} has a folder train and neither val nor validation, so part of train is held out to measure on; "
+            f"passed over: {shown}{more}. To measure on one of them, call it val",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def _read_tree(tree: _Tree, every: Sequence[bytes], keep_empty_classes: bool, files: CacheFiles) -> FolderDataset:
+    """The images of the classes `every`; those without a folder in this tree are empty."""
+    root, names = tree.root, tree.folders
     source = f"'{printable(root)}'"
-    names = class_folders(root)
     if not names:
         raise DataError(f"{source} holds no class folders; accepted are {LAYOUTS}")
-    classes = tuple(printable(name) for name in names)
+    classes = tuple(printable(name) for name in every)
     alike = [name for name, count in Counter(classes).items() if count > 1]
     if alike:
         raise DataError(
@@ -201,24 +253,29 @@ def _read_classes(data_root: bytes, half: bytes, keep_empty_classes: bool, files
         )
     cache = TreeCache(root, files)
     index = tree_index(root, names, cache)
-    empty = [name for name, count in zip(names, index.counts.tolist(), strict=True) if count == 0]
+    counts = dict(zip(names, index.counts.tolist(), strict=True))
+    empty = [name for name in names if counts[name] == 0]
     if empty and not keep_empty_classes:
         raise DataError(_empty_message(source, empty))
-    return FolderDataset(root, index.paths, _labels(index), classes, half, index.kept, cache)
+    labels = _labels(np.array([counts.get(name, 0) for name in every]))
+    return FolderDataset(root, index.paths, labels, classes, tree.half, index.kept, cache)
 
 
-def _map_again(root: bytes, classes: tuple[str, ...], half: bytes, path: Path, digest: bytes) -> FolderDataset:
+def _map_again(
+    root: bytes, classes: tuple[str, ...], counts: npt.NDArray[np.int64], half: bytes, path: Path, digest: bytes
+) -> FolderDataset:
     """A data set in another process, from the file of the cache that the first has mapped."""
     index = map_index(path, digest)
     if index is None:
         raise DataError(
             f"'{printable(root)}': its index was removed from the cache, '{path}', at this moment; try again"
         )
-    return FolderDataset(root, index.paths, _labels(index), classes, half, index.kept)
+    return FolderDataset(root, index.paths, _labels(counts), classes, half, index.kept)
 
 
-def _labels(index: TreeIndex) -> npt.NDArray[np.int32]:
-    labels = np.repeat(np.arange(len(index.counts), dtype=np.int32), index.counts)
+def _labels(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Of the images of each class, one class after the other."""
+    labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     labels.flags.writeable = False
     return labels
 

@@ -58,10 +58,11 @@ class Halves:
         if train is None:
             raise DataError(f"{self.source} holds validation images and no training images; give a source of both")
         how = "as it divides them"
+        of_what = "" if self.train is None else " of its training images"
         if validation is None:
             parts = stratified_split(train.labels, splitting.validation_fraction, splitting.seed)
             train, validation = (select(train, part) for part in parts)
-            how = f"{splitting.validation_fraction:.0%} held out by seed {splitting.seed}"
+            how = f"{splitting.validation_fraction:.0%}{of_what} held out by seed {splitting.seed}"
         return Split(
             train,
             validation,
