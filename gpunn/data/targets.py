@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from gpunn.errors import DataError
 
-#: What a batch calls its other arrays.
 RESERVED_NAMES = ("images", "labels", "placement", "indices")
+"""What a batch calls its other arrays."""
 
 SOFT_LABELS = "soft_labels"
 """The target of batches whose pictures may be mixtures: the share of each class, float32 (N, classes)."""

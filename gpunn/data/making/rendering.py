@@ -23,8 +23,8 @@ _OBJECT_RADIUS = (0.20, 0.34)
 _MEAN_COLOUR = (95.0, 160.0)
 _NOISE = 7.0
 
-#: Cells along the shorter side of each layer of the background, and how far its pixels reach from gray.
 _LAYERS = ((3, 70.0), (9, 35.0), (40, 22.0), (150, 18.0))
+"""Cells along the shorter side of each layer of the background, and how far its pixels reach from gray."""
 
 
 @dataclass(frozen=True)

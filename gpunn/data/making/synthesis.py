@@ -24,9 +24,8 @@ VALIDATION_FRACTION = 0.1
 
 _UPRIGHT = 0.3
 _SMALLEST = 16
-
-#: At 500x375 this gives files of 98 kB, as ImageNet's are.
 _QUALITY = 94
+"""At 500x375 this gives files of 98 kB, as ImageNet's are."""
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ from gpunn.errors import DataError
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
-#: A garment may lie a little elsewhere or the other way round; turned or slanted it would not be what a shop shows.
 AUGMENTATION = Augmentation(shift=0.04, scale=(0.95, 1.05), mirror=0.5)
+"""A garment may lie a little elsewhere or the other way round; turned or slanted it would not be what a shop shows."""
 
-#: With these, LeNet and its recipe reach 92% on the test images.
 SETTINGS: Mapping[str, Any] = {"epochs": 30, "weight_decay": 5e-4}
+"""With these, LeNet and its recipe reach 92% on the test images."""
 
 _PACKAGE = "dataset-fashion-mnist"
 _MOST_PACKED = 1 << 26

@@ -17,15 +17,14 @@ class NamedData:
 
     Attributes:
         read: opens it.
-        settings: of a run that does well on it, by the names of `config.toml`; they stand over the recipe of the model
-            and below what the user says.
+        settings: those of a run that does well on it, as `config.toml` names them; they take the place of the model's
+            recipe, and what the user says takes theirs.
     """
 
     read: Callable[[], Split]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-#: By name.
 NAMED: Mapping[str, NamedData] = {
     "digits": NamedData(read_digits),
     "fashion-mnist": NamedData(read_fashion_mnist, SETTINGS),

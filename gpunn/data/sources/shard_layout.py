@@ -17,8 +17,9 @@ LAYOUT = (
     "val/*.tar, or *.tar, which are split by the seed"
 )
 
-#: Suffixes of archives; the compressed ones are refused when they are read, with what to do.
 _SUFFIXES = (b".tar", b".tar.gz", b".tgz", b".tar.bz2", b".tbz2", b".tar.xz", b".txz", b".tar.zst")
+"""Of archives; the compressed ones are refused when they are read, with what to do."""
+
 _HALF = re.compile(rb"(?:^|[-_.])(train|val|validation)(?=[-_.])")
 
 

@@ -13,13 +13,14 @@ from gpunn.data.dataset import DataWarning
 from gpunn.data.names import printable
 from gpunn.errors import DataError
 
-#: How compressed files begin, what compresses them and what undoes it.
 _COMPRESSIONS = {
     b"\x1f\x8b": ("gzip", "gunzip"),
     b"BZh": ("bzip2", "bunzip2"),
     b"\xfd7zXZ\x00": ("xz", "unxz"),
     b"\x28\xb5\x2f\xfd": ("Zstandard", "unzstd"),
 }
+"""How compressed files begin, what compresses them and what undoes it."""
+
 _PART = 1 << 16
 
 
