@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gpunn.cli.options import CheckOption, DeviceOption, JsonOption, RunArgument
+from gpunn.data.names import printable
+from gpunn.errors import DataError
+
+if TYPE_CHECKING:
+    from gpunn.training.prediction import Answer
 
 
 def predict(
@@ -22,7 +28,7 @@ def predict(
     """Name the most likely classes of image files.
 
     Show a network what it was trained on: the digits are white strokes on black, and a transparent background counts
-    as white.
+    as white. A file that cannot be read is named, the others are predicted, and the exit status is 3.
 
     Example:
 
@@ -31,19 +37,23 @@ def predict(
     from gpunn.training.devices import with_check
     from gpunn.training.prediction import predict_images
 
-    found = predict_images(run, images, top, with_check(device, check))
+    failed = False
+    shown = []
+    for answer in predict_images(run, images, top, with_check(device, check)):
+        if answer.error is not None:
+            failed = True
+            print(f"error: '{printable(answer.image)}': {answer.error}", file=sys.stderr)
+        elif not as_json:
+            print(f"{answer.image}: " + "  ".join(f"{one.name} {one.probability:.1%}" for one in answer.predictions))
+        shown.append(_as_json(answer))
     if as_json:
-        print(
-            json.dumps(
-                [
-                    {
-                        "image": str(path),
-                        "predictions": [{"class": p.name, "probability": p.probability} for p in predictions],
-                    }
-                    for path, predictions in found
-                ]
-            )
-        )
-        return
-    for path, predictions in found:
-        print(f"{path}: " + "  ".join(f"{p.name} {p.probability:.1%}" for p in predictions))
+        print(json.dumps(shown))
+    if failed:
+        raise typer.Exit(DataError.exit_code)
+
+
+def _as_json(answer: Answer) -> dict[str, Any]:
+    if answer.error is not None:
+        return {"image": str(answer.image), "error": answer.error}
+    predictions = [{"class": one.name, "probability": one.probability} for one in answer.predictions]
+    return {"image": str(answer.image), "predictions": predictions}

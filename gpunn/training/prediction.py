@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,34 +25,48 @@ class Prediction:
     probability: float
 
 
-def predict_images(
-    run: Path, images: Sequence[Path], top: int, device: str = "auto"
-) -> list[tuple[Path, list[Prediction]]]:
-    """The most likely classes of image files.
+@dataclass(frozen=True)
+class Answer:
+    """What a run sees in one image file.
 
-    Raises:
-        DataError: when a file is not an image that can be read; nothing is predicted then.
+    Attributes:
+        image: the file.
+        predictions: the most likely class first; none where the file cannot be read.
+        error: why it cannot be read.
     """
+
+    image: Path
+    predictions: tuple[Prediction, ...] = ()
+    error: str | None = None
+
+
+def predict_images(run: Path, images: Sequence[Path], top: int, device: str = "auto") -> Iterator[Answer]:
+    """The `top` most likely classes of image files, one file after the other."""
     trained = load_run(run, device)
     if trained.note is not None:
         warnings.warn(trained.note, stacklevel=2)
-    pictures = [_picture(trained, path) for path in images]
-    found = []
-    for path, picture in zip(images, pictures, strict=True):
-        batch = Batch(picture[np.newaxis], np.zeros(1, np.int32), np.zeros((1, 3), np.int32), np.zeros(1, np.int64))
-        probabilities = trained.learner.predict(batch)[0]
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        found.append((path, [Prediction(trained.classes[k], float(probabilities[k])) for k in order]))
-    return found
+    for path in images:
+        try:
+            picture = _picture(trained, path)
+        except DataError as error:
+            yield Answer(path, error=str(error))
+        else:
+            yield Answer(path, _predictions(trained, picture, top))
+
+
+def _predictions(trained: TrainedRun, picture: npt.NDArray[np.uint8], top: int) -> tuple[Prediction, ...]:
+    batch = Batch(picture[np.newaxis], np.zeros(1, np.int32), np.zeros((1, 3), np.int32), np.zeros(1, np.int64))
+    probabilities = trained.learner.predict(batch)[0]
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return tuple(Prediction(trained.classes[k], float(probabilities[k])) for k in order)
 
 
 def _picture(trained: TrainedRun, path: Path) -> npt.NDArray[np.uint8]:
     """What the network sees of an image file, read as the images that it was measured on."""
+    if path.is_dir():
+        raise DataError(f"it is a folder; give image files, such as {printable(path)}/*.jpg")
     preprocessing = trained.preprocessing
     out = np.empty((preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
-    try:
-        picture = trained.decoder.open(read_file(path))
-        picture.draw(out, preprocessing.evaluation_box(*picture.size))
-    except DataError as error:
-        raise DataError(f"'{printable(path)}': {error}") from error
+    picture = trained.decoder.open(read_file(path))
+    picture.draw(out, preprocessing.evaluation_box(*picture.size))
     return out

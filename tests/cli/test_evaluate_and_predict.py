@@ -77,13 +77,27 @@ def test_prediction(gpunn: Gpunn, trained: Path, pictures: list[Path]) -> None:
     assert text == f"{pictures[1]}: 1 {found[1]['predictions'][0]['probability']:.1%}\n"
 
 
-def test_a_broken_image_is_named_and_nothing_is_printed(gpunn: Gpunn, trained: Path, pictures: list[Path]) -> None:
+def test_a_broken_image_is_named_and_the_others_are_predicted(
+    gpunn: Gpunn, trained: Path, pictures: list[Path]
+) -> None:
+    sound = gpunn("predict", trained, pictures[0], pictures[2]).out
     pictures[1].write_bytes(pictures[1].read_bytes()[:70])
-    for form in ((), ("--json",)):
-        result = gpunn("predict", trained, *pictures, *form)
-        assert (result.status, result.out) == (3, "")
-        assert result.error.count("\n") == 1
-        assert str(pictures[1]) in result.error
+    result = gpunn("predict", trained, *pictures)
+    assert (result.status, result.out) == (3, sound)
+    assert result.error.startswith(f"error: '{pictures[1]}': truncated or damaged")
+    assert result.error.count("\n") == 1
+    result = gpunn("predict", trained, *pictures, "--json")
+    found = json.loads(result.out)
+    assert result.status == 3
+    assert [list(entry) for entry in found] == [["image", "predictions"], ["image", "error"], ["image", "predictions"]]
+    assert found[1]["image"] == str(pictures[1])
+    assert found[1]["error"].startswith("truncated or damaged")
+
+
+def test_a_folder_is_no_image(gpunn: Gpunn, trained: Path, tmp_path: Path) -> None:
+    result = gpunn("predict", trained, tmp_path)
+    expected = f"error: '{tmp_path}': it is a folder; give image files, such as {tmp_path}/*.jpg\n"
+    assert (result.status, result.error) == (3, expected)
 
 
 def test_colour_and_size_are_adapted(gpunn: Gpunn, trained: Path, pictures: list[Path], tmp_path: Path) -> None:

@@ -108,15 +108,15 @@ def test_predictions_agree_with_the_labels(trained: Path, tmp_path: Path) -> Non
     paths = [tmp_path / f"{number}.png" for number in range(6)]
     for path, picture in zip(paths, pictures, strict=True):
         Image.fromarray(picture[..., 0]).convert("RGB").resize((24, 24), Image.Resampling.NEAREST).save(path)
-    found = predict_images(trained, paths, 2, "cpu")
-    assert [path for path, _ in found] == paths
-    for (_, predictions), label in zip(found, labels, strict=True):
-        assert predictions[0].name == str(label)
-        assert len(predictions) == 2
-        assert 1 >= predictions[0].probability >= predictions[1].probability >= 0
-    (_, every), *_ = predict_images(trained, paths[:1], 99, "cpu")
-    assert sum(prediction.probability for prediction in every) == pytest.approx(1)
-    assert {prediction.name for prediction in every} == {"0", "1", "2"}
+    found = list(predict_images(trained, paths, 2, "cpu"))
+    assert [answer.image for answer in found] == paths
+    for answer, label in zip(found, labels, strict=True):
+        first, second = answer.predictions
+        assert first.name == str(label)
+        assert 1 >= first.probability >= second.probability >= 0
+    (every,) = predict_images(trained, paths[:1], 99, "cpu")
+    assert sum(prediction.probability for prediction in every.predictions) == pytest.approx(1)
+    assert {prediction.name for prediction in every.predictions} == {"0", "1", "2"}
 
 
 def test_the_whole_state_is_written_before_the_first_step(data: Path, tmp_path: Path) -> None:
@@ -248,8 +248,8 @@ def test_where_the_best_is_damaged_the_last_serves_and_says_so(trained: Path, tm
 def test_a_checkpoint_needs_nothing_beside_it(trained: Path, tmp_path: Path) -> None:
     shutil.copy(trained / "checkpoints" / "best.safetensors", tmp_path / "alone.safetensors")
     Image.fromarray(striped(1, 9)[0][0, ..., 0]).save(tmp_path / "stripes.png")
-    found = predict_images(tmp_path / "alone.safetensors", [tmp_path / "stripes.png"], 3, "cpu")
-    assert found == predict_images(trained, [tmp_path / "stripes.png"], 3, "cpu")
+    found = list(predict_images(tmp_path / "alone.safetensors", [tmp_path / "stripes.png"], 3, "cpu"))
+    assert found == list(predict_images(trained, [tmp_path / "stripes.png"], 3, "cpu"))
 
 
 def test_before_the_first_epoch_ends_the_last_weights_serve(data: Path, tmp_path: Path) -> None:
@@ -268,15 +268,17 @@ def test_weights_that_are_not_finite_predict_nothing(trained: Path, tmp_path: Pa
     with pytest.raises(DivergedError):
         evaluate_run(run, None, "cpu")
     with pytest.raises(DivergedError):
-        predict_images(run, [tmp_path / "black.png"], 1, "cpu")
+        list(predict_images(run, [tmp_path / "black.png"], 1, "cpu"))
 
 
-def test_a_wrong_image_is_named_and_nothing_predicted(trained: Path, tmp_path: Path) -> None:
+def test_files_that_are_no_images_have_no_predictions(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<html>")
-    with pytest.raises(DataError, match=r"page\.png"):
-        predict_images(trained, [tmp_path / "page.png"], 1, "cpu")
-    with pytest.raises(DataError, match=r"missing\.png"):
-        predict_images(trained, [tmp_path / "missing.png"], 1, "cpu")
+    paths = [tmp_path / "page.png", tmp_path / "missing.png"]
+    page, missing = predict_images(trained, paths, 1, "cpu")
+    assert [page.image, missing.image] == paths
+    assert page.predictions == missing.predictions == ()
+    assert page.error is not None
+    assert missing.error == "No such file or directory"
 
 
 def test_devices_and_precisions(data: Path, tmp_path: Path) -> None:
