@@ -76,7 +76,7 @@ def trace_batches(learner: Learner, batches: Iterable[Batch], dataset: Dataset, 
     broken: list[str] = []
     shown: Batch | None = None
     start = first = 0
-    for batch in batches:
+    for batch in filter(len, batches):
         finite = np.isfinite(learner.losses(batch, mode, first=first)).all(axis=0)
         broken = [dataset.name(index) for index in batch.indices[~finite].tolist()]
         shown, start, first = batch, first, first + len(batch)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gpunn.data.dataset import Dataset, compare_classes
 from gpunn.data.loading.loader import Loader
+from gpunn.data.loading.readable import readable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources.opening import open_for_measuring
 from gpunn.errors import DataError
@@ -58,7 +59,7 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto", *, ten_crops
         raise DataError(f"these images cannot be measured with the run in '{run}': the classes differ; {difference}")
     notes += adaptation_lines(dataset, preprocessing)
     with closing(_loader(trained, dataset, preprocessing)) as loader:
-        batches = loader.batches(0)
+        batches = readable(loader.batches(0))
         totals = crops.evaluate(trained.learner, batches) if crops else trained.learner.evaluate(batches)
     left_out = len(dataset) - int(totals.images)
     if left_out:

@@ -95,7 +95,8 @@ class Learner:
     def learn(self, batch: Batch, *, first: int, images: int) -> None:
         """One pass forward and backward.
 
-        A batch that lacks pictures counts as if their gradients were zero: the update divides by `images` all the same.
+        A batch that lacks pictures, or has none, counts as if their gradients were zero: the update divides by `images`
+        all the same.
 
         Args:
             batch: the images, labels and targets.
@@ -109,8 +110,12 @@ class Learner:
         if first == 0:
             scale = 1.0 / images if self.rule is not None and self.rule.reduction == "mean" else 1.0
             self.state.set_control("loss_share" if self._precision.scales_loss else "loss_scale", scale)
-        self.state.set_control("first_image", first)
-        self._run(ProgramKey("train", len(batch), adds=first > 0), batch)
+        if len(batch):
+            self.state.set_control("first_image", first)
+            self._run(ProgramKey("train", len(batch), adds=first > 0), batch)
+        elif first == 0 and self.state.gradients is not None:
+            gradients = self.state.gradients.whole
+            self.device.upload(gradients, np.zeros(gradients.shape, gradients.dtype))
 
     def update(self, learning_rate: float) -> None:
         """Change the weights by the gradients that `learn` has left.

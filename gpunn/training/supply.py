@@ -14,6 +14,7 @@ from gpunn.data.decoding.by_name import decoder
 from gpunn.data.loading.batch import Batch
 from gpunn.data.loading.crew import Pin
 from gpunn.data.loading.loader import Loader
+from gpunn.data.loading.readable import readable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.training.advice import Reading, advise
 from gpunn.training.loader_settings import LoaderSettings
@@ -88,8 +89,13 @@ class Supply:
         return self._told("train", self.training.batches(epoch, start))
 
     def validate(self) -> Generator[Batch, None, None]:
-        """The validation batches, likewise."""
-        return self._told("validation", self.validation.batches(0))
+        """The validation batches that hold images, likewise.
+
+        Raises:
+            DataError: there are none.
+        """
+        with closing(self._told("validation", self.validation.batches(0))) as batches:
+            yield from readable(batches)
 
     def end_epoch(self, spent: TimeSpent, images: int) -> None:
         """Say what there is to say after an epoch; advice that was given before is not given again.

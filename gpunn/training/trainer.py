@@ -247,6 +247,8 @@ class Trainer:
                     if time.monotonic() - reported > REPORT_SECONDS:
                         reported = time.monotonic()
                         self._report()
+            if progress.skipped == len(self.split.train):
+                raise DataError("not one of the training images can be read")
             self._watch.look(progress)
             self._report()
             trained = time.monotonic()
@@ -359,8 +361,9 @@ class Trainer:
         """A picture that cannot be drawn costs no training."""
         try:
             draw_curves(records, run.curves, printable(run.path.name))
-        except (OSError, ValueError, ImportError, GpunnError) as error:
-            self._observer.on_note(f"the curves could not be drawn: {error}")
+        except Exception as error:
+            # Also matplotlib's own cache may be damaged, and then it fails in ways listed nowhere.
+            self._observer.on_note(f"the curves could not be drawn: {printable(str(error)) or type(error).__name__}")
 
     def _history(self) -> History | None:
         if self.run is None:

@@ -128,6 +128,18 @@ def test_an_update_is_the_gradient_of_the_loss(device: Device, reduction: str, f
     np.testing.assert_allclose(after["fc.weight"], before["fc.weight"] - 0.25 * factor * pixels.T @ error, atol=1e-12)
 
 
+def test_a_batch_without_images_moves_nothing(device: Device) -> None:
+    """Whatever gradients were there; clipping divides by their norm."""
+    learner = learner_of(device, linear, clip_norm=1e-3)
+    learner.learn(batch_of(0, 6), first=0, images=6)
+    before = learner.state.parameters.export()
+    learner.learn(batch_of(0, 0), first=0, images=6)
+    learner.update(0.5)
+    for name, values in learner.state.parameters.export().items():
+        np.testing.assert_array_equal(values, before[name])
+    assert learner.totals().images == 6
+
+
 def test_totals_are_sums_over_images(device: Device) -> None:
     learner = learner_of(device, linear)
     batches = [batch_of(0, 5), batch_of(5, 12)]

@@ -410,3 +410,17 @@ def test_a_run_that_stays_at_chance_is_warned_of_once(cpu: Device) -> None:
     plan = Plan(4, 30, ConstantSchedule(1e-6))
     list(Trainer(learner, plan, Split(half, half, "alike"), preprocessing, observer=recorder).fit())
     assert sum("by guessing 1 of 3" in note for note in recorder.notes) == 1
+
+
+@pytest.mark.parametrize("error", [TypeError("its list of fonts is damaged"), ValueError(), OSError("disk full")])
+def test_curves_that_cannot_be_drawn_cost_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def draw(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("gpunn.training.trainer.draw_curves", draw)
+    observer = Recorder()
+    with trainer_of(Setting(), tmp_path, observer) as trainer:
+        assert len(list(trainer.fit())) == trainer.plan.epochs
+    assert f"the curves could not be drawn: {str(error) or 'ValueError'}" in observer.notes

@@ -16,6 +16,7 @@ import pytest
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.data.checking.quarantine import read_quarantine
 from gpunn.data.dataset import Split
+from gpunn.data.loading.order import epoch_order
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.errors import CheckpointError, DataError, UsageError
 from gpunn.layers import Flatten, Linear
@@ -149,6 +150,45 @@ class TestSkipping:
         list(trainer.fit())
         after = trainer.learner.state.parameters.export()["fc.bias"]
         np.testing.assert_allclose(after, before - 0.25 * error.sum(axis=0) / 50, rtol=1e-5, atol=1e-7)
+
+    @pytest.mark.parametrize(("accumulate", "lost"), [(1, 0), (1, 2), (1, 4), (2, 0), (2, 1), (2, 2), (2, 4)])
+    def test_a_pass_of_which_nothing_can_be_read_has_no_gradient(self, accumulate: int, lost: int) -> None:
+        """Softmax regression by hand, in five passes of ten images."""
+        plan = Plan(1, 10, ConstantSchedule(0.25), accumulate=accumulate, seed=5)
+        passes = epoch_order(split_with().train, plan.seed, 0).reshape(5, 10)
+        trainer = trainer_of(split_with(tuple(passes[lost].tolist())), None, plan=plan, build=linear)
+        start = trainer.learner.state.parameters.export()
+        weights, bias = (start[name].astype(np.float64) for name in ("fc.weight", "fc.bias"))
+        images, labels = striped(50, 1)
+        mean, deviation = trainer.preprocessing.mean[0], trainer.preprocessing.std[0]
+        pixels = (images.reshape(50, -1) / 255 - mean) / deviation
+        moved, turned = np.zeros_like(weights), np.zeros_like(bias)
+        for first in range(0, 5, accumulate):
+            group = range(first, min(first + accumulate, 5))
+            kept = np.concatenate([passes[number] for number in group if number != lost] or [passes[0][:0]])
+            error = (probabilities(pixels[kept] @ weights + bias) - np.eye(3)[labels[kept]]) / (10 * len(group))
+            moved, turned = 0.9 * moved + pixels[kept].T @ error, 0.9 * turned + error.sum(axis=0)
+            weights, bias = weights - 0.25 * moved, bias - 0.25 * turned
+        (record,) = trainer.fit()
+        assert (record.skipped_images, record.step) == (10, len(range(0, 5, accumulate)))
+        found = trainer.learner.state.parameters.export()
+        np.testing.assert_allclose(found["fc.weight"], weights, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found["fc.bias"], bias, rtol=1e-4, atol=1e-6)
+
+    @pytest.mark.parametrize("batch_size", [7, 20])
+    def test_a_last_batch_of_one_image_ends_no_run(self, batch_size: int) -> None:
+        """In batches of 7 the last training image is alone, in batches of 20 the last validation image."""
+        plan = Plan(2, batch_size, ConstantSchedule(0.05), seed=5)
+        last = int(epoch_order(split_with().train, plan.seed, 1)[-1])
+        records = list(trainer_of(split_with((last,), (20,)), None, plan=plan).fit())
+        assert [record.skipped_images for record in records] == [2, 2]
+        assert all(np.isfinite((record.train_loss, record.validation_loss)).all() for record in records)
+
+    @pytest.mark.parametrize("half", ["training", "validation"])
+    def test_nothing_at_all_can_be_read(self, tmp_path: Path, half: str) -> None:
+        split = split_with(tuple(range(50))) if half == "training" else split_with((), tuple(range(21)))
+        with pytest.raises(DataError, match=r"not one of the (training images|pictures) can be read.* snapshot"):
+            list(trainer_of(split, tmp_path).fit())
 
     def test_many_are_named_in_part_and_counted(self) -> None:
         observer = Recorder()

@@ -78,7 +78,7 @@ class Loader:
                 cannot have the data set; else processes.
             decoder: reads image files and scales pictures; None: Pillow.
             unreadable: "raise" a DataError in place of a batch with a picture that cannot be read, or "skip" the
-                picture: the batch is shorter and says what it lacks.
+                picture: the batch is shorter, or empty, and says what it lacks.
             timeout: seconds that the reading of one picture may take.
             soft_labels: add the target "soft_labels", the part of each class in each picture.
             pin: is told of the memory that batches lie in each time it is made, for a device that copies from it by

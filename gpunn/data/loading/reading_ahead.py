@@ -113,9 +113,6 @@ class ReadingAhead:
     def _readable(self, reading: _Reading) -> Batch:
         if not reading.failures:
             return reading.batch
-        first = min(reading.failures, key=lambda failure: failure.position)
         if self._unreadable == "raise":
-            raise DataError(first.reason)
-        if len(reading.failures) == len(reading.batch):
-            raise DataError(f"not one of the {len(reading.batch)} pictures of a batch can be read; {first.reason}")
+            raise DataError(min(reading.failures, key=lambda failure: failure.position).reason)
         return reading.batch.without(reading.failures)

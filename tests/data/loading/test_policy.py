@@ -12,6 +12,7 @@ from gpunn.data.loading import division
 from gpunn.data.loading.batch import BatchLayout
 from gpunn.data.loading.failure import Failure
 from gpunn.data.loading.loader import Loader
+from gpunn.data.loading.readable import readable
 from gpunn.errors import DataError
 from tests.data.loading.datasets import SAME_SIZE, Files, assert_equal, copied, pixels
 
@@ -61,11 +62,18 @@ def test_a_restart_skips_the_same_pictures(tmp_path: Path) -> None:
         assert_equal(copied(source.batches(2, start)), expected[start:])
 
 
-def test_a_batch_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
-    batches = loader(tmp_path, dict.fromkeys(range(4, 10), "damaged")).batches(0)
-    assert next(batches).indices.tolist() == [0, 1, 2, 3]
-    with pytest.raises(DataError, match="not one of the 5 pictures of a batch can be read; picture 5: "):
-        next(batches)
+def test_a_batch_of_which_nothing_can_be_read_is_empty(tmp_path: Path) -> None:
+    batches = list(loader(tmp_path, dict.fromkeys(range(4, 10), "damaged")).batches(0))
+    assert [len(batch) for batch in batches] == [4, 0, 5, 1]
+    assert [failure.index for failure in batches[1].skipped] == [5, 6, 7, 8, 9]
+
+
+def test_empty_batches_are_passed_over_unless_there_are_no_others(tmp_path: Path) -> None:
+    batches = readable(loader(tmp_path, dict.fromkeys(range(4, 10), "damaged")).batches(0))
+    assert [len(batch) for batch in batches] == [4, 5, 1]
+    with pytest.raises(DataError, match="not one of the pictures can be read; picture 0: "):
+        list(readable(loader(tmp_path, dict.fromkeys(range(16), "damaged")).batches(0)))
+    assert list(readable([])) == []
 
 
 def test_an_unreadable_picture_is_raised_unless_it_is_to_be_skipped(tmp_path: Path) -> None:
