@@ -32,7 +32,7 @@ from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer
 from gpunn.training.plan import Plan
 from gpunn.training.rule import Rule
-from gpunn.training.run_folder import RunFolder
+from gpunn.training.run_folder import RunFolder, require_unused
 from gpunn.training.trained_run import build_network, planned_threads
 from gpunn.training.trainer import Trainer
 
@@ -108,6 +108,8 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     Settings and data are checked before a device is opened; the folder is made last, and goes away again when the
     device has not the memory.
     """
+    if out is not None:
+        require_unused(out)
     configuration = with_chosen_decoder(with_absolute_data(configuration))
     chosen = model(configuration.model)
     precision(configuration.precision)

@@ -41,14 +41,8 @@ class RunFolder:
         try:
             if out is None:
                 return cls(_fresh_folder(name, now or datetime.now()))
+            require_unused(out)
             out.mkdir(parents=True, exist_ok=True)
-            if any(out.iterdir()):
-                raise UsageError(
-                    f"the folder {str(out)!r} is not empty; give --out a new folder, "
-                    f"or go on with the run in it by --resume {out}"
-                )
-        except FileExistsError:
-            raise UsageError(f"{str(out)!r} is a file; give --out a new folder") from None
         except OSError as error:
             raise UsageError(
                 f"cannot make the folder {str(error.filename)!r}: {error.strerror}; give another one with --out"
@@ -136,6 +130,28 @@ class RunFolder:
             UsageError: when the file is missing or is not TOML.
         """
         return read_toml(self.configuration)
+
+
+def require_unused(out: Path) -> None:
+    """Nothing is made.
+
+    Raises:
+        UsageError: when no run can begin in that folder: it holds something, or it is a file.
+    """
+    try:
+        if out.is_file():
+            raise UsageError(f"{str(out)!r} is a file; give --out a new folder")
+        if any(out.iterdir()):
+            raise UsageError(
+                f"the folder {str(out)!r} is not empty; give --out a new folder, "
+                f"or go on with the run in it by --resume {out}"
+            )
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the folder {str(out)!r}: {error.strerror}; give another one with --out"
+        ) from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:

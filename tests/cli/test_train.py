@@ -121,6 +121,12 @@ class TestSettings:
         assert "step:EPOCHS,FACTOR" in result.error
 
 
+def test_a_folder_in_use_is_refused_before_any_data_are_read(gpunn: Gpunn, trained: Path) -> None:
+    """There are none."""
+    result = gpunn("train", "--data", "nowhere", "--out", trained)
+    assert (result.status, "is not empty" in result.error) == (2, True)
+
+
 @pytest.mark.usefixtures("no_curves")
 class TestResuming:
     """The command line's part in it."""
