@@ -170,7 +170,10 @@ def test_oversampling_is_a_setting(data: Path, tmp_path: Path) -> None:
     trainer = new_run(with_recipe(settings(data, oversample=True)), tmp_path / "run", observer)
     assert np.bincount(trainer.split.train.labels).tolist() == [20, 20, 20]
     assert any("repeated, so that classes are even" in note for note in observer.notes)
-    assert "augmentation: 50% mirrored, mixup (0.4) or cutmix (1) of 80%" in observer.notes
+    assert (
+        "augmentation: 50% mirrored, 80% mixed with another picture by mixup of strength 0.4 or cutmix of strength 1"
+        in observer.notes
+    )
 
 
 @pytest.mark.parametrize(

@@ -50,5 +50,5 @@ def _colours(augmentation: Augmentation) -> Iterator[str]:
 def _mixtures(augmentation: Augmentation) -> Iterator[str]:
     if augmentation.mixes:
         strengths = {"mixup": augmentation.mixup, "cutmix": augmentation.cutmix}
-        kinds = " or ".join(f"{kind} ({strength:g})" for kind, strength in strengths.items() if strength)
-        yield f"{kinds} of {augmentation.mix_share:.0%}"
+        kinds = " or ".join(f"{kind} of strength {strength:g}" for kind, strength in strengths.items() if strength)
+        yield f"{augmentation.mix_share:.0%} mixed with another picture by {kinds}"

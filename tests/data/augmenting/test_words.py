@@ -25,8 +25,11 @@ from gpunn.data.augmenting.words import describe_augmentation
             "brightness changed by up to 40%, contrast changed by up to 30%, saturation changed by up to 20%, "
             "hues turned by up to 10 degrees, noise of deviation 0.02, 2% to 40% of the area erased in 25%",
         ),
-        (Augmentation(mixup=0.2), "mixup (0.2) of 100%"),
-        (Augmentation(mixup=0.2, cutmix=1.0, mix_share=0.5), "mixup (0.2) or cutmix (1) of 50%"),
+        (Augmentation(mixup=0.2), "100% mixed with another picture by mixup of strength 0.2"),
+        (
+            Augmentation(mixup=0.2, cutmix=1.0, mix_share=0.5),
+            "50% mixed with another picture by mixup of strength 0.2 or cutmix of strength 1",
+        ),
         (Augmentation(mixup=0.2, mix_share=0.0), "none"),
     ],
 )
