@@ -48,9 +48,9 @@ def test_test_images_alone_are_only_measured_on(tmp_path: Path) -> None:
 
 def test_names_may_have_a_beginning_of_their_own_and_classes_may_have_names(tmp_path: Path) -> None:
     write_half(tmp_path, "emnist-letters-train", IMAGES, LABELS, packed=True)
-    (tmp_path / "classes.txt").write_text("a\nb\nc\nd\n")
+    (tmp_path / "classes.txt").write_text("a\nb\nc\n")
     assert is_idx(tmp_path)
-    assert read_idx_folder(tmp_path).split(Splitting(0)).train.classes == ("a", "b", "c", "d")
+    assert read_idx_folder(tmp_path).split(Splitting(0)).train.classes == ("a", "b", "c")
 
 
 def test_of_a_file_and_its_packed_copy_one_is_read(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_missing_and_ambiguous_counterparts_are_named(tmp_path: Path) -> None:
     ("train", "test", "words"),
     [
         (LABELS, [0, 3], ["sample 1", "label 3", "0 to 2"]),
-        ([1] * 6, [1, 1], ["one class", "'1'"]),
+        ([0] * 6, [0, 0], ["one class", "'0'"]),
         ([], [0, 1], ["no training images"]),
         (LABELS, [], ["no validation images"]),
     ],
