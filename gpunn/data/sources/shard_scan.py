@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpunn.data.names import printable
-from gpunn.data.sources.class_names import MAXIMUM_CLASSES
+from gpunn.data.sources.class_names import CLASSES_FILE, MAXIMUM_CLASSES
 from gpunn.data.sources.tar_members import Member, members, open_archive
 from gpunn.data.sources.tree import SUFFIXES
 from gpunn.errors import DataError
@@ -27,6 +27,10 @@ END_BYTES = 4096
 
 _LABEL = re.compile(rb"\s*[+-]?[0-9]{1,18}\s*")
 _MOST_JSON = 1 << 20
+_NO_INTEGER = (
+    f"not an integer; a label is the number of a class, from 0, and {CLASSES_FILE} beside the shards holds the names "
+    "of the classes, one a line"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +150,7 @@ class _Reading:
     def _integer(self, member: Member) -> int:
         text = os.pread(self._descriptor, 65, member.offset)[: member.size]
         if not _LABEL.fullmatch(text):
-            raise DataError(f"{self._shown(member)} holds '{printable(text)}', which is not an integer")
+            raise DataError(f"{self._shown(member)} holds '{printable(text.strip())}', which is {_NO_INTEGER}")
         fault = _out_of_range(int(text))
         if fault is not None:
             raise DataError(f"{self._shown(member)} holds {fault}")
@@ -164,7 +168,7 @@ class _Reading:
             return None, None
         label = content["label"]
         if type(label) is not int:
-            return None, f"{self._shown(member)} has the label {printable(repr(label))[:65]}, which is not an integer"
+            return None, f"{self._shown(member)} has the label {printable(repr(label))[:65]}, which is {_NO_INTEGER}"
         fault = _out_of_range(label)
         return (label, None) if fault is None else (None, f"{self._shown(member)} holds {fault}")
 
