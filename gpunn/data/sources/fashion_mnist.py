@@ -7,7 +7,7 @@ import hashlib
 import io
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,18 @@ def read_fashion_mnist(origin: Origin = OFFICIAL) -> Split:
     """60,000 training images and, to measure on, the 10,000 test images, 28x28x1.
 
     The files are looked for in the folder of the operating system's package, then in the cache; then they are
-    downloaded into it. Files that do not hold what they should are passed over with a DataWarning.
+    downloaded into it. A folder in which a file does not hold what it should is passed over with a DataWarning.
 
     Raises:
         DataError: they are nowhere and cannot be downloaded; the text says what to do.
     """
     cache = CacheFiles(cache_folder("fashion-mnist"))
-    contents = _from_folder(origin.folder, origin) or _from_folder(cache.folder, origin) or _downloaded(origin, cache)
+    damaged: list[Path] = []
+    contents = (
+        _from_folder(origin.folder, origin, damaged)
+        or _from_folder(cache.folder, origin, damaged)
+        or _downloaded(origin, cache, damaged)
+    )
     halves = [
         ArrayDataset(
             _array(contents, f"{half}-images-idx3-ubyte.gz", 3),
@@ -97,8 +102,8 @@ def _array(contents: Mapping[str, bytes], name: str, dimensions: int) -> npt.NDA
     return parse_idx(io.BytesIO(contents[name]), len(contents[name]), dimensions, name)
 
 
-def _from_folder(folder: Path, origin: Origin) -> dict[str, bytes] | None:
-    """What the four files of a folder hold; None where they are not all there and sound."""
+def _from_folder(folder: Path, origin: Origin, damaged: list[Path]) -> dict[str, bytes] | None:
+    """What the four files of a folder hold; None where one is not there, or not sound: that is noted in `damaged`."""
     contents = {}
     for name, digest in origin.digests.items():
         path = folder / name
@@ -107,15 +112,23 @@ def _from_folder(folder: Path, origin: Origin) -> dict[str, bytes] | None:
         try:
             contents[name] = _unpacked(path.read_bytes(), digest)
         except (OSError, DataError) as error:
-            warnings.warn(f"'{printable(path)}' is passed over: {printable(str(error))}", DataWarning, stacklevel=2)
+            damaged.append(path)
+            warnings.warn(
+                f"'{printable(path)}' is damaged: {printable(str(error))}; its folder is passed over",
+                DataWarning,
+                stacklevel=2,
+            )
             return None
     return contents
 
 
-def _downloaded(origin: Origin, cache: CacheFiles) -> dict[str, bytes]:
+def _downloaded(origin: Origin, cache: CacheFiles, damaged: Sequence[Path]) -> dict[str, bytes]:
+    files = " and ".join(f"'{printable(path)}'" for path in damaged)
+    found = (
+        f"fashion-mnist is damaged on this machine, in {files}" if damaged else "fashion-mnist is not on this machine"
+    )
     warnings.warn(
-        f"fashion-mnist is not on this machine: 31 MB are downloaded from {origin.address} into "
-        f"'{printable(cache.folder)}'",
+        f"{found}: 31 MB are downloaded from {origin.address} into '{printable(cache.folder)}'",
         DataWarning,
         stacklevel=2,
     )
@@ -126,9 +139,10 @@ def _downloaded(origin: Origin, cache: CacheFiles) -> dict[str, bytes]:
             packed[name] = download(origin.address + name, most=_MOST_PACKED)
             contents[name] = _unpacked(packed[name], digest)
     except DataError as error:
+        replace = f"Replace {files} by sound files, or install" if damaged else "Install"
         raise DataError(
-            f"fashion-mnist is not on this machine and cannot be downloaded: {error}. Install Debian's package "
-            f"{_PACKAGE}, or put {', '.join(origin.digests)} into '{printable(cache.folder)}'"
+            f"{found} and cannot be downloaded: {error}. {replace} Debian's package {_PACKAGE}, or put "
+            f"{', '.join(origin.digests)} into '{printable(cache.folder)}'"
         ) from error
     for name, content in packed.items():
         cache.write(name, content)

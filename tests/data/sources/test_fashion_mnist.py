@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import hashlib
 import http.server
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -122,8 +123,24 @@ def test_damaged_files_are_passed_over(origin: Origin, tmp_path: Path, damage: b
     kept.write_bytes(damage)
     with pytest.warns(DataWarning) as caught:
         read_fashion_mnist(origin)
-    assert [str(kept) in str(warning.message) for warning in caught] == [True, False]
+    assert [str(kept) in str(warning.message) for warning in caught] == [True, True]
+    assert "downloaded" in str(caught[1].message)
     read_in_silence(origin)
+
+
+@pytest.mark.parametrize("place", ["package", "cache/fashion-mnist"])
+def test_offline_the_error_says_which_damaged_file_to_replace(
+    offline: Origin, tmp_path: Path, published: Path, place: str
+) -> None:
+    shutil.copytree(published, tmp_path / place)
+    damaged = tmp_path / place / "t10k-images-idx3-ubyte.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    with pytest.warns(DataWarning) as caught, pytest.raises(DataError) as refusal:
+        read_fashion_mnist(offline)
+    assert f"Replace '{damaged}'" in str(refusal.value)
+    for text in (*(str(warning.message) for warning in caught), str(refusal.value)):
+        assert f"'{damaged}'" in text
+        assert "not on this machine" not in text
 
 
 def test_its_settings_are_settings() -> None:
