@@ -6,6 +6,7 @@ first picture is taken.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +27,15 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAXIMUM_PIXELS = 80_000_000
 
 _EXIF_ORIENTATION = 0x0112
+_NOWHERE = logging.NullHandler()
+"""A logger without a handler writes its errors to the terminal, and does not say of which file."""
 
 
 class PillowDecoder:
     """Reads and scales with Pillow.
 
-    Whoever makes one silences Pillow's warnings in this process: what they tell of is either refused here, in words,
-    or does not concern the pixels.
+    Whoever makes one silences Pillow's warnings in this process, and its log where nobody listens to it: what they
+    tell of is either refused here, in words, or does not concern the pixels.
 
     Args:
         maximum_pixels: a larger picture is refused before memory is taken for it. Of a WebP, whose decoder holds the
@@ -44,6 +47,7 @@ class PillowDecoder:
 
     def __init__(self, maximum_pixels: int = MAXIMUM_PIXELS) -> None:
         warnings.filterwarnings("ignore", module=r"PIL\.")
+        logging.getLogger("PIL").addHandler(_NOWHERE)
         self._maximum_pixels = maximum_pixels
 
     def __reduce__(self) -> tuple[type[PillowDecoder], tuple[int]]:

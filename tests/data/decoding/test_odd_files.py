@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import struct
+import subprocess
+import sys
 import warnings
 from io import BytesIO
 from typing import Any
@@ -240,6 +242,22 @@ def test_pixels_are_not_decoded_until_they_are_asked_for(opener: Decoder) -> Non
     for _ in range(2):
         with pytest.raises(DataError, match="truncated"):
             picture.draw(np.empty((8, 8, 3), np.uint8), (0.0, 0.0, 30.0, 20.0))
+
+
+def test_what_pillow_logs_of_a_refused_file_reaches_no_terminal() -> None:
+    """In a process of its own, where nobody listens to logs."""
+    stream = BytesIO()
+    Image.new("RGB", (4, 4)).save(stream, "TIFF")
+    content = bytearray(stream.getvalue())
+    samples_per_pixel = content.index(struct.pack("<HHL", 277, 3, 1))
+    content[samples_per_pixel + 8 : samples_per_pixel + 10] = struct.pack("<H", 32764)
+    script = (
+        "import sys; from gpunn.data.decoding.by_name import decoder; from gpunn.errors import DataError\n"
+        "try: decoder('pillow').open(sys.stdin.buffer.read())\n"
+        "except DataError: print('refused')"
+    )
+    run = subprocess.run([sys.executable, "-c", script], input=bytes(content), capture_output=True, check=True)
+    assert (run.stdout, run.stderr) == (b"refused\n", b"")
 
 
 def test_pillow_s_warnings_are_not_passed_on_in_another_process_either(opener: Decoder) -> None:
