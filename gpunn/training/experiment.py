@@ -15,7 +15,7 @@ from gpunn.data.decoding.by_name import decoder
 from gpunn.data.oversampling import with_oversampling
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources.opening import is_named, open_data, suggested_settings
-from gpunn.errors import CheckpointError, UsageError
+from gpunn.errors import CheckpointError, DataError, UsageError
 from gpunn.models import model
 from gpunn.optimizers import LEARNING_RATES, optimizer
 from gpunn.precision import precision
@@ -31,6 +31,7 @@ from gpunn.training.loader_settings import LoaderSettings
 from gpunn.training.manifest import Manifest
 from gpunn.training.observer import Observer
 from gpunn.training.plan import Plan
+from gpunn.training.resumption import how_to_begin
 from gpunn.training.rule import Rule
 from gpunn.training.run_folder import RunFolder, require_unused
 from gpunn.training.trained_run import build_network, planned_threads
@@ -116,8 +117,11 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
     split = open_split(configuration)
     measured = split if configuration.unreadable == "raise" else readable_sample(split)
-    fitting = fit_network(chosen, measured.train, configuration.image_size, resized=split.resized)
-    configuration = with_measured_light(configuration, measured, fitting.preprocessing.channels)
+    try:
+        fitting = fit_network(chosen, measured.train, configuration.image_size, resized=split.resized)
+        configuration = with_measured_light(configuration, measured, fitting.preprocessing.channels)
+    except DataError as error:
+        raise DataError(f"{error}. {how_to_begin(configuration.data)}") from error
     augmentation = augmentation_of(configuration, split)
     others = adaptation_lines(split.validation, fitting.preprocessing)
     device, line = open_device(configuration.device, configuration.threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -98,11 +99,20 @@ def require_same_run(
         )
 
 
+def how_to_begin(data: str) -> str:
+    """What to do where an image cannot be read before a run has begun."""
+    return (
+        f"Such images can be left out with --unreadable skip; gpunn data check {shlex.quote(printable(data))} lists "
+        "them all"
+    )
+
+
 def how_to_go_on(run: RunFolder) -> str:
     """What to do after a run was ended by its data."""
     if not run.configuration.exists():
         return "mend the data, and go on with Trainer.resume()"
+    resume = f"gpunn train --resume {shlex.quote(printable(run.path))}"
     return (
-        f"go on with gpunn train --resume {printable(run.path)}, with --allow-changed-data where a file was mended, "
-        "or with --unreadable skip to leave such images out"
+        f"mend the file and go on with {resume}, or leave such images out with {resume} --unreadable skip; add "
+        "--allow-changed-data if the file was changed after the run had begun"
     )

@@ -133,10 +133,10 @@ class RunFolder:
 
 
 def require_unused(out: Path) -> None:
-    """Nothing is made.
+    """See that a run can begin in a folder, without making it.
 
     Raises:
-        UsageError: when no run can begin in that folder: it holds something, or it is a file.
+        UsageError: when the folder holds something, or is a file.
     """
     try:
         if out.is_file():

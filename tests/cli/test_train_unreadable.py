@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from gpunn.data.decoding import by_name
 from gpunn.errors import DeviceError
+from gpunn.training.history import EpochRecord
 from gpunn.training.learner import Learner
 from gpunn.training.run_folder import RunFolder
+from gpunn.training.trainer import Trainer
 from tests.cli.conftest import Gpunn
 from tests.data.pictures import write_tree
 from tests.training.runs import assert_same_run, records_of
@@ -70,7 +73,7 @@ def test_the_run_ends_and_can_be_gone_on_with(gpunn: Gpunn, photographs: Path, t
     result = gpunn(*options(photographs, run))
     assert (result.status, result.error.count("\n")) == (3, 1)
     assert "cat/0.jpg" in result.error
-    assert f"A snapshot was written at step 3; go on with gpunn train --resume {run}" in result.error
+    assert f"A snapshot was written at step 3; mend the file and go on with gpunn train --resume {run}" in result.error
     if remedy == "mended":
         path.write_bytes(content)
         # The data set was begun with the damaged file.
@@ -81,6 +84,40 @@ def test_the_run_ends_and_can_be_gone_on_with(gpunn: Gpunn, photographs: Path, t
         assert gpunn("train", "--resume", run, "--unreadable", "skip").status == 0
         assert [record["skipped_images"] for record in records_of(run)] == [1, 1]
         assert records_of(run)[0]["train_loss"] == records_of(whole)[0]["train_loss"]
+
+
+def test_one_from_the_very_start_ends_it_before_it_begins(gpunn: Gpunn, photographs: Path, tmp_path: Path) -> None:
+    truncate(photographs / "train" / "bee" / "2.jpg")
+    result = gpunn(*options(photographs, tmp_path / "run"))
+    assert (result.status, result.error.count("\n")) == (3, 1)
+    assert result.error.endswith(
+        "remove or replace it. Such images can be left out with --unreadable skip; "
+        f"gpunn data check {photographs} lists them all\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_breaks_in_the_middle_is_left_out_as_the_message_says(
+    gpunn: Gpunn, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fingerprint of the data is another then."""
+    run = tmp_path / "run"
+    original = Trainer.fit
+
+    def fit(trainer: Trainer) -> Iterator[EpochRecord]:
+        for record in original(trainer):
+            truncate(photographs / "val" / "cat" / "0.jpg")
+            yield record
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", fit)
+        result = gpunn(*options(photographs, run))
+    assert result.status == 3
+    assert f"gpunn train --resume {run} --unreadable skip; add --allow-changed-data if the file was" in result.error
+    refused = gpunn("train", "--resume", run, "--unreadable", "skip")
+    assert (refused.status, "--allow-changed-data" in refused.error) == (7, True)
+    assert gpunn("train", "--resume", run, "--unreadable", "skip", "--allow-changed-data").status == 0
+    assert [record["skipped_images"] for record in records_of(run)] == [0, 1]
 
 
 def test_a_quarantine_is_written_and_read(gpunn: Gpunn, photographs: Path, tmp_path: Path) -> None:
