@@ -57,7 +57,8 @@ class ShardSamples:
 def scan_shard(path: bytes) -> ShardSamples:
     """Reads the headers, the labels and the ends of the pictures of a shard.
 
-    Pictures without a label, labels without a picture and pictures without a name are passed over.
+    Pictures without a label, labels without a picture and pictures without a name are passed over; so are pictures with
+    a second dot in their names, which are told where their sample has no other.
 
     Raises:
         DataError: the shard cannot be read or is refused, as `members` says; a name occurs twice, a sample has two
@@ -94,6 +95,7 @@ class _Reading:
         self._source = source
         self._samples: dict[bytes, _Sample] = {}
         self._nameless: list[bytes] = []
+        self._dotted: list[tuple[bytes, bytes]] = []
 
     def samples(self) -> ShardSamples:
         for member in members(self._descriptor, self._source):
@@ -123,9 +125,12 @@ class _Reading:
             if is_picture:
                 self._nameless.append(member.name)
             return
+        key = os.path.join(folder, stem)
         if not is_picture and suffix not in (b"cls", b"json"):
+            if os.path.splitext(suffix)[1] in SUFFIXES:
+                self._dotted.append((key, member.name))
             return
-        sample = self._samples.setdefault(os.path.join(folder, stem), _Sample())
+        sample = self._samples.setdefault(key, _Sample())
         if is_picture:
             if sample.picture is not None:
                 self._refuse_second(sample.picture.name, member.name)
@@ -198,10 +203,13 @@ class _Reading:
                 unlabelled.append(sample.picture.name)
             if sample.picture is None and (sample.label, sample.described) != (None, None):
                 lonely.append(key)
+        # Beside the picture of a sample, `KEY.mask.png` is something else that is known of it.
+        dotted = [name for key, name in self._dotted if key not in self._samples or self._samples[key].picture is None]
         for names, what in (
             (unlabelled, 'pictures without a label (.cls, or "label" in .json)'),
             (lonely, "labels without a picture"),
             (self._nameless, "pictures without a name"),
+            (dotted, "pictures with a second dot in their names (a sample's name ends at the first)"),
         ):
             if names:
                 yield f"{self._source}: {what}: {len(names)}, the first is '{printable(names[0])}'"

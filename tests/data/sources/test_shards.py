@@ -190,6 +190,17 @@ def test_incomplete_samples_are_passed_over_and_told(tmp_path: Path) -> None:
     assert "pictures without a name: 1, the first is '.jpg'" in messages[2]
 
 
+def test_pictures_that_a_second_dot_hides_are_told(tmp_path: Path) -> None:
+    """The mask of a sample that has a picture is none of them."""
+    hidden = [one for key in ("face.001", "face.002") for one in sample(key, 1)]
+    path = write_shard(tmp_path / "one.tar", [*samples([0, 1]), ("000000.mask.png", b"x"), *hidden])
+    with pytest.warns(DataWarning) as caught:
+        assert len(undivided(path)) == 2
+    (message,) = [str(warning.message) for warning in caught]
+    assert "one.tar': pictures with a second dot in their names" in message
+    assert message.endswith(": 2, the first is 'face.001.jpg'; they are passed over")
+
+
 @pytest.mark.parametrize(
     ("contents", "words"),
     [
