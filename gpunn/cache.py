@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
+import tempfile
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
+
+from gpunn.errors import UsageError
 
 #: The environment variable that names another folder.
 CACHE_VARIABLE = "GPUNN_CACHE"
@@ -17,11 +22,38 @@ class CacheWarning(UserWarning):
 
 
 def cache_folder(room: str) -> Path:
-    """The folder of one kind of results, in GPUNN_CACHE or in gpunn in the user's cache folder."""
+    """The folder of one kind of results, in GPUNN_CACHE or in gpunn in the user's cache folder.
+
+    A user without a home, as containers have them, gets a folder among the temporary ones.
+
+    Raises:
+        UsageError: there is no home, and no temporary folder that is this user's alone.
+    """
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen) / room
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpunn" / room
+    users = os.environ.get("XDG_CACHE_HOME")
+    if users:
+        return Path(users) / "gpunn" / room
+    try:
+        return Path.home() / ".cache" / "gpunn" / room
+    except RuntimeError:
+        return _temporary_folder() / room
+
+
+def _temporary_folder() -> Path:
+    """A folder of this user's own. Everybody can make one of that name first, and would decide what is run here."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"gpunn-{os.getuid()}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        status = folder.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077:
+            return folder
+        trouble = f"'{folder}' is not a folder of this user's alone"
+    except OSError as error:
+        trouble = f"no temporary folder can be made: {error.strerror or error}"
+    raise UsageError(f"this user has no home to keep a cache in, and {trouble}; set {CACHE_VARIABLE} to a folder")
 
 
 class CacheFiles:
@@ -52,6 +84,21 @@ class CacheFiles:
             with suppress(OSError):
                 temporary.unlink()
             self._warn(error)
+
+    def mark_used(self, name: str) -> None:
+        """Have `remove_unused` count from now."""
+        with suppress(OSError):
+            os.utime(self.folder / name)
+
+    def remove_unused(self, days: float) -> None:
+        """Remove the files that were neither written nor marked for so many days. Who has one mapped may go on."""
+        earliest = time.time() - days * 24 * 3600
+        with suppress(OSError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                # Another process may be removing the same ones.
+                with suppress(OSError):
+                    if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < earliest:
+                        os.unlink(entry.path)
 
     def _warn(self, error: OSError) -> None:
         if not self._warned:

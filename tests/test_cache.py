@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import pwd
+import stat
+import tempfile
+import time
 import warnings
 from pathlib import Path
 
 import pytest
 
 from gpunn.cache import CacheFiles, CacheWarning, cache_folder
+from gpunn.errors import UsageError
 
 
 def test_folders(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +26,59 @@ def test_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/user")
     assert cache_folder("tuning") == Path("/home/user/.cache/gpunn/tuning")
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the folder must be of a user whom nothing gives a home: no variable, and no entry among the users."""
+
+    def getpwuid(uid: int) -> object:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for variable in ("GPUNN_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"gpunn-{os.getuid()}"
+
+
+def test_without_a_home_the_folder_is_a_temporary_one_of_the_users_own(homeless: Path) -> None:
+    for room in ("data", "cubins"):
+        assert cache_folder(room) == homeless / room
+    assert stat.S_IMODE(homeless.stat().st_mode) == 0o700
+
+
+def test_a_temporary_folder_that_others_can_write_is_refused(homeless: Path) -> None:
+    homeless.mkdir()
+    homeless.chmod(0o777)
+    with pytest.raises(UsageError, match=f"'{homeless}' is not a folder of this user's alone; set GPUNN_CACHE"):
+        cache_folder("data")
+    homeless.rmdir()
+    homeless.symlink_to(homeless.parent)
+    with pytest.raises(UsageError, match="not a folder of this user's alone"):
+        cache_folder("data")
+
+
+def test_a_temporary_folder_that_cannot_be_made_is_told(homeless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(homeless / "gone"))
+    with pytest.raises(UsageError, match="No such file or directory; set GPUNN_CACHE"):
+        cache_folder("data")
+
+
+def test_files_that_nobody_used_for_long_are_removed(tmp_path: Path) -> None:
+    files = CacheFiles(tmp_path)
+    for name in ("old", "used", "new"):
+        files.write(name, b"content")
+    (tmp_path / "folder").mkdir()
+    ten_days_ago = time.time() - 10 * 24 * 3600
+    for name in ("old", "used", "folder"):
+        os.utime(tmp_path / name, (ten_days_ago, ten_days_ago))
+    files.remove_unused(11)
+    assert len(list(tmp_path.iterdir())) == 4
+    files.mark_used("used")
+    files.remove_unused(9)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "new", "used"]
+    CacheFiles(tmp_path / "absent").remove_unused(9)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ from gpunn.data.sources.kept_arrays import KeptArrays, keep, read_kept
 WORTH_KEEPING = 1000
 """About fewer files nothing is kept: to look at them anew takes no time."""
 
+UNUSED_DAYS = 90
+"""After so many days what is kept about a tree is taken for forgotten."""
+
 
 @dataclass(frozen=True)
 class TreeCache:
@@ -32,11 +35,22 @@ class TreeCache:
 
     def read(self, what: str) -> KeptArrays | None:
         """What was kept under this name; None where there is nothing of use."""
-        return read_kept(self.files, self._name(what))
+        name = self._name(what)
+        kept = read_kept(self.files, name)
+        if kept is not None:
+            self.files.mark_used(name)
+        return kept
 
     def keep(self, what: str, count: int, arrays: Mapping[str, npt.NDArray[Any]]) -> KeptArrays | None:
-        """Keep arrays that tell of `count` files; None where they are too few, or the cache cannot be written."""
-        return keep(self.files, self._name(what), arrays) if count >= WORTH_KEEPING else None
+        """Keep arrays that tell of `count` files; None where they are too few, or the cache cannot be written.
+
+        What was kept about trees that nobody has used for long is removed.
+        """
+        if count < WORTH_KEEPING:
+            return None
+        kept = keep(self.files, self._name(what), arrays)
+        self.files.remove_unused(UNUSED_DAYS)
+        return kept
 
     def _name(self, what: str) -> str:
         """A name for this tree and this version of the program, whose rules may differ from another's."""

@@ -330,3 +330,19 @@ def test_warnings_are_those_of_this_start(tree: Path, monkeypatch: pytest.Monkey
         "'root/bee/gone.jpg' is a link that leads nowhere: No such file or directory",
         "'root/cow/two\\nlines.jpg' is a link that leads nowhere: No such file or directory",
     ]
+
+
+def test_an_index_that_nobody_used_for_long_makes_room(tree: Path, kept: Path) -> None:
+    outcome(tree)
+    (index,) = kept.iterdir()
+    long_ago = time.time() - 91 * 24 * 3600
+    os.utime(index, (long_ago, long_ago))
+    outcome(tree)
+    other = write_tree(tree.parent / "other", {"ant": 1, "bee": 2})
+    outcome(other)
+    assert len(list(kept.iterdir())) == 2
+    os.utime(index, (long_ago, long_ago))
+    write_jpeg(other / "bee" / "9.jpg", 0)
+    outcome(other)
+    assert index not in kept.iterdir()
+    assert len(list(kept.iterdir())) == 1
