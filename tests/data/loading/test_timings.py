@@ -33,7 +33,7 @@ def test_an_epoch_is_timed_from_its_beginning(tmp_path: Path, kind: Any, started
         copied(batches)
         timings = source.timings
         assert timings.images == 30
-        assert timings.waited_seconds == source.waited_seconds > 0
+        assert timings.waited_seconds > 0
         assert len(timings.busy_seconds) == 2
         assert sum(timings.busy_seconds) > 0
     source.close()
