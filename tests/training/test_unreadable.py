@@ -341,6 +341,7 @@ class TestRaising:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(split.train, "load", hang)
+            patch.setattr("gpunn.data.loading.thread_workers.END_SECONDS", 0.1)
             trainer = trainer_of(split, tmp_path / "parts", LoaderSettings(timeout=0.3))
             try:
                 with pytest.raises(DataError, match=r"image 33 of the array.*snapshot was written"):
