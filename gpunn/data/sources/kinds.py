@@ -93,11 +93,11 @@ KINDS = (
 )
 
 
-def kind_at(path: Path) -> Kind:
-    """The kind of data at a path.
+def kind_at(path: Path) -> Kind | None:
+    """The kind of data at a path; None where there is nothing of any kind.
 
     Raises:
-        DataError: it cannot be read, holds nothing of any kind, or more than one; the text goes on after the path.
+        DataError: it cannot be read, or holds more than one kind; the text goes on after the path.
     """
     try:
         kinds = [kind for kind in KINDS if kind.is_at(path)]
@@ -109,8 +109,4 @@ def kind_at(path: Path) -> Kind:
     if len(kinds) > 1:
         names = " as well as ".join(kind.name for kind in kinds)
         raise DataError(f"holds {names}; keep one of them there, or give the folder of one")
-    if not kinds:
-        found = "holds none of what is accepted" if path.is_dir() else "is a file of none of the kinds"
-        accepted = "; ".join(kind.layout for kind in KINDS)
-        raise DataError(f"{found if path.exists() else 'does not exist'}. Accepted are {accepted}")
-    return kinds[0]
+    return kinds[0] if kinds else None

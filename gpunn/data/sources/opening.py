@@ -9,8 +9,9 @@ from typing import Any
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.names import printable
 from gpunn.data.sources.halves import Splitting
-from gpunn.data.sources.kinds import Kind, kind_at
+from gpunn.data.sources.kinds import KINDS, Kind, kind_at
 from gpunn.data.sources.named import NAMED
+from gpunn.data.sources.nothing_found import nothing_found
 from gpunn.errors import DataError
 
 
@@ -27,7 +28,8 @@ def open_data(
         keep_empty_classes: let a class folder without images keep its label instead of refusing it.
 
     Raises:
-        DataError: nothing of the kind is there, or it is refused; the text says what is accepted.
+        DataError: nothing of the kind is there, which is said in several lines that list what is accepted; or what is
+            there is refused.
         UsageError: `validation_fraction` is not between 0 and 1.
     """
     if is_named(name_or_path):
@@ -66,9 +68,9 @@ def suggested_settings(name_or_path: str) -> Mapping[str, Any]:
 
 def _kind(name_or_path: str, path: Path) -> Kind:
     try:
-        return kind_at(path)
+        kind = kind_at(path)
     except DataError as error:
-        names = ", ".join(NAMED)
-        raise DataError(
-            f"data '{printable(name_or_path)}': '{printable(path.absolute())}' {error}; or a name: {names}"
-        ) from error
+        raise DataError(f"data '{printable(name_or_path)}': '{printable(path.absolute())}' {error}") from error
+    if kind is None:
+        raise DataError(nothing_found(name_or_path, path, NAMED, [kind.layout for kind in KINDS]))
+    return kind

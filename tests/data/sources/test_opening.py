@@ -73,7 +73,38 @@ def test_what_is_not_there_is_answered_with_what_is_accepted(
     assert str(tmp_path) in message
     for accepted in ("digits", "train/CLASS/IMAGE", "val/CLASS/IMAGE", "CLASS/IMAGE", ".npz", "train_images"):
         assert accepted in message
-    assert message.isprintable()
+    assert all(line.isprintable() for line in message.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fashion-mist", "/fashion-mist' does not exist; did you mean fashion-mnist?"),
+        ("Fashion_MNIST", "did you mean fashion-mnist?"),
+        ("train_images.npy", "is a single array; put it as train_images.npy beside train_labels.npy into a folder"),
+        ("lone.JPG", "is a single image; give a folder of class folders"),
+        ("empty", "is an empty folder."),
+        ("loose", "has images that lie in no class folder, such as 'a.png': sort them into one folder a class."),
+        ("link", "is a link that leads nowhere."),
+        ("notes", "holds none of what is accepted."),
+    ],
+)
+def test_what_was_meant_comes_first_and_what_is_accepted_in_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "loose", "notes"):
+        (tmp_path / folder).mkdir()
+    for file in ("train_images.npy", "lone.JPG", "loose/b.png", "loose/a.png", "notes/read.me", "empty/.hidden"):
+        (tmp_path / file).write_bytes(b"x")
+    (tmp_path / "link").symlink_to("gone")
+    with pytest.raises(DataError) as refusal:
+        open_data(name, seed=0)
+    first, *accepted = str(refusal.value).splitlines()
+    assert words in first
+    assert accepted[0] == "  - a name: digits, fashion-mnist"
+    assert len(accepted) == 7
+    assert max(map(len, accepted)) < 170
 
 
 def test_measuring_takes_the_validation_half_or_all_that_is_not_divided(tmp_path: Path) -> None:
@@ -126,7 +157,7 @@ def test_class_folders_without_a_picture_are_named(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_answered_with_what_is_accepted(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds none of what is accepted.*tar shards.*fashion-mnist"):
+    with pytest.raises(DataError, match=r"(?s)is an empty folder\. Accepted are:.*fashion-mnist.*tar shards"):
         open_data(str(tmp_path), seed=0)
 
 
