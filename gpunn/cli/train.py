@@ -24,7 +24,9 @@ def train(
     precision: Annotated[
         str, typer.Option(help="float32; float64 on the CPU; tf32, bfloat16 or float16 on CUDA and the emulator.")
     ] = "float32",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images; with --resume, more than the run had.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in one pass through the network.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Passes whose gradients make one update.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd, adam, adamw, rmsprop or adagrad.")] = None,
@@ -47,7 +49,7 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="Images to leave out, from gpunn data check --quarantine.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; default runs/MODEL-DATA-TIME.")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with a run.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings; options go before them.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of config.toml.")

@@ -17,7 +17,7 @@ from gpunn.training.trainer import Trainer, TrainingInterrupted
 _FLAGS = {"learning_rate": "--lr"}
 
 #: Options that make sense beside --resume; all others are part of the run.
-_BESIDE_RESUME = ("device", "workers", "unreadable", "quarantine")
+_BESIDE_RESUME = ("epochs", "device", "workers", "unreadable", "quarantine")
 
 
 def start(
@@ -71,8 +71,6 @@ def _begin(trainer: Trainer, bar: ProgressBar) -> None:
 def _train(trainer: Trainer, bar: ProgressBar) -> None:
     path = trainer.run.path if trainer.run is not None else None
     bar.on_note(f"run: {path}")
-    if trainer.progress.finished:
-        bar.on_note("this run has already ended")
     try:
         for _ in trainer.fit():
             pass

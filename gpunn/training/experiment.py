@@ -19,12 +19,12 @@ from gpunn.errors import CheckpointError, DataError, UsageError
 from gpunn.models import model
 from gpunn.optimizers import LEARNING_RATES, optimizer
 from gpunn.precision import precision
-from gpunn.schedules import parse_schedule
 from gpunn.training.augmenting import augmentation_of, with_measured_light, with_soft_labels
 from gpunn.training.checkpoint_file import UnreadableCheckpointError, read_manifest
 from gpunn.training.checkpoint_folder import CheckpointFolder
 from gpunn.training.configuration import Configuration, begun_with, configure, merge_settings
 from gpunn.training.devices import check_precision, open_device, precision_to_resume
+from gpunn.training.extension import how_to_extend, is_extension, require_extension, require_patience, schedule_of
 from gpunn.training.fitting import adaptation_lines, fit_network, readable_sample
 from gpunn.training.learner import Learner
 from gpunn.training.loader_settings import LoaderSettings
@@ -114,7 +114,7 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     configuration = with_chosen_decoder(with_absolute_data(configuration))
     chosen = model(configuration.model)
     precision(configuration.precision)
-    parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs)
+    schedule_of(configuration)
     split = open_split(configuration)
     measured = split if configuration.unreadable == "raise" else readable_sample(split)
     try:
@@ -159,15 +159,19 @@ def resume_run(
         observer: who is told.
         device: another device than the run had.
         changed_data: go on even though the data set is not the one of the checkpoint.
-        settings: others than the run had, for the rest of it; what a run computes cannot be changed.
+        settings: others than the run had, for the rest of it; what a run computes cannot be changed, but there may be
+            more epochs.
 
     Raises:
         CheckpointError: when no checkpoint can be used, or it is of another network, other data or other settings.
-        UsageError: when the run's decoder is not installed.
+        UsageError: when the run's decoder is not installed, or it cannot have other epochs.
     """
     run = _open_run(path)
+    kept = run.read_configuration()
     manifest = _latest_manifest(CheckpointFolder(run.checkpoints))
-    configuration = with_chosen_decoder(with_absolute_data(begun_with(run.read_configuration(), settings or {})))
+    begun = begun_with(kept)
+    configuration = with_chosen_decoder(with_absolute_data(begun_with(kept, settings or {})))
+    require_extension(configuration, begun, run)
     split = open_split(configuration)
     preprocessing = Preprocessing.from_manifest(manifest.preprocessing)
     if manifest.network.get("model") == configuration.model:
@@ -187,6 +191,11 @@ def resume_run(
     trainer = _trainer(configuration, learner, split, preprocessing, run, observer)
     trainer.resume(changed_data=changed_data)
     _require_same_settings(configuration, manifest, run)
+    if configuration.epochs > begun.epochs:
+        require_patience(configuration, trainer.progress, run)
+        run.write_configuration({**kept, "epochs": configuration.epochs})
+    if trainer.progress.finished:
+        observer.on_note(f"this run has already ended; {how_to_extend(configuration, trainer.progress, run)}")
     return trainer
 
 
@@ -212,10 +221,11 @@ def _latest_manifest(folder: CheckpointFolder) -> Manifest:
 def _require_same_settings(configuration: Configuration, manifest: Manifest, run: RunFolder) -> None:
     """A run whose settings were edited would not go on as the run it was."""
     begun = begun_with(manifest.configuration)
+    free = (*_FREE_TO_CHANGE, "epochs") if is_extension(configuration, begun) else _FREE_TO_CHANGE
     changed = [
         f"{name} is {getattr(configuration, name)!r}, was {getattr(begun, name)!r}"
         for name in Configuration.model_fields
-        if name not in _FREE_TO_CHANGE and getattr(configuration, name) != getattr(begun, name)
+        if name not in free and getattr(configuration, name) != getattr(begun, name)
     ]
     if changed:
         raise CheckpointError(
@@ -235,7 +245,7 @@ def _trainer(
     plan = Plan(
         epochs=configuration.epochs,
         batch_size=configuration.batch_size,
-        schedule=parse_schedule(configuration.schedule, configuration.learning_rate, configuration.epochs),
+        schedule=schedule_of(configuration),
         accumulate=configuration.accumulate,
         seed=configuration.seed,
         patience=configuration.patience,

@@ -205,6 +205,8 @@ class Trainer:
         self._begun = True
         if progress.early_stopping:
             self._stopping = EarlyStopping.from_manifest(progress.early_stopping)
+        # The plan may have more epochs than the one that the checkpoint is of.
+        progress.finished = progress.epoch >= self.plan.epochs or self._stopping.should_stop
 
     def restore_best(self) -> int | None:
         """Put the weights of the best epoch back; its number, or None when they were not kept.
