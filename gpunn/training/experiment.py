@@ -178,9 +178,7 @@ def resume_run(
         network = build_network(configuration.model, manifest.network.get("image"), len(split.train.classes))
     else:
         # A foreign checkpoint: comparing it with the network of this run shows what is wrong.
-        fitting = fit_network(
-            model(configuration.model), split.train, configuration.image_size, resized=split.resized
-        )
+        fitting = fit_network(model(configuration.model), split.train, configuration.image_size, resized=split.resized)
         network, preprocessing = fitting.network, fitting.preprocessing
     opened, line = open_device(device or configuration.device, planned_threads(manifest))
     number_types = precision_to_resume(configuration.precision, opened)
