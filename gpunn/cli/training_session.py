@@ -81,4 +81,9 @@ def _train(trainer: Trainer, bar: ProgressBar) -> None:
     if best is not None:
         bar.on_note(f"best validation top-1: {best[1]:.2%} in epoch {best[0]}")
     bar.on_note(f"written to {path}: the best and last checkpoint, metrics.csv and curves.png")
+    if trainer.run is not None and trainer.run.quarantine.is_file():
+        bar.on_note(
+            f"images that could not be read are listed; --quarantine {trainer.run.quarantine} leaves them out of "
+            "another run from its start"
+        )
     bar.on_note(f"next: gpunn evaluate {path}  |  gpunn predict {path} IMAGE.png  |  gpunn train --help")

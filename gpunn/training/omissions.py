@@ -46,7 +46,13 @@ class Omissions:
                 self._unnamed += 1
         if new and self._quarantine is not None:
             dataset = self._halves[half]
-            self._write(self._quarantine, {sample_key(dataset, half, one.index): one.reason for one in new.values()})
+            self._write(
+                self._quarantine,
+                {
+                    sample_key(dataset, half, one.index): one.reason.removeprefix(f"{dataset.name(one.index)}: ")
+                    for one in new.values()
+                },
+            )
 
     def end_epoch(self) -> None:
         """Say how many were not named."""

@@ -123,9 +123,12 @@ def test_a_file_that_breaks_in_the_middle_is_left_out_as_the_message_says(
 def test_a_quarantine_is_written_and_read(gpunn: Gpunn, photographs: Path, tmp_path: Path) -> None:
     truncate(photographs / "train" / "bee" / "2.jpg")
     first, second = tmp_path / "first", tmp_path / "second"
-    assert gpunn(*options(photographs, first), "--unreadable", "quarantine").status == 0
+    told = gpunn(*options(photographs, first), "--unreadable", "quarantine")
+    assert told.status == 0
+    assert told.out.count(f"images that could not be read are listed; --quarantine {first / 'quarantine.jsonl'} ") == 1
     lines = [json.loads(line) for line in (first / "quarantine.jsonl").read_text().splitlines()]
     assert [line["path"] for line in lines] == ["train/bee/2.jpg"]
+    assert lines[0]["reason"].startswith("truncated or damaged (")
     result = gpunn(*options(photographs, second), "--quarantine", first / "quarantine.jsonl")
     assert (result.status, result.error) == (0, "")
     assert "1 left out by the quarantine" in result.out
