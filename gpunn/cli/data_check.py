@@ -42,7 +42,7 @@ def check(
 
     gpunn data check flowers/ --quarantine bad.jsonl
 
-    gpunn train --data flowers/ --set quarantine=bad.jsonl
+    gpunn train --data flowers/ --quarantine bad.jsonl
     """
     from gpunn.cli.picture_bar import picture_bar
     from gpunn.cores import available_cores
@@ -79,7 +79,7 @@ def _refuse_unwritable(quarantine: Path | None) -> None:
 def _verdict(report: Report, quarantine: Path | None) -> str:
     parts = []
     if report.unreadable:
-        remedy = f"--set quarantine={quarantine}" if quarantine is not None else "--quarantine FILE"
+        remedy = f"--quarantine {quarantine}" if quarantine is not None else "--quarantine FILE"
         leave_out = "train without them: " if quarantine is not None else "mend them, or list them for training with "
         parts.append(f"bad pictures: {len(report.unreadable)} of {report.images}; {leave_out}{remedy}")
     if report.faults:

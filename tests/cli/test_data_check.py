@@ -98,10 +98,10 @@ def test_the_text_counts_each_half_and_escapes_names(tmp_path: Path, gpunn: Gpun
     lines = result.out.splitlines()
     assert lines[:6] == [
         "6 pictures of 2 classes",
-        "class  train  val",
-        "-----  -----  ---",
-        "ant        2    1",
-        "bee        2    1",
+        "class  train  validation",
+        "-----  -----  ----------",
+        "ant        2           1",
+        "bee        2           1",
         "sizes: smallest 40x50, median 52x70, largest 100x90 (height x width); 3 colour, 2 gray",
     ]
     assert lines[6] == "bad pictures (1):"
@@ -122,6 +122,13 @@ def test_faults_of_the_layout_are_bad_and_the_pictures_are_read_all_the_same(tmp
     assert result.status == 3
     assert "bad pictures: 1 of 12;" in result.error
     assert "faults of the layout, for which training would refuse the data: 3" in result.error
+
+
+def test_faults_are_placed_by_the_folders_on_the_disk(tmp_path: Path, gpunn: Gpunn) -> None:
+    (tmp_path / "train" / "ant").mkdir(parents=True)
+    write_tree(tmp_path / "val", {"cow": 2})
+    faults = bad(gpunn("data", "check", tmp_path, "--json"))
+    assert faults["train/cow"] == "there is no such class folder, and there is one in val"
 
 
 def test_two_validation_halves_are_a_fault(tmp_path: Path, gpunn: Gpunn) -> None:
@@ -236,7 +243,7 @@ def test_the_quarantine_lists_bad_pictures_and_training_leaves_them_out(tmp_path
     odd.touch()
     result = gpunn("data", "check", data, "--quarantine", quarantine)
     assert result.status == 3
-    assert f"--set quarantine={quarantine}" in result.error
+    assert f"train without them: --quarantine {quarantine}" in result.error
     reasons = read_quarantine(quarantine)
     assert set(reasons) == {"train/bee/2.jpg", "val/ant/\udcff.jpg"}
     (data / "train" / "cow").rmdir()

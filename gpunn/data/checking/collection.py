@@ -17,7 +17,7 @@ class Half:
     """Part of a data set.
 
     Attributes:
-        name: "train", "val" or "validation"; empty for a data set that is not divided.
+        name: "train" or "validation"; empty for a data set that is not divided.
         dataset: its pictures.
         folder: where they lie in the data set, such as "train/"; empty where their keys tell it.
     """

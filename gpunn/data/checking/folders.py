@@ -44,7 +44,7 @@ def open_folder(root: bytes) -> Collection:
         else:
             classless.append(folder)
             faults[name or WHOLE] = "its images lie in no class folder; sort them into one folder a class"
-        halves.append(Half(name, dataset, f"{name}/" if name else ""))
+        halves.append(Half("validation" if folder == b"val" else name, dataset, f"{name}/" if name else ""))
         faults.update(_empty_classes(where, halves[-1]))
     faults.update(_missing_classes(halves))
     faults.update(_too_little(halves))
@@ -87,7 +87,8 @@ def _missing_classes(halves: list[Half]) -> Iterator[tuple[str, str]]:
         for other in halves:
             for name in other.dataset.classes:
                 if half.dataset.classes and name not in set(half.dataset.classes):
-                    yield half.folder + name, f"there is no such class folder, and there is one in {other.name}"
+                    place = other.folder.removesuffix("/")
+                    yield half.folder + name, f"there is no such class folder, and there is one in {place}"
 
 
 def _too_little(halves: list[Half]) -> Iterator[tuple[str, str]]:
@@ -95,7 +96,8 @@ def _too_little(halves: list[Half]) -> Iterator[tuple[str, str]]:
         learnt = np.unique(half.dataset.labels)
         if half.dataset.classes and learnt.size == 1:
             only = half.dataset.classes[int(learnt[0])]
-            yield half.name or WHOLE, f"all images belong to one class, '{only}'; training needs images of at least two"
+            place = half.folder.removesuffix("/") or WHOLE
+            yield place, f"all images belong to one class, '{only}'; training needs images of at least two"
 
 
 def _text(name: bytes) -> str:
