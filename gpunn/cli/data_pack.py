@@ -60,9 +60,9 @@ def pack(
         skip_unreadable=unreadable == "skip",
         replace=force,
     )
-    split = open_data(source, seed=seed, validation_fraction=validation_fraction, keep_empty_classes=keep_empty_classes)
-    if quarantine is not None:
-        split = without_quarantined(split, read_quarantine(quarantine))
+    whole = open_data(source, seed=seed, validation_fraction=validation_fraction, keep_empty_classes=keep_empty_classes)
+    split = whole if quarantine is None else without_quarantined(whole, read_quarantine(quarantine))
+    quarantined = len(whole.train) + len(whole.validation) - len(split.train) - len(split.validation)
     with picture_bar("packing", len(split.train) + len(split.validation)) as bar:
         packed = pack_data(split, destination, packing, bar.update)
     for reason in packed.unreadable:
@@ -73,6 +73,7 @@ def pack(
         f"{destination}: {train} training and {validation} validation images of {len(split.train.classes)} classes, "
         f"{height}x{width}x{channels}, {packed.bytes / 1e6:,.1f} MB"
         + (f"; {len(packed.unreadable)} left out" if packed.unreadable else "")
+        + (f"; {quarantined} left out by the quarantine" if quarantined else "")
     )
 
 

@@ -63,6 +63,7 @@ def test_unreadable_images_end_it_or_are_listed(gpunn: Gpunn, tree: Path, tmp_pa
     assert gpunn("data", "check", tree, "--quarantine", quarantine).status == 3
     packed = gpunn("data", "pack", tree, tmp_path / "y", "--size", 8, "--quarantine", quarantine)
     assert (packed.status, packed.error) == (0, "")
+    assert packed.out.endswith("; 1 left out by the quarantine\n")
     assert (tmp_path / "x").stat().st_size == (tmp_path / "y").stat().st_size
     assert re.match(r"left out: .*cat/2\.jpg.*\n.*; 1 left out\n$", result.out)
 
