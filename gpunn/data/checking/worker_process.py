@@ -7,6 +7,7 @@ asked knows which picture it was at when it died.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from gpunn.data.checking.examination import examine_file
@@ -15,17 +16,15 @@ from gpunn.data.decoding.by_name import decoder
 
 def main(descriptor: int) -> None:
     """Serve the connection with this file descriptor until its other end is closed."""
-    with Connection(descriptor) as connection:
+    # Whoever asked may be killed at any moment, also before this process is ready.
+    with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         dataset, decoder_name = connection.recv()
         reader = decoder(decoder_name)
         connection.send(None)
         _silence()
-        try:
-            while True:
-                for index in connection.recv():
-                    connection.send(examine_file(dataset, reader, index))
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            return
+        while True:
+            for index in connection.recv():
+                connection.send(examine_file(dataset, reader, index))
 
 
 def _silence() -> None:

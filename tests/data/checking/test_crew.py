@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import os
 import signal
+import subprocess
 import sys
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,18 @@ def test_a_program_that_cannot_be_started_is_said(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
     with pytest.raises(DataError, match=r"a process to read pictures with cannot be started: .*No such file"):
         findings(Hostile(3, {}))
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_process_whose_maker_is_gone_ends_in_silence(told: bool) -> None:
+    here, there = Pipe()
+    if told:
+        here.send((Hostile(3, {}), "pillow"))
+    here.close()
+    program = f"from gpunn.data.checking.worker_process import main; main({there.fileno()})"
+    with there:
+        run = subprocess.run([sys.executable, "-c", program], pass_fds=[there.fileno()], capture_output=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
 
 
 def test_leaving_early_ends_the_processes() -> None:
