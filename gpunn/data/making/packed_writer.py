@@ -30,11 +30,13 @@ class PackedSample:
         pixels: uint8, (H, W, C), contiguous.
         digest: of the pixels.
         label: its class.
+        key: what a quarantine calls its source; no zero byte is in it.
     """
 
     pixels: npt.NDArray[np.uint8]
     digest: bytes
     label: int
+    key: bytes
 
 
 @dataclass(frozen=True)
@@ -44,23 +46,25 @@ class PackedPlan:
     Attributes:
         picture: height, width and channels of all images.
         counts: training and validation images, at most.
+        key_bytes: what their keys take, each with the zero byte that follows it.
         classes: their names, by label.
         notes: other metadata.
     """
 
     picture: tuple[int, int, int]
     counts: tuple[int, int]
+    key_bytes: tuple[int, int]
     classes: tuple[str, ...]
     notes: Mapping[str, str]
 
-    def header(self, counts: Sequence[int], sha256: str) -> PackedHeader:
-        """The header of a file with so many images of either half."""
+    def header(self, counts: Sequence[int], key_bytes: Sequence[int], sha256: str) -> PackedHeader:
+        """The header of a file with so many images of either half, and so many bytes of keys."""
         metadata = {"classes": json.dumps(self.classes), **self.notes, "sha256": sha256}
-        return lay_out(counts, self.picture, metadata)
+        return lay_out(counts, key_bytes, self.picture, metadata)
 
     def planned_header(self) -> PackedHeader:
         """The header if every image can be read; no other is longer, and no other describes a longer file."""
-        return self.header(self.counts, "0" * 64)
+        return self.header(self.counts, self.key_bytes, "0" * 64)
 
 
 def write_packed(descriptor: int, plan: PackedPlan, halves: Sequence[Iterable[PackedSample]]) -> None:
@@ -80,8 +84,11 @@ def write_packed(descriptor: int, plan: PackedPlan, halves: Sequence[Iterable[Pa
     for half in written:
         write_all(descriptor, half.labels)
     for half in written:
+        write_all(descriptor, half.keys)
+    for half in written:
         write_all(descriptor, half.digests)
-    header = plan.header([half.shape[0] for half in written], content_digest(plan.classes, written))
+    counts = [half.shape[0] for half in written]
+    header = plan.header(counts, [len(half.keys) for half in written], content_digest(plan.classes, written))
     os.lseek(descriptor, 0, os.SEEK_SET)
     write_all(descriptor, encode_header(header, length))
 
@@ -90,9 +97,11 @@ def _write_images(descriptor: int, plan: PackedPlan, samples: Iterable[PackedSam
     """The images of a half and their padding."""
     labels: list[int] = []
     digests = bytearray()
+    keys = bytearray()
     for sample in samples:
         write_all(descriptor, sample.pixels.reshape(-1).data)
         labels.append(sample.label)
         digests += sample.digest
+        keys += sample.key + b"\0"
     write_all(descriptor, bytes(-len(labels) * prod(plan.picture) % PAGE_BYTES))
-    return HalfContent((len(labels), *plan.picture), np.array(labels, "<i4").tobytes(), bytes(digests))
+    return HalfContent((len(labels), *plan.picture), np.array(labels, "<i4").tobytes(), bytes(digests), bytes(keys))

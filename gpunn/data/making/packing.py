@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from gpunn.data.checking.keys import sample_key
 from gpunn.data.dataset import Dataset, EncodedDataset, Split
 from gpunn.data.decoding.picture import Box, Decoder, Picture
 from gpunn.data.making.in_order import in_order
 from gpunn.data.making.packed_writer import PackedPlan, PackedSample, write_packed
 from gpunn.data.making.whole_file import whole_file
 from gpunn.data.sources.packed import augmentation_to_text, pixel_digest
+from gpunn.data.sources.packed_header import HALVES
 from gpunn.errors import DataError, UsageError
 
 DEFAULT_SIZE = 256
@@ -70,6 +72,7 @@ class _Half:
     """Makes the images of one half and notes which cannot be made."""
 
     dataset: Dataset
+    name: str
     picture: tuple[int, int, int]
     packing: Packing
     on_image: Callable[[], object]
@@ -100,7 +103,16 @@ class _Half:
         except DataError as error:
             name = self.dataset.name(index)
             return str(error) if name in str(error) else f"{name}: {error}"
-        return PackedSample(pixels, pixel_digest(pixels), int(self.dataset.labels[index]))
+        return PackedSample(pixels, pixel_digest(pixels), int(self.dataset.labels[index]), self._key(index))
+
+    def key_bytes(self) -> int:
+        """What the keys of all images take, each with a zero byte behind it."""
+        return sum(len(self._key(index)) + 1 for index in range(len(self.dataset)))
+
+    def _key(self, index: int) -> bytes:
+        key = sample_key(self.dataset, self.name, index).encode("utf-8", "surrogateescape")
+        # A name in a tar archive may have one, and in the file it would end the key.
+        return key.replace(b"\0", b"\\0")
 
     def _open(self, index: int) -> Picture:
         if isinstance(self.dataset, EncodedDataset):
@@ -125,13 +137,14 @@ def pack(split: Split, destination: Path, packing: Packing, on_image: Callable[[
         raise DataError(f"{split.description}: only pictures with labels, and with no other targets, can be packed")
     datasets = (split.train, split.validation)
     picture = _picture(datasets, packing.size)
+    halves = [_Half(dataset, name, picture, packing, on_image) for dataset, name in zip(datasets, HALVES, strict=True)]
     plan = PackedPlan(
         picture=picture,
         counts=(len(split.train), len(split.validation)),
+        key_bytes=(halves[0].key_bytes(), halves[1].key_bytes()),
         classes=split.train.classes,
         notes=_notes(split, packing, picture),
     )
-    halves = [_Half(dataset, plan.picture, packing, on_image) for dataset in datasets]
     room = plan.planned_header().file_bytes
     with whole_file(destination, room, replace=packing.replace) as descriptor:
         write_packed(descriptor, plan, [half.samples() for half in halves])

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpunn.data.names import printable
+from gpunn.data.sources.byte_strings import ByteStrings
 from gpunn.data.sources.packed_header import (
     DIGEST_BYTES,
     DTYPES,
@@ -28,9 +29,11 @@ from gpunn.data.sources.packed_header import (
 )
 from gpunn.errors import DataError
 
+_END_OF_KEY = b"\0"
+
 
 class PackedFile:
-    """Classes, shapes, labels and digests are verified when a file is opened; its pixels are not read.
+    """Classes, shapes, labels, digests and keys are verified when a file is opened; its pixels are not read.
 
     Args:
         path: the file.
@@ -40,7 +43,7 @@ class PackedFile:
         source: the path as text for messages.
         metadata: the header's.
         classes: their names, by label.
-        sha256: of classes, shapes, labels and digests, in hexadecimal.
+        sha256: of classes, shapes, labels, digests and keys, in hexadecimal.
 
     Raises:
         DataError: the file cannot be read, is truncated or damaged, or no packed file of this version.
@@ -57,6 +60,7 @@ class PackedFile:
             self.metadata = self._header.metadata
             self.classes = _classes(self.metadata)
             self.sha256 = self._verified_digest()
+            self._keys = {half: self._split_keys(half) for half in HALVES}
         except OSError as error:
             raise DataError(f"{self.source}: {error.strerror or error}") from error
         except DataError as error:
@@ -73,6 +77,11 @@ class PackedFile:
     def digests(self, half: str) -> npt.NDArray[np.uint8]:
         """BLAKE2b of each image's pixels, (N, 16), read-only."""
         return self._array(self._expect(f"{half}.digests", "U8", (self._images(half).shape[0], DIGEST_BYTES)))
+
+    def key(self, half: str, index: int) -> str | None:
+        """What a quarantine calls the source of an image, bytes that are not UTF-8 as surrogates; None: unknown."""
+        keys = self._keys[half]
+        return keys[index].removesuffix(_END_OF_KEY).decode("utf-8", "surrogateescape") if keys else None
 
     def read_ahead(self, half: str, index: int) -> None:
         """Have one image read from the disk as a whole; a fault at a time would wait for each of its pages."""
@@ -100,14 +109,35 @@ class PackedFile:
         flat: npt.NDArray[Any] = np.ndarray((tensor.bytes,), np.uint8, self._map, begin)
         return flat.view(DTYPES[tensor.dtype]).reshape(tensor.shape)
 
+    def _key_content(self, half: str) -> npt.NDArray[np.uint8]:
+        tensor = self._header.tensors.get(f"{half}.keys")
+        if tensor is None:
+            return np.empty(0, np.uint8)
+        return self._array(self._expect(tensor.name, "U8", (tensor.bytes,)))
+
+    def _split_keys(self, half: str) -> ByteStrings:
+        """Each with its end."""
+        content = self._key_content(half)
+        ends = np.flatnonzero(content == ord(_END_OF_KEY)) + 1
+        if len(content) and len(ends) != self._images(half).shape[0]:
+            raise DataError(f"its tensor {half}.keys does not hold one key for each image; pack it again")
+        return ByteStrings(content, np.concatenate([np.zeros(1, np.int64), ends]))
+
     def _verified_digest(self) -> str:
         halves = [
-            HalfContent(self.images(half).shape, self.labels(half).tobytes(), self.digests(half).tobytes())
+            HalfContent(
+                self.images(half).shape,
+                self.labels(half).tobytes(),
+                self.digests(half).tobytes(),
+                self._key_content(half).tobytes(),
+            )
             for half in HALVES
         ]
         found = content_digest(self.classes, halves)
         if found != self.metadata.get("sha256"):
-            raise DataError("its classes, shapes, labels and digests do not match their SHA-256; copy or pack it again")
+            raise DataError(
+                "its classes, shapes, labels, digests and keys do not match their SHA-256; copy or pack it again"
+            )
         return found
 
 

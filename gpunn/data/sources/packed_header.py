@@ -5,10 +5,12 @@ header's length, a JSON header, the bytes of the tensors), so any tool that know
 
 - `train.images` uint8 (N, H, W, C), `train.labels` int32 (N,), `train.digests` uint8 (N, 16): BLAKE2b of 128 bits over
   the pixels of each image; the same for `validation`.
+- `train.keys` uint8 (bytes,): what a quarantine calls each image's source, such as the path of its file, each followed
+  by a zero byte; the same for `validation`. Files without them are read.
 - Images begin at multiples of 4096 bytes; a tensor `train.padding` or `validation.padding` fills what is left, because
   the format allows no holes.
 - The metadata hold the format and its version, the classes, what the source was, how the images were resized and
-  augmented, and the SHA-256 of classes, shapes, labels and digests.
+  augmented, and the SHA-256 of classes, shapes, labels, digests and keys.
 """
 
 from __future__ import annotations
@@ -93,8 +95,16 @@ class PackedHeader:
         return self.length + max((tensor.end for tensor in self.tensors.values()), default=0)
 
 
-def lay_out(counts: Sequence[int], picture: tuple[int, int, int], metadata: Mapping[str, str]) -> PackedHeader:
+def lay_out(
+    counts: Sequence[int], key_bytes: Sequence[int], picture: tuple[int, int, int], metadata: Mapping[str, str]
+) -> PackedHeader:
     """The header of a file with so many training and validation images of height x width x channels.
+
+    Args:
+        counts: of training and validation images.
+        key_bytes: how many the keys of either take.
+        picture: height, width and channels of each.
+        metadata: besides format and version.
 
     Raises:
         DataError: it would be too long to be read.
@@ -111,6 +121,8 @@ def lay_out(counts: Sequence[int], picture: tuple[int, int, int], metadata: Mapp
             add(f"{half}.padding", "U8", (align(end, PAGE_BYTES) - end,))
     for half, count in zip(HALVES, counts, strict=True):
         add(f"{half}.labels", "I32", (count,))
+    for half, length in zip(HALVES, key_bytes, strict=True):
+        add(f"{half}.keys", "U8", (length,))
     for half, count in zip(HALVES, counts, strict=True):
         add(f"{half}.digests", "U8", (count, DIGEST_BYTES))
     header = PackedHeader(0, {tensor.name: tensor for tensor in tensors}, metadata)
@@ -167,18 +179,20 @@ class HalfContent:
         shape: of the images, (N, H, W, C).
         labels: little-endian int32.
         digests: of the images.
+        keys: of the images, each followed by a zero byte; empty in files that have none.
     """
 
     shape: tuple[int, ...]
     labels: bytes
     digests: bytes
+    keys: bytes
 
 
 def content_digest(classes: Sequence[str], halves: Sequence[HalfContent]) -> str:
-    """SHA-256 in hexadecimal over the classes, and the shape, labels and digests of each half."""
+    """SHA-256 in hexadecimal over the classes, and the shape, labels, digests and, if any, keys of each half."""
     parts = [str(len(classes)).encode(), *(name.encode("utf-8", "surrogatepass") for name in classes)]
     for half in halves:
-        parts += ["x".join(map(str, half.shape)).encode(), half.labels, half.digests]
+        parts += ["x".join(map(str, half.shape)).encode(), half.labels, half.digests, *filter(None, [half.keys])]
     return content_hash(parts)
 
 

@@ -22,9 +22,11 @@ from gpunn.data.dataset import Split
 from gpunn.data.decoding.pillow import PillowDecoder
 from gpunn.data.making import whole_file
 from gpunn.data.making.packing import Packed, Packing, pack
+from gpunn.data.selection import select
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.folder import read_folder
 from gpunn.data.sources.halves import Splitting
+from gpunn.data.sources.packed_file import PackedFile
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import random_picture, write_tree
 
@@ -75,6 +77,42 @@ def test_any_reader_of_safetensors_finds_images_labels_and_digests(tree: Path, t
             paths = [tree / half / label / f"{number}.jpg" for label in counts for number in range(counts[label])]
             for path, image in zip(paths, images, strict=True):
                 np.testing.assert_array_equal(image, shrunk(path, 10))
+
+
+def keys(path: Path, half: str) -> list[bytes]:
+    with safe_open(path, framework="numpy") as file:
+        *found, rest = file.get_tensor(f"{half}.keys").tobytes().split(b"\0")
+    assert rest == b""
+    return found
+
+
+def test_each_image_keeps_what_its_source_is_called(tree: Path, tmp_path: Path) -> None:
+    odd = os.fsencode(tree / "val" / "dog") + b"/odd\xff\n.jpg"
+    os.rename(tree / "val" / "dog" / "1.jpg", odd)
+    (tree / "train" / "cat" / "1.jpg").write_bytes(b"no picture")
+    packed = tmp_path / "x.safetensors"
+    pack_tree(tree, packed, skip_unreadable=True)
+    assert keys(packed, "train") == [b"train/cat/0.jpg", b"train/cat/2.jpg", b"train/dog/0.jpg", b"train/dog/1.jpg"]
+    assert keys(packed, "validation") == [b"val/cat/0.jpg", b"val/dog/0.jpg", b"val/dog/odd\xff\n.jpg"]
+
+
+def test_images_of_arrays_are_called_by_their_places(tmp_path: Path) -> None:
+    whole = arrays(6, 0)
+    split = Split(select(whole, np.array([0, 1, 4, 5])), select(whole, np.array([3, 2])), "arrays")
+    pack(split, tmp_path / "x.safetensors", packing())
+    assert keys(tmp_path / "x.safetensors", "train") == [b"train/0", b"train/1", b"train/4", b"train/5"]
+    assert keys(tmp_path / "x.safetensors", "validation") == [b"validation/3", b"validation/2"]
+
+
+def test_a_zero_byte_in_a_name_does_not_end_it(tmp_path: Path) -> None:
+    class Keyed(ArrayDataset):
+        def key(self, index: int) -> str:
+            return f"0.tar/{index}\0.jpg"
+
+    data = Keyed(np.stack([random_picture(seed, 5, 7) for seed in range(2)]), [0, 1], ("even", "odd"))
+    pack(Split(data, data, "keyed"), tmp_path / "x.safetensors", packing())
+    assert keys(tmp_path / "x.safetensors", "train") == [b"0.tar/0\\0.jpg", b"0.tar/1\\0.jpg"]
+    assert PackedFile(tmp_path / "x.safetensors").key("train", 1) == "0.tar/1\\0.jpg"
 
 
 def shrunk(path: Path, size: int) -> np.ndarray:
