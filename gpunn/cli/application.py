@@ -10,6 +10,7 @@ from typing import TextIO
 
 import typer
 
+from gpunn.cli.augmentations import augmentations
 from gpunn.cli.check_gradients import check_gradients
 from gpunn.cli.compare import compare
 from gpunn.cli.data import data_application
@@ -36,7 +37,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    for command in (train, evaluate, predict, summary, models, check_gradients, compare, kernels):
+    for command in (train, evaluate, predict, summary, models, augmentations, check_gradients, compare, kernels):
         app.command()(command)
     app.add_typer(data_application())
     app.callback(invoke_without_command=True)(_without_command)

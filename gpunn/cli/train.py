@@ -37,7 +37,10 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and dropout.")] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without improvement that end the run.")] = None,
     augmentation: Annotated[
-        str | None, typer.Option(help="auto, none, digits, photographs or alexnet; --set augmentation.NAME for parts.")
+        str | None,
+        typer.Option(
+            help="auto, none, digits, photographs or alexnet; gpunn augmentations lists them, and what --set takes."
+        ),
     ] = None,
     decoder: Annotated[str | None, typer.Option(help="auto, pillow or fast (the extra of that name).")] = None,
     workers: Annotated[int | None, typer.Option(help="How many read images; default: one for each core.")] = None,

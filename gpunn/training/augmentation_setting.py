@@ -5,25 +5,28 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from gpunn.data.augmenting.augmentation import Augmentation, ColourAxes
+from gpunn.data.augmenting.augmentation import Augmentation, ColourAxes, augmentation_settings
+from gpunn.data.augmenting.setting import Setting
 from gpunn.errors import UsageError
 
 AugmentationSetting: TypeAlias = str | dict[str, Any]
 """A name, or a table with the attributes of `Augmentation` and `base`, the name of what it changes."""
 
-_NAMED: Mapping[str, Callable[[], Augmentation | None]] = {
+NAMED_AUGMENTATIONS: Mapping[str, Callable[[], Augmentation | None]] = {
     "none": lambda: None,
     "digits": Augmentation.for_digits,
     "photographs": Augmentation.for_photographs,
     "alexnet": Augmentation.for_alexnet,
 }
-_NAMES = ("auto", *_NAMED)
-_ATTRIBUTES = tuple(field.name for field in fields(Augmentation))
+"""Those that do not depend on the data, as "auto" does."""
+
+_NEAR = 0.75
+"""How like a known name, from 0 to 1, a name is that was meant to be that one."""
 
 
 def chosen_augmentation(setting: AugmentationSetting, suited: Augmentation | None) -> Augmentation | None:
@@ -39,8 +42,11 @@ def chosen_augmentation(setting: AugmentationSetting, suited: Augmentation | Non
     table = {"base": setting} if isinstance(setting, str) else setting
     base = _based_on(table.get("base", "auto"), suited)
     changes = {name: value for name, value in table.items() if name != "base"}
+    known = augmentation_settings()
     for name in changes:
-        _require_known(name, _ATTRIBUTES, "setting of the augmentation", ("base", *_ATTRIBUTES))
+        if name not in known:
+            hint = _hint(name, ("base", *known))
+            raise UsageError(f"there is no setting of the augmentation {name!r}; {hint} are {_by_topic(known)}")
     return _changed(base or Augmentation(), changes) if changes else base
 
 
@@ -59,16 +65,25 @@ def with_change(setting: object, name: str, value: object) -> dict[str, Any]:
 def _based_on(base: object, suited: Augmentation | None) -> Augmentation | None:
     if base == "auto":
         return suited
-    _require_known(base, _NAMES, "augmentation", _NAMES)
-    return _NAMED[str(base)]()
+    known = ("auto", *NAMED_AUGMENTATIONS)
+    if base not in known:
+        raise UsageError(f"there is no augmentation {base!r}; {_hint(base, known)} are {', '.join(known)}")
+    return NAMED_AUGMENTATIONS[str(base)]()
 
 
-def _require_known(name: object, known: tuple[str, ...], kind: str, listed: tuple[str, ...]) -> None:
-    if name in known:
-        return
-    near = difflib.get_close_matches(str(name), listed, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(listed)}"
-    raise UsageError(f"there is no {kind} {name!r}; {hint}")
+def _hint(name: object, known: tuple[str, ...]) -> str:
+    """The name that may have been meant, and the beginning of a list of all."""
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=_NEAR)
+    return f"did you mean {near[0]!r}? Known" if near else "known"
+
+
+def _by_topic(settings: Mapping[str, Setting]) -> str:
+    """All of them in a line."""
+    topics: dict[str, list[str]] = {}
+    for name, setting in settings.items():
+        topics.setdefault(setting.topic, []).append(name)
+    listed = ", ".join(f"{topic} ({', '.join(names)})" for topic, names in topics.items())
+    return f"{listed}, and base; `gpunn augmentations` explains them"
 
 
 def _changed(base: Augmentation, changes: Mapping[str, Any]) -> Augmentation:
@@ -79,7 +94,6 @@ def _changed(base: Augmentation, changes: Mapping[str, Any]) -> Augmentation:
     except TypeError as error:
         raise UsageError(f"augmentation: {error}; give numbers, or lists of them") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        message = f"{first['msg'][:1].lower()}{first['msg'][1:]}"
-        raise UsageError(f"augmentation.{name} is {first['input']!r}: {message}") from None
+        name = str(error.errors()[0]["loc"][0])
+        allowed = augmentation_settings()[name].allowed.text
+        raise UsageError(f"augmentation.{name} is {changes[name]!r}; give {allowed}") from None

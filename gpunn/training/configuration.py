@@ -45,7 +45,7 @@ class Configuration(BaseModel):
         augmentation: what is done to training images: "auto" does what suits the data set, "none" nothing; "digits",
             "photographs" and "alexnet" are others. A table names one of them as `base` and changes attributes of
             gpunn.data.Augmentation, as in {base = "photographs", mixup = 0.2}; `--set augmentation.mixup=0.2` changes
-            one.
+            one, and `gpunn augmentations` lists them.
         oversample: show the images of rare classes several times an epoch, every class as often as the largest.
         validation_fraction: part held out of a folder that has no split of its own.
         keep_empty_classes: let class folders without images keep their index.

@@ -17,7 +17,7 @@ import gpunn as package
 from gpunn.cli import application
 from tests.cli.conftest import Gpunn
 
-COMMANDS = ("train", "evaluate", "predict", "summary", "models", "check-gradients")
+COMMANDS = ("train", "evaluate", "predict", "summary", "models", "augmentations", "check-gradients")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -128,6 +128,8 @@ WRONG: list[tuple[str, int, str]] = [
     ("check-gradients vgg99", 2, "vgg"),
     ("check-gradients mlp --samples 0", 2, "--samples"),
     ("models more", 2, "more"),
+    ("augmentations more", 2, "more"),
+    ("train --set augmentation.colour=0.3", 2, "`gpunn augmentations`"),
 ]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import cache
+from typing import Annotated, TypeAlias, get_type_hints
 
+from gpunn.data.augmenting.setting import Allowed, Setting, bounds, from_zero_below, from_zero_to, not_negative, or_none
 from gpunn.errors import UsageError
 
 ColourAxes: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
@@ -16,82 +19,137 @@ ColourAxes: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, fl
 class Augmentation:
     """Ranges to draw from; the defaults change nothing.
 
-    Attributes:
-        shift: the farthest shift up, down, left and right, as a part of the picture's height and width.
-        rotation: the largest rotation to either side, in degrees.
-        scale: the least and the largest enlargement.
-        shear: the farthest that vertical lines lean to either side, in degrees.
-        mirror: the probability of exchanging left and right.
-        crop_area: the least and the largest part of the picture's area that a random crop shows; None: no crop.
-        crop_ratio: the least and the largest width / height of the crop, drawn evenly on a logarithmic scale.
-        crop_window: show a random window of the network's size, out of the picture as it is scaled for evaluation;
-            pictures that are stretched to the network's size are shown whole.
-        background: the pixel value, 0 to 255, of what shifts and rotations bring in from outside.
-        brightness: pixels are multiplied by a number from 1 - brightness to 1 + brightness.
-        contrast: likewise, the differences from the picture's mean luma.
-        saturation: likewise, the differences of each pixel from its own luma.
-        hue: the farthest that colours turn around gray to either side, in degrees.
-        lighting: the standard deviation of the multiple of each colour axis that is added to all pixels.
-        colour_axes: principal axes of the training pixels; whoever sets `lighting` has them measured.
-        noise: the standard deviation of Gaussian noise on every sample, on the scale where 255 is 1.
-        erase: the probability of filling a rectangle with random pixels.
-        erase_area: the least and the largest part of the picture's area that is erased.
-        erase_ratio: the least and the largest width / height of what is erased, drawn as `crop_ratio`.
-        mixup: both parameters of the beta distribution of a picture's share in a mixture of two; 0: no mixtures.
-        cutmix: the same for a rectangle of another picture laid over it; with both, each has half of the pictures.
-        mix_share: the probability that a picture is mixed at all.
+    What each attribute means and which values it takes stands in its annotation; `augmentation_settings` lists them.
 
     Raises:
         UsageError: a range is empty or leaves its bounds, or two settings contradict each other.
     """
 
-    shift: float = 0.0
-    rotation: float = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    shear: float = 0.0
-    mirror: float = 0.0
-    crop_area: tuple[float, float] | None = None
-    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    crop_window: bool = False
-    background: int = 0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    lighting: float = 0.0
-    colour_axes: ColourAxes | None = None
-    noise: float = 0.0
-    erase: float = 0.0
-    erase_area: tuple[float, float] = (0.02, 0.4)
-    erase_ratio: tuple[float, float] = (0.3, 1 / 0.3)
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    mix_share: float = 1.0
+    shift: Annotated[
+        float,
+        Setting("moving", "the farthest shift to each side, as a part of the height and the width", from_zero_to(1)),
+    ] = 0.0
+    rotation: Annotated[
+        float, Setting("moving", "the largest rotation to either side", from_zero_to(180, "degrees"))
+    ] = 0.0
+    scale: Annotated[
+        tuple[float, float], Setting("moving", "the least and the largest enlargement", bounds("[0.8, 1.2]"))
+    ] = (1.0, 1.0)
+    shear: Annotated[
+        float, Setting("moving", "the farthest that vertical lines lean to either side", from_zero_below(90, "degrees"))
+    ] = 0.0
+    mirror: Annotated[float, Setting("moving", "the probability of exchanging left and right", from_zero_to(1))] = 0.0
+    crop_area: Annotated[
+        tuple[float, float] | None,
+        Setting(
+            "cropping",
+            "the least and the largest part of the area that a random crop shows; none: no crop",
+            or_none(bounds("[0.08, 1.0]", 1)),
+        ),
+    ] = None
+    crop_ratio: Annotated[
+        tuple[float, float],
+        Setting(
+            "cropping",
+            "the least and the largest width / height of the crop, drawn evenly on a logarithmic scale",
+            bounds("[0.75, 1.33]"),
+        ),
+    ] = (3 / 4, 4 / 3)
+    crop_window: Annotated[
+        bool,
+        Setting(
+            "cropping",
+            "show a random window of the network's size, out of the picture as it is scaled for evaluation; pictures "
+            "that are stretched to the network's size are shown whole",
+            Allowed("true or false", lambda _: True),
+        ),
+    ] = False
+    background: Annotated[
+        int,
+        Setting(
+            "moving",
+            "the pixel value of what shifts and rotations bring in from outside",
+            Allowed("a whole number from 0 to 255", lambda value: 0 <= value <= 255),
+        ),
+    ] = 0
+    brightness: Annotated[
+        float,
+        Setting("colours", "pixels are multiplied by a number from 1 - brightness to 1 + brightness", from_zero_to(1)),
+    ] = 0.0
+    contrast: Annotated[
+        float, Setting("colours", "likewise, the differences from the picture's mean luma", from_zero_to(1))
+    ] = 0.0
+    saturation: Annotated[
+        float, Setting("colours", "likewise, the differences of each pixel from its own luma", from_zero_to(1))
+    ] = 0.0
+    hue: Annotated[
+        float,
+        Setting("colours", "the farthest that colours turn around gray to either side", from_zero_to(180, "degrees")),
+    ] = 0.0
+    lighting: Annotated[
+        float,
+        Setting(
+            "colours",
+            "the standard deviation of the multiple of each colour axis that is added to all pixels",
+            not_negative(),
+        ),
+    ] = 0.0
+    colour_axes: Annotated[
+        ColourAxes | None,
+        Setting(
+            "colours",
+            "principal axes of the training pixels; gpunn train measures them where lighting is set",
+            Allowed("three axes of three numbers", _are_axes),
+        ),
+    ] = None
+    noise: Annotated[
+        float,
+        Setting(
+            "noise",
+            "the standard deviation of Gaussian noise on every sample, on the scale where 255 is 1",
+            from_zero_to(1),
+        ),
+    ] = 0.0
+    erase: Annotated[
+        float, Setting("erasing", "the probability of filling a rectangle with random pixels", from_zero_to(1))
+    ] = 0.0
+    erase_area: Annotated[
+        tuple[float, float],
+        Setting("erasing", "the least and the largest part of the area that is erased", bounds("[0.02, 0.4]", 1)),
+    ] = (0.02, 0.4)
+    erase_ratio: Annotated[
+        tuple[float, float],
+        Setting(
+            "erasing",
+            "the least and the largest width / height of what is erased, drawn as crop_ratio",
+            bounds("[0.3, 3.3]"),
+        ),
+    ] = (0.3, 1 / 0.3)
+    mixup: Annotated[
+        float,
+        Setting(
+            "mixing",
+            "both parameters of the beta distribution of a picture's share in a mixture of two; 0: no mixtures",
+            not_negative(),
+        ),
+    ] = 0.0
+    cutmix: Annotated[
+        float,
+        Setting(
+            "mixing",
+            "the same for a rectangle of another picture laid over it; with both, each has half of the pictures",
+            not_negative(),
+        ),
+    ] = 0.0
+    mix_share: Annotated[
+        float, Setting("mixing", "the probability that a picture is mixed at all", from_zero_to(1))
+    ] = 1.0
 
     def __post_init__(self) -> None:
-        shares = ("shift", "mirror", "brightness", "contrast", "saturation", "noise", "erase", "mix_share")
-        axes = self.colour_axes
-        sound = {
-            "from 0 to 1": {name: 0.0 <= getattr(self, name) <= 1.0 for name in shares},
-            "from 0 to 180": {name: 0.0 <= getattr(self, name) <= 180.0 for name in ("rotation", "hue")},
-            "from 0, below 90": {"shear": 0.0 <= self.shear < 90.0},
-            "from 0 to 255": {"background": 0 <= self.background <= 255},
-            "0 or more": {name: 0.0 <= getattr(self, name) < math.inf for name in ("lighting", "mixup", "cutmix")},
-            "two numbers above 0 in order": {
-                name: _is_range(getattr(self, name), math.inf) for name in ("scale", "crop_ratio", "erase_ratio")
-            },
-            "two numbers above 0 in order, up to 1": {
-                "crop_area": self.crop_area is None or _is_range(self.crop_area, 1.0),
-                "erase_area": _is_range(self.erase_area, 1.0),
-            },
-            "three axes of finite numbers": {
-                "colour_axes": axes is None or all(math.isfinite(value) for axis in axes for value in axis)
-            },
-        }
-        for allowed, settings in sound.items():
-            for name, is_sound in settings.items():
-                if not is_sound:
-                    raise UsageError(f"augmentation: {name} cannot be {getattr(self, name)}; give {allowed}")
+        for name, setting in augmentation_settings().items():
+            value = getattr(self, name)
+            if not setting.allowed.holds(value):
+                raise UsageError(f"augmentation: {name} cannot be {value}; give {setting.allowed.text}")
         if self.crop_window and self.crop_area is not None:
             raise UsageError(
                 "augmentation: crop_window and crop_area are two ways to choose what a picture shows; take one"
@@ -137,6 +195,12 @@ class Augmentation:
         return cropped or self.moves or self.colours or self.mixes or self.mirror > 0.0 or self.erase > 0.0
 
 
-def _is_range(bounds: tuple[float, float], most: float) -> bool:
-    """Whether both are above 0, finite, at most `most`, and in order."""
-    return 0.0 < bounds[0] <= bounds[1] <= most and math.isfinite(bounds[1])
+@cache
+def augmentation_settings() -> Mapping[str, Setting]:
+    """What the attributes of an augmentation mean, by name, in their order."""
+    annotations = get_type_hints(Augmentation, include_extras=True)
+    return {name: annotation.__metadata__[0] for name, annotation in annotations.items()}
+
+
+def _are_axes(axes: ColourAxes | None) -> bool:
+    return axes is None or all(math.isfinite(value) for axis in axes for value in axis)
