@@ -134,7 +134,7 @@ WRONG: list[tuple[str, int, str]] = [
 
 
 @pytest.mark.parametrize(("line", "status", "said"), WRONG, ids=[line for line, _, _ in WRONG])
-def test_wrong_use_is_told_in_one_line(
+def test_wrong_use_is_told_in_one_line_and_perhaps_a_list(
     gpunn: Gpunn,
     data: Path,
     trained: Path,
@@ -150,7 +150,7 @@ def test_wrong_use_is_told_in_one_line(
     result = gpunn(*words)
     assert result.status == status
     assert result.error.startswith("error: ")
-    assert result.error.count("\n") == 1
+    assert all(line.startswith("  - ") for line in result.error.splitlines()[1:])
     assert said in result.error
     assert "Traceback" not in result.out
     assert [path.name for path in tmp_path.iterdir()] == ["EMPTY"]
