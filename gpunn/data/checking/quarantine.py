@@ -23,7 +23,7 @@ from gpunn.durable_files import append_to_file, replace_file
 from gpunn.errors import DataError
 
 SHOWN_KEYS = 5
-"""How many keys a warning shows."""
+"""How many keys or classes a warning shows."""
 
 
 def read_quarantine(path: Path) -> dict[str, str]:
@@ -81,8 +81,8 @@ def append_to_quarantine(path: Path, reasons: Mapping[str, str]) -> None:
 def without_quarantined(split: Split, reasons: Mapping[str, str]) -> Split:
     """The split without the pictures whose keys are in `reasons`; labels and classes keep their meaning.
 
-    Its description says how many were left out. Keys that no picture has raise a DataWarning: the quarantine may
-    belong to another data set.
+    Its description says how many were left out. Keys that no picture has are told in a DataWarning: the quarantine may
+    belong to another data set. So are classes of which no training picture is left.
 
     Raises:
         DataError: what is left cannot be trained on.
@@ -95,6 +95,15 @@ def without_quarantined(split: Split, reasons: Mapping[str, str]) -> Split:
         warnings.warn(
             f"{len(unmatched)} of {len(reasons)} quarantined paths are not in the data set, such as {shown}; "
             "is the quarantine of another data set?",
+            DataWarning,
+            stacklevel=2,
+        )
+    emptied = np.setdiff1d(split.train.labels, train.labels)
+    if emptied.size and split.train.classes:
+        shown = ", ".join(f"'{split.train.classes[label]}'" for label in emptied[:SHOWN_KEYS].tolist())
+        warnings.warn(
+            f"the quarantine leaves no training images of {emptied.size} of the {len(split.train.classes)} classes, "
+            f"such as {shown}, which cannot be learned",
             DataWarning,
             stacklevel=2,
         )

@@ -139,6 +139,15 @@ def test_an_empty_quarantine_changes_nothing() -> None:
     assert without_quarantined(split, {}) is split
 
 
+def test_classes_of_which_nothing_is_left_are_warned_of() -> None:
+    half = ArrayDataset(random_picture(0, 24, 3, 1).reshape(6, 4, 3, 1), [0, 1, 2, 0, 1, 2], ("a", "b", "c"))
+    split = Split(half, half, "arrays")
+    with pytest.warns(DataWarning, match="no training images of 1 of the 3 classes, such as 'b'"):
+        left = without_quarantined(split, {"train/1": "x", "train/4": "x"})
+    assert left.train.labels.tolist() == [0, 2, 0, 2]
+    assert without_quarantined(split, {"train/1": "x", "validation/4": "x"}).train.classes == ("a", "b", "c")
+
+
 def test_keys_that_no_picture_has_are_warned_of() -> None:
     with pytest.warns(DataWarning, match=r"1 of 2 quarantined paths are not in the data set, such as 'train/\\xff'"):
         left = without_quarantined(array_split(), {"train/\udcff": "x", "train/3": "y"})
