@@ -9,6 +9,7 @@ import numpy as np
 from gpunn.backend.contract import DType
 from gpunn.program.call import Buffer
 
+FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)

@@ -12,7 +12,7 @@ from gpunn.backend.contract import Array, Device, DType
 from gpunn.network import Network
 from gpunn.optimizers.optimizer import Optimizer
 from gpunn.precision import Precision
-from gpunn.program.controls import CONTROLS, FLOAT64, TOTALS
+from gpunn.program.controls import CONTROLS, FLOAT32, FLOAT64, TOTALS
 from gpunn.program.tables import tables_of
 from gpunn.random import Stream, generator
 
@@ -103,9 +103,14 @@ class NetworkState:
             name: device.view(device.allocate(device.size_of((1,), dtype, "plain")), 0, (1,), dtype, "plain")
             for name, dtype in CONTROLS.items()
         }
+        self._kept_totals: list[tuple[Array, Array]] = []
         for position in range(objectives):
             size = device.size_of((TOTALS,), FLOAT64, "plain")
-            self._controls[f"totals{position + 1}"] = device.view(device.allocate(size), 0, (TOTALS,), FLOAT64, "plain")
+            memory, kept = device.allocate(size), device.allocate(size)
+            self._controls[f"totals{position + 1}"] = device.view(memory, 0, (TOTALS,), FLOAT64, "plain")
+            # Kernels copy no float64: the same bytes are twice as many numbers of float32.
+            halves = (device.view(place, 0, (2 * TOTALS,), FLOAT32, "plain") for place in (memory, kept))
+            self._kept_totals.append((next(halves), next(halves)))
         self._constants: dict[str, Array] = {}
         self.set_control("gradient_scale", 1.0)
         self.set_control("loss_scale", 1.0)
@@ -193,6 +198,16 @@ class NetworkState:
     def write_totals(self, totals: HostArray, position: int = 0) -> None:
         """Set those sums: to zero at the start of an epoch, to a checkpoint's on resume."""
         self.device.upload(self._controls[f"totals{position + 1}"], totals)
+
+    def keep_totals(self) -> None:
+        """Copy the sums of every objective on the device; nothing waits."""
+        for totals, kept in self._kept_totals:
+            self.device.primitives.copy(self.device, kept, totals, False)
+
+    def restore_totals(self) -> None:
+        """Set the sums to those that were kept last."""
+        for totals, kept in self._kept_totals:
+            self.device.primitives.copy(self.device, totals, kept, False)
 
     def export(self) -> dict[str, HostArray]:
         """Every array of the state by its name in a checkpoint."""

@@ -101,7 +101,7 @@ class Trainer:
         self._ranks = any(objective.loss.ranks for objective in learner.objectives)
         self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
         self._begun = False
-        self._before_update: tuple[list[list[float]], int] = [], 0
+        self._skipped_before_update = 0
         self._validation_seconds = 0.0
         classifies = self._ranks and len(learner.objectives) == 1
         self._guessing = Guessing(len(split.train.classes)) if classifies else None
@@ -303,7 +303,8 @@ class Trainer:
         start = (progress.batch - position) * self.plan.batch_size
         images = min(self.plan.accumulate * self.plan.batch_size, len(self.split.train) - start)
         if position == 0 and self.plan.accumulate > 1 and self.run is not None:
-            self._before_update = self.learner.sums(), progress.skipped
+            self.learner.state.keep_totals()
+            self._skipped_before_update = progress.skipped
         self.learner.learn(batch, first=position * self.plan.batch_size, images=images)
         progress.batch += 1
         progress.skipped += len(batch.skipped)
@@ -333,8 +334,8 @@ class Trainer:
         passes = progress.batch % self.plan.accumulate
         if passes and progress.batch < self._training.steps_per_epoch:
             progress.batch -= passes
-            sums, progress.skipped = self._before_update
-            self.learner.load_sums(sums)
+            progress.skipped = self._skipped_before_update
+            self.learner.state.restore_totals()
         try:
             self._save_within_epoch()
         except GpunnError as failure:

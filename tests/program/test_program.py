@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gpunn.backend import open as open_device
 from gpunn.backend.attributes import Penalty
 from gpunn.backend.contract import Device
 from gpunn.errors import UsageError
@@ -16,6 +17,7 @@ from gpunn.layers import BatchNorm, Conv2d, Dropout, Flatten, Identity, Linear, 
 from gpunn.losses import Objective, SoftmaxCrossEntropy, SquaredError
 from gpunn.network import Network
 from gpunn.optimizers import Sgd
+from gpunn.precision import precision
 from gpunn.program.program import share_memory
 from gpunn.program.specification import Mode
 from gpunn.program.state import NetworkState
@@ -293,6 +295,28 @@ def test_totals_count_losses_and_hits_per_objective(cpu: Device) -> None:
     losses = program.read("loss1")
     np.testing.assert_allclose(state.read_totals(0), [2 * losses.sum(), 2, 4, 6], rtol=1e-12)
     np.testing.assert_allclose(state.read_totals(1), [2 * losses.sum(), 2, 4, 6], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["cpu", "emulator:check"])
+def test_totals_that_were_kept_come_back_bit_for_bit(name: str) -> None:
+    """Also numbers whose halves would be no numbers, or almost none."""
+    image = image_input((6,))
+    scores = Linear(6, 6, name="scores")(image)
+    bits = np.array([0x7FF0_0001_7F80_0001, 0x0000_0001_8000_0001, 0xC05E_DD2F_FFFF_FFFF, 0x3FB9_9999_9999_999A])
+    first, second = np.array(bits, np.uint64).view(np.float64), np.arange(4.0)
+    device = open_device(name)
+    try:
+        state = NetworkState(Network(scores), device, precision("float32"), objectives=2)
+        state.write_totals(first, 0)
+        state.write_totals(second, 1)
+        state.keep_totals()
+        for position in range(2):
+            state.write_totals(np.full(4, 7.5), position)
+        state.restore_totals()
+        assert state.read_totals(0).tobytes() == first.tobytes()
+        assert state.read_totals(1).tobytes() == second.tobytes()
+    finally:
+        device.close()
 
 
 def test_pictures_are_cropped_mirrored_and_normalised_in_the_program(cpu: Device) -> None:
