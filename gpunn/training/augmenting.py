@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gpunn.data.adaptation import colour_axes
 from gpunn.data.augmenting.augmentation import Augmentation
-from gpunn.data.dataset import Split
+from gpunn.data.dataset import Dataset, Split
 from gpunn.network import Network
 from gpunn.training.augmentation_setting import chosen_augmentation, with_colour_axes
 from gpunn.training.configuration import Configuration
@@ -19,16 +19,16 @@ def augmentation_of(configuration: Configuration, split: Split) -> Augmentation 
     return chosen_augmentation(configuration.augmentation, split.augmentation)
 
 
-def with_measured_light(configuration: Configuration, split: Split, channels: int) -> Configuration:
-    """The same configuration, with the colour axes of its training images if it changes light along them.
+def with_measured_light(configuration: Configuration, split: Split, measured: Dataset, channels: int) -> Configuration:
+    """The same configuration, with the colour axes of the images `measured` if it changes light along them.
 
     They are kept in the settings, so that a resumed run need not measure them again.
     """
     augmentation = augmentation_of(configuration, split)
     if augmentation is None or not augmentation.lighting or augmentation.colour_axes is not None or channels != 3:
         return configuration
-    measured = with_colour_axes(configuration.augmentation, colour_axes(split.train))
-    return configuration.model_copy(update={"augmentation": measured})
+    setting = with_colour_axes(configuration.augmentation, colour_axes(measured))
+    return configuration.model_copy(update={"augmentation": setting})
 
 
 def with_soft_labels(rule: Rule, network: Network, augmentation: Augmentation | None) -> Rule:

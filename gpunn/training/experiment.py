@@ -116,10 +116,10 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
     precision(configuration.precision)
     schedule_of(configuration)
     split = open_split(configuration)
-    measured = split if configuration.unreadable == "raise" else readable_sample(split)
+    measured = split.train if configuration.unreadable == "raise" else readable_sample(split.train)
     try:
-        fitting = fit_network(chosen, measured.train, configuration.image_size, resized=split.resized)
-        configuration = with_measured_light(configuration, measured, fitting.preprocessing.channels)
+        fitting = fit_network(chosen, measured, configuration.image_size, resized=split.resized)
+        configuration = with_measured_light(configuration, split, measured, fitting.preprocessing.channels)
     except DataError as error:
         raise DataError(f"{error}. {how_to_begin(configuration.data)}") from error
     augmentation = augmentation_of(configuration, split)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from gpunn.data.adaptation import adapt, channel_statistics, check_adaptable, describe_adaptation, measured_indices
-from gpunn.data.dataset import Dataset, Split
+from gpunn.data.dataset import Dataset
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.selection import select
 from gpunn.errors import DataError
@@ -47,17 +47,22 @@ def fit_network(chosen: Model, dataset: Dataset, image_size: int | None = None, 
     return Fitting(network, adaptation.preprocessing, adaptation.lines)
 
 
-def readable_sample(split: Split) -> Split:
-    """The split with its training half reduced to the pictures by which it is measured, and which can be read.
+def readable_sample(dataset: Dataset) -> Dataset:
+    """The pictures by which a data set is measured, and which can be read.
 
     A run that leaves out what cannot be read is measured by these before it begins.
 
     Raises:
-        DataError: when none can be read, or those of one class only.
+        DataError: when none can be read.
     """
-    dataset = split.train
-    readable = [index for index in measured_indices(len(dataset)).tolist() if _is_readable(dataset, index)]
-    return replace(split, train=select(dataset, np.array(readable, np.int64)))
+    sample = measured_indices(len(dataset)).tolist()
+    readable = [index for index in sample if _is_readable(dataset, index)]
+    if not readable:
+        raise DataError(
+            f"of {len(sample)} training images none can be read, such as {dataset.name(sample[0])}; "
+            "gpunn data check tells why"
+        )
+    return select(dataset, np.array(readable, np.int64))
 
 
 def _is_readable(dataset: Dataset, index: int) -> bool:

@@ -64,6 +64,27 @@ def test_they_are_left_out_if_wanted(gpunn: Gpunn, photographs: Path, tmp_path: 
     assert measured.error.endswith("note: 1 of 6 images cannot be read and are left out\n")
 
 
+def test_pictures_are_left_out_also_where_those_that_are_measured_are_of_one_class(
+    gpunn: Gpunn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a run up to 500 pictures are looked at, here four: neither of the bees is one of them."""
+    monkeypatch.setattr("gpunn.data.adaptation._MEASURED_PICTURES", 4)
+    tree = tmp_path / "tree"
+    for half in ("train", "val"):
+        write_tree(tree / half, {"ant": 18, "bee": 2})
+    result = gpunn(*options(tree, tmp_path / "run"), "--unreadable", "skip")
+    assert (result.status, result.error) == (0, "")
+
+
+def test_a_run_of_which_no_picture_can_be_read_is_refused(gpunn: Gpunn, photographs: Path, tmp_path: Path) -> None:
+    for path in (photographs / "train").rglob("*.jpg"):
+        truncate(path)
+    result = gpunn(*options(photographs, tmp_path / "run"), "--unreadable", "skip")
+    assert result.status == 3
+    assert "of 15 training images none can be read, such as " in result.error
+    assert "ant/0.jpg" in result.error
+
+
 @pytest.mark.parametrize("remedy", ["mended", "skipped"])
 def test_the_run_ends_and_can_be_gone_on_with(gpunn: Gpunn, photographs: Path, tmp_path: Path, remedy: str) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
