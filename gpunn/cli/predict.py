@@ -44,7 +44,10 @@ def predict(
             failed = True
             print(f"error: '{printable(answer.image)}': {answer.error}", file=sys.stderr)
         elif not as_json:
-            print(f"{answer.image}: " + "  ".join(f"{one.name} {one.probability:.1%}" for one in answer.predictions))
+            print(
+                f"{printable(answer.image)}: "
+                + "  ".join(f"{one.name} {one.probability:.1%}" for one in answer.predictions)
+            )
         shown.append(_as_json(answer))
     if as_json:
         print(json.dumps(shown))

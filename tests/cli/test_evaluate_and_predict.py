@@ -94,6 +94,14 @@ def test_a_broken_image_is_named_and_the_others_are_predicted(
     assert found[1]["error"].startswith("truncated or damaged")
 
 
+def test_odd_names_are_escaped(gpunn: Gpunn, trained: Path, pictures: list[Path], tmp_path: Path) -> None:
+    odd = tmp_path / "red\x1b[31m\n.png"
+    odd.write_bytes(pictures[0].read_bytes())
+    result = gpunn("predict", trained, odd)
+    assert result.status == 0
+    assert result.out.startswith(f"{tmp_path}/red\\x1b[31m\\n.png: ")
+
+
 def test_a_folder_is_no_image(gpunn: Gpunn, trained: Path, tmp_path: Path) -> None:
     result = gpunn("predict", trained, tmp_path)
     expected = f"error: '{tmp_path}': it is a folder; give image files, such as {tmp_path}/*.jpg\n"
