@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import DataWarning, Split, content_hash
+from gpunn.data.names import printable
 from gpunn.data.sources.arrays import checked_labels
 from gpunn.data.sources.packed_file import PackedFile
 from gpunn.data.sources.packed_header import DIGEST_BYTES, FORMAT, HALVES
@@ -71,7 +72,13 @@ class PackedDataset:
         return picture
 
     def name(self, index: int) -> str:
-        return f"{self._half} image {index} of {self._file.source}"
+        key = self._file.key(self._half, index)
+        source = "" if key is None else f", made from '{printable(key)}'"
+        return f"{self._half} image {index} of {self._file.source}{source}"
+
+    def key(self, index: int) -> str:
+        """What a quarantine calls the image's source; where the file does not tell, half and place: "train/17"."""
+        return self._file.key(self._half, index) or f"{self._half}/{index}"
 
     def verify(self, index: int) -> bool:
         """Whether the pixels of one image are those that were packed."""

@@ -59,7 +59,7 @@ def test_both_halves_are_as_they_were_packed(packed: Path) -> None:
         assert dataset.labels.tolist() == [number % 3 for number in range(count)]
         for number in range(count):
             np.testing.assert_array_equal(dataset.load(number), random_picture(seed + number, 9, 7))
-    assert split.train.name(2) == f"train image 2 of '{packed}'"
+    assert split.train.name(2) == f"train image 2 of '{packed}', made from 'train/2'"
 
 
 def test_pixels_are_views_that_cannot_be_written(packed: Path) -> None:
