@@ -18,6 +18,9 @@ from gpunn.errors import DataError
 CLASSES_FILE = "classes.txt"
 MAXIMUM_CLASSES = 1 << 20
 
+LIKELY_CLASSES = 1000
+"""With no names and fewer images than classes, more classes than this are a mistake in a label."""
+
 SHOWN_CLASSES = 5
 """How many classes a warning shows."""
 
@@ -45,11 +48,16 @@ def numbered_classes(labels: npt.NDArray[Any], source: str) -> tuple[str, ...]:
     Numbers below it that no label is are told in a DataWarning: the labels may have been counted from 1.
 
     Raises:
-        DataError: there are no labels.
+        DataError: there are no labels, or one of them is so large that there were more classes than images.
     """
     if not labels.size:
         raise DataError(f"{source}: there are no training images, whose labels would tell the classes")
     highest = int(labels.max()) if np.issubdtype(labels.dtype, np.integer) else 0
+    if highest >= max(labels.size, LIKELY_CLASSES):
+        raise DataError(
+            f"{source}: sample {int(labels.argmax())} has label {highest}, which makes {highest + 1} classes of "
+            f"{labels.size} images; correct it, or name the classes in {CLASSES_FILE}"
+        )
     names = tuple(str(label) for label in range(min(highest + 1, MAXIMUM_CLASSES)))
     _warn_of_empty(names, labels, source)
     return names

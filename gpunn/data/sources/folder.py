@@ -29,6 +29,8 @@ from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.data.sources.tree_index import map_index, tree_index
 from gpunn.errors import DataError
 
+_KEEPING = "gpunn train --set keep_empty_classes=true, gpunn data pack --keep-empty-classes"
+
 LAYOUTS = (
     "train/CLASS/IMAGE and val/CLASS/IMAGE (or validation/CLASS/IMAGE), or CLASS/IMAGE, which is split by the seed"
 )
@@ -181,7 +183,7 @@ def read_folder(root: str | os.PathLike[str], splitting: Splitting) -> Split:
     if difference is not None:
         raise DataError(
             f"{source}: the classes of training and validation differ; {difference}. Give both halves the same class "
-            "folders, or let a class be empty where it is missing: --set keep_empty_classes=true"
+            f"folders, or let a class be empty where it is missing: {_KEEPING}"
         )
     return Halves(source, train=found[0], validation=found[1], augmentation=photographs).split(splitting)
 
@@ -285,5 +287,5 @@ def _empty_message(source: str, empty: Sequence[bytes]) -> str:
     return (
         f"{source}: no images ({suffixes}) in the class folders "
         + ", ".join(f"'{printable(name)}'" for name in empty)
-        + "; fill or remove them, or let them keep their labels: --set keep_empty_classes=true"
+        + f"; fill or remove them, or let them keep their labels: {_KEEPING}"
     )

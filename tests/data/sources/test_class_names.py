@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gpunn.data.dataset import DataWarning
-from gpunn.data.sources.class_names import class_names
+from gpunn.data.sources.class_names import class_names, numbered_classes
 from gpunn.errors import DataError
 
 
@@ -33,9 +34,20 @@ def test_classes_that_no_label_belongs_to_are_told(
     assert len(names) == (max(labels) + 1 if lines is None else len(lines))
 
 
-@pytest.mark.parametrize("labels", [[-1, 1], [0.5, 1.0], [1 << 40, 0]])
+@pytest.mark.parametrize("labels", [[-1, 1], [0.5, 1.0]])
 def test_labels_that_will_be_refused_give_no_warning(tmp_path: Path, labels: list[float]) -> None:
     assert class_names(tmp_path, np.array(labels))[0] == "0"
+
+
+@pytest.mark.parametrize(("labels", "refused"), [([0, 999], False), ([0, 1000], True), ([*range(1001)], False)])
+def test_a_label_that_makes_more_classes_than_there_are_images_is_a_mistake(labels: list[int], refused: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        if not refused:
+            assert len(numbered_classes(np.array(labels), "x")) == labels[-1] + 1
+            return
+        with pytest.raises(DataError, match=r"x: sample 1 has label 1000, which makes 1001 classes of 2 images.*txt"):
+            numbered_classes(np.array(labels), "x")
 
 
 def test_lines_are_names(tmp_path: Path) -> None:

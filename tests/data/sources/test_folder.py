@@ -163,7 +163,7 @@ def test_empty_class_folders_are_listed(tmp_path: Path) -> None:
     message = refusal(tmp_path)
     assert "no images (.bmp .gif" in message
     assert "in the class folders 'bee', 'two\\nlines'; fill or remove them" in message
-    assert message.endswith("--set keep_empty_classes=true")
+    assert "--set keep_empty_classes=true" in message
     assert "ant" not in message.replace(str(tmp_path), "")
 
 
