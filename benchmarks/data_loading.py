@@ -39,7 +39,7 @@ from gpunn.data.making.packing import Packing, pack
 from gpunn.data.making.synthesis import Synthesis, synthesize
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources.opening import open_data
-from gpunn.data.sources.packed import read_packed
+from gpunn.data.sources.packed.dataset import read_packed
 from gpunn.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from gpunn.network import Sequential
 from gpunn.optimizers import Sgd

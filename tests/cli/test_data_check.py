@@ -15,7 +15,7 @@ from gpunn.data.sources.opening import open_data
 from tests.cli.conftest import Gpunn, Result
 from tests.data.checking.odd_files import damaged_files, encode, picture, sound_files
 from tests.data.pictures import random_picture, write_jpeg, write_tree
-from tests.data.sources.tars import sample, write_shard
+from tests.data.sources.shards.tars import sample, write_shard
 
 
 def bad(result: Result) -> dict[str, str]:

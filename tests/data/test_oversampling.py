@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gpunn.data.dataset import Dataset, EncodedDataset, Split
 from gpunn.data.oversampling import oversampled, with_oversampling
 from gpunn.data.sources.arrays import ArrayDataset
-from gpunn.data.sources.folder import read_classes
+from gpunn.data.sources.tree.dataset import read_classes
 from tests.data.pictures import write_tree
 
 CLASSES = ("ant", "bee", "cat", "dog")

@@ -8,7 +8,7 @@ import pytest
 from gpunn.data.dataset import EncodedDataset
 from gpunn.data.selection import select
 from gpunn.data.sources.arrays import ArrayDataset
-from gpunn.data.sources.folder import read_classes
+from gpunn.data.sources.tree.dataset import read_classes
 from tests.data.pictures import random_picture, write_tree
 
 IMAGES = random_picture(0, 5 * 4, 3, 1).reshape(5, 4, 3, 1)

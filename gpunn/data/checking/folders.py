@@ -9,10 +9,10 @@ import numpy as np
 
 from gpunn.data.checking.collection import Collection, Half
 from gpunn.data.checking.passed_over import passed_over
+from gpunn.data.keeping.byte_strings import ByteStrings
 from gpunn.data.names import printable
-from gpunn.data.sources.byte_strings import ByteStrings
-from gpunn.data.sources.folder import FolderDataset, read_classes
-from gpunn.data.sources.tree import class_folders, half_folders, is_image
+from gpunn.data.sources.tree.dataset import FolderDataset, read_classes
+from gpunn.data.sources.tree.scan import class_folders, half_folders, is_image
 from gpunn.errors import DataError
 
 WHOLE = "."

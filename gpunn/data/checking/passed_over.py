@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gpunn.data.names import printable
-from gpunn.data.sources.tree import SUFFIXES
+from gpunn.data.sources.tree.scan import SUFFIXES
 
 
 @dataclass

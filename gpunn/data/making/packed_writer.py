@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from gpunn.data.sources.packed_header import (
+from gpunn.data.sources.packed.header import (
     PAGE_BYTES,
     HalfContent,
     PackedHeader,

@@ -16,8 +16,8 @@ from gpunn.data.decoding.picture import Box, Decoder, Picture
 from gpunn.data.making.in_order import in_order
 from gpunn.data.making.packed_writer import PackedPlan, PackedSample, write_packed
 from gpunn.data.making.whole_file import whole_file
-from gpunn.data.sources.packed import augmentation_to_text, pixel_digest
-from gpunn.data.sources.packed_header import HALVES
+from gpunn.data.sources.packed.dataset import augmentation_to_text, pixel_digest
+from gpunn.data.sources.packed.header import HALVES
 from gpunn.errors import DataError, UsageError
 
 DEFAULT_SIZE = 256

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.sources.arrays import NPZ_ARRAYS, is_npz, read_npz
-from gpunn.data.sources.folder import LAYOUTS, read_folder, read_for_measuring
 from gpunn.data.sources.halves import Halves, Splitting
 from gpunn.data.sources.idx import LAYOUT as IDX_LAYOUT
 from gpunn.data.sources.idx import is_idx, read_idx_folder
 from gpunn.data.sources.npy import LAYOUT as NPY_LAYOUT
 from gpunn.data.sources.npy import is_npy, read_npy_folder
-from gpunn.data.sources.packed import is_packed, read_packed
-from gpunn.data.sources.shard_layout import LAYOUT as SHARD_LAYOUT
-from gpunn.data.sources.shard_layout import is_shards
-from gpunn.data.sources.shards import read_shards
-from gpunn.data.sources.tree import is_image
+from gpunn.data.sources.packed.dataset import is_packed, read_packed
+from gpunn.data.sources.shards.dataset import read_shards
+from gpunn.data.sources.shards.layout import LAYOUT as SHARD_LAYOUT
+from gpunn.data.sources.shards.layout import is_shards
+from gpunn.data.sources.tree.dataset import LAYOUTS, read_folder, read_for_measuring
+from gpunn.data.sources.tree.scan import is_image
 from gpunn.errors import DataError
 
 

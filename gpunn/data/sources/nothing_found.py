@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gpunn.data.names import printable
 from gpunn.data.sources.arrays import NPZ_ARRAYS
-from gpunn.data.sources.tree import is_image
+from gpunn.data.sources.tree.scan import is_image
 
 
 def nothing_found(text: str, path: Path, names: Iterable[str], layouts: Iterable[str]) -> str:

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from gpunn.cache import CacheFiles, cache_folder
 from gpunn.data.dataset import content_hash
+from gpunn.data.keeping.file_state import file_state, is_settled, status_of
+from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.data.names import printable
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.class_names import class_names
-from gpunn.data.sources.file_state import file_state, is_settled, status_of
 from gpunn.data.sources.halves import Halves
-from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
 LAYOUT = ".npy files train_images.npy and train_labels.npy, and the same of validation"
@@ -49,7 +49,7 @@ class MappedDataset(ArrayDataset):
         status = status_of(os.fsencode(self._path))
         state = np.array(file_state(status), np.int64)
         key = content_hash([state.tobytes(), self.labels.tobytes(), *(name.encode("utf-8") for name in self.classes)])
-        cache = TreeCache(os.fsencode(self._path), CacheFiles(cache_folder("data")))
+        cache = SourceCache(os.fsencode(self._path), CacheFiles(cache_folder("data")))
         kept = cache.read("fingerprint")
         if kept is not None and kept.arrays["key"].tobytes() == bytes.fromhex(key):
             return kept.arrays["fingerprint"].tobytes().hex()

@@ -13,8 +13,8 @@ from gpunn.data.checking.quarantine import append_to_quarantine, read_quarantine
 from gpunn.data.dataset import Dataset, DataWarning, Split
 from gpunn.data.selection import select
 from gpunn.data.sources.arrays import ArrayDataset
-from gpunn.data.sources.folder import read_folder
 from gpunn.data.sources.halves import Splitting
+from gpunn.data.sources.tree.dataset import read_folder
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture, write_jpeg, write_tree
 

@@ -14,7 +14,7 @@ from gpunn.data.loading import division
 from gpunn.data.loading.loader import FEW, Loader
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources.arrays import ArrayDataset
-from gpunn.data.sources.folder import FolderDataset, read_classes
+from gpunn.data.sources.tree.dataset import FolderDataset, read_classes
 from gpunn.errors import UsageError
 from tests.data.loading.datasets import SAME_SIZE, Files, Unloadable, assert_equal, copied, pixels
 from tests.data.pictures import write_tree

@@ -14,7 +14,7 @@ from gpunn.data.loading.batch import Batch
 from gpunn.data.loading.loader import Loader
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.data.sources.arrays import ArrayDataset
-from gpunn.data.sources.folder import FolderDataset, read_classes
+from gpunn.data.sources.tree.dataset import FolderDataset, read_classes
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import random_picture, write_tree
 

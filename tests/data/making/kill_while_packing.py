@@ -19,7 +19,7 @@ from gpunn.data.dataset import Split
 from gpunn.data.decoding.pillow import PillowDecoder
 from gpunn.data.making.packing import Packing, pack
 from gpunn.data.sources.arrays import ArrayDataset
-from gpunn.data.sources.packed import PackedDataset, read_packed
+from gpunn.data.sources.packed.dataset import PackedDataset, read_packed
 from tests.training.kill_while_saving import kill_at
 
 

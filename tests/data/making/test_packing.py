@@ -24,9 +24,9 @@ from gpunn.data.making import whole_file
 from gpunn.data.making.packing import Packed, Packing, pack
 from gpunn.data.selection import select
 from gpunn.data.sources.arrays import ArrayDataset
-from gpunn.data.sources.folder import read_folder
 from gpunn.data.sources.halves import Splitting
-from gpunn.data.sources.packed_file import PackedFile
+from gpunn.data.sources.packed.file import PackedFile
+from gpunn.data.sources.tree.dataset import read_folder
 from gpunn.errors import DataError, UsageError
 from tests.data.pictures import random_picture, write_tree
 

@@ -15,8 +15,8 @@ from PIL import Image
 from gpunn.data.making.object_classes import object_classes
 from gpunn.data.making.rendering import render
 from gpunn.data.making.synthesis import Synthesis, encoded, synthesize
-from gpunn.data.sources.folder import read_folder
 from gpunn.data.sources.halves import Splitting
+from gpunn.data.sources.tree.dataset import read_folder
 from gpunn.errors import UsageError
 
 SMALL = (40, 30)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpunn.data.sources import file_state, tree_cache
+from gpunn.data.keeping import file_state, source_cache
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.opening import open_data, open_for_measuring
 from gpunn.errors import DataError
@@ -50,7 +50,7 @@ def test_another_process_gets_the_path_and_no_pixels(tmp_path: Path) -> None:
 
 def test_the_fingerprint_is_kept_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPUNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tree_cache, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(source_cache, "WORTH_KEEPING", 1)
     monkeypatch.setattr(file_state, "SETTLING_NANOSECONDS", -(10**12))
     folder = tmp_path / "set"
     folder.mkdir()

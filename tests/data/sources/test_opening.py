@@ -12,7 +12,7 @@ from gpunn.data.sources.opening import is_named, open_data, open_for_measuring, 
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture, write_tree
 from tests.data.sources.idx_files import write_half
-from tests.data.sources.tars import sample, write_shard
+from tests.data.sources.shards.tars import sample, write_shard
 
 
 def test_the_digits_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from gpunn.cache import CACHE_VARIABLE, CacheWarning
-from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
 from gpunn.data.sources.halves import Splitting
-from gpunn.data.sources.tree import state
+from gpunn.data.sources.tree.dataset import FolderDataset, read_classes, read_folder
+from gpunn.data.sources.tree.scan import state
 from gpunn.errors import DataError
+from tests.data.keeping.clock import tick
 from tests.data.pictures import write_jpeg, write_tree
-from tests.data.sources.clock import tick
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_a_tree_in_another_place_has_an_index_of_its_own(
 
 def test_a_tree_that_has_just_changed_is_not_kept(tree: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("gpunn.data.sources.file_state.time_ns", time.time_ns)
+        patch.setattr("gpunn.data.keeping.file_state.time_ns", time.time_ns)
         outcome(tree)
         assert not kept.exists()
     outcome(tree)

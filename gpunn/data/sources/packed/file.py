@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpunn.data.keeping.byte_strings import ByteStrings
 from gpunn.data.names import printable
-from gpunn.data.sources.byte_strings import ByteStrings
-from gpunn.data.sources.packed_header import (
+from gpunn.data.sources.packed.header import (
     DIGEST_BYTES,
     DTYPES,
     HALVES,

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gpunn.data.keeping.byte_strings import ByteStrings
+from gpunn.data.keeping.file_state import file_state, is_settled, status_of
+from gpunn.data.keeping.in_threads import in_threads
+from gpunn.data.keeping.kept_arrays import KeptArrays
+from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.data.names import printable
-from gpunn.data.sources.byte_strings import ByteStrings
-from gpunn.data.sources.file_state import file_state, is_settled, status_of
-from gpunn.data.sources.in_threads import in_threads
-from gpunn.data.sources.kept_arrays import KeptArrays
-from gpunn.data.sources.tree_cache import TreeCache
 from gpunn.errors import DataError
 
 END_BYTES = 4096
@@ -25,7 +25,7 @@ END_BYTES = 4096
 DIGEST_BYTES = 16
 
 
-def file_digests(root: bytes, paths: ByteStrings, cache: TreeCache | None) -> npt.NDArray[np.uint8]:
+def file_digests(root: bytes, paths: ByteStrings, cache: SourceCache | None) -> npt.NDArray[np.uint8]:
     """BLAKE2b-128 over the size, the first and the last bytes of each file, (N, DIGEST_BYTES).
 
     A million whole files would take too long to read; compressed pictures that differ, differ at their ends. Digests

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gpunn.data.dataset import DataWarning
+from gpunn.data.keeping.byte_strings import ByteStrings
+from gpunn.data.keeping.in_threads import in_threads
+from gpunn.data.keeping.kept_arrays import KeptArrays, map_kept
+from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.data.names import printable
-from gpunn.data.sources.byte_strings import ByteStrings
-from gpunn.data.sources.in_threads import in_threads
-from gpunn.data.sources.kept_arrays import KeptArrays, map_kept
-from gpunn.data.sources.tree import Scan, scan, state
-from gpunn.data.sources.tree_cache import TreeCache
+from gpunn.data.sources.tree.scan import Scan, scan, state
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class TreeIndex:
     kept: KeptArrays | None = None
 
 
-def tree_index(root: bytes, classes: list[bytes], cache: TreeCache) -> TreeIndex:
+def tree_index(root: bytes, classes: list[bytes], cache: SourceCache) -> TreeIndex:
     """The images of the class folders `classes` of `root`, as `scan` finds them.
 
     A kept index is good while the class folders have the same names, and every folder that was read and every link

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpunn.data.sources.byte_strings import ByteStrings
+from gpunn.data.keeping.byte_strings import ByteStrings
 
 
 @given(st.lists(st.binary(max_size=20), max_size=30))

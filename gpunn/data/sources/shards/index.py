@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gpunn.data.dataset import DataWarning
+from gpunn.data.keeping.byte_strings import ByteStrings
+from gpunn.data.keeping.file_state import file_state, is_settled, status_of
+from gpunn.data.keeping.in_threads import progress
+from gpunn.data.keeping.kept_arrays import KeptArrays, map_kept
+from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.data.names import printable
-from gpunn.data.sources.byte_strings import ByteStrings
-from gpunn.data.sources.file_state import file_state, is_settled, status_of
-from gpunn.data.sources.in_threads import progress
-from gpunn.data.sources.kept_arrays import KeptArrays, map_kept
-from gpunn.data.sources.shard_scan import ShardSamples, scan_shard
-from gpunn.data.sources.tree_cache import TreeCache
+from gpunn.data.sources.shards.scan import ShardSamples, scan_shard
 from gpunn.errors import DataError
 
 
@@ -66,7 +66,7 @@ class ShardIndex:
         )
 
 
-def shard_index(root: bytes, paths: Sequence[bytes], what: str, cache: TreeCache) -> ShardIndex:
+def shard_index(root: bytes, paths: Sequence[bytes], what: str, cache: SourceCache) -> ShardIndex:
     """What is in the shards `paths` of `root`. What is passed over is told each time, as a DataWarning.
 
     Args:

@@ -8,19 +8,19 @@ import pytest
 
 from gpunn.cache import CacheFiles
 from gpunn.data.dataset import DataWarning
-from gpunn.data.sources import file_state, tree_cache
-from gpunn.data.sources import shard_index as module
-from gpunn.data.sources.shard_index import ShardIndex, shard_index
-from gpunn.data.sources.shard_scan import ShardSamples, scan_shard
-from gpunn.data.sources.tree_cache import TreeCache
+from gpunn.data.keeping import file_state, source_cache
+from gpunn.data.keeping.source_cache import SourceCache
+from gpunn.data.sources.shards import index as module
+from gpunn.data.sources.shards.index import ShardIndex, shard_index
+from gpunn.data.sources.shards.scan import ShardSamples, scan_shard
 from gpunn.errors import DataError
-from tests.data.sources.tars import Content, sample, write_shard
+from tests.data.sources.shards.tars import Content, sample, write_shard
 
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small shards are worth keeping, and files of this moment count as old."""
-    monkeypatch.setattr(tree_cache, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(source_cache, "WORTH_KEEPING", 1)
     monkeypatch.setattr(file_state, "SETTLING_NANOSECONDS", -(10**12))
 
 
@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Path:
 def opened(root: Path) -> ShardIndex:
     paths = sorted(path.name.encode() for path in root.iterdir())
     raw = os.fsencode(root)
-    return shard_index(raw, paths, "train", TreeCache(raw, CacheFiles(root.parent / "cache")))
+    return shard_index(raw, paths, "train", SourceCache(raw, CacheFiles(root.parent / "cache")))
 
 
 def values(index: ShardIndex) -> list[object]:
@@ -76,7 +76,7 @@ def test_only_what_changed_is_looked_through_again(root: Path, scanned: list[str
     found = opened(root)
     assert scanned == ["1.tar", "7.tar"]
     fresh = shard_index(
-        os.fsencode(root), [b"0.tar", b"1.tar", b"7.tar"], "train", TreeCache(b"", CacheFiles(tmp_path / "other"))
+        os.fsencode(root), [b"0.tar", b"1.tar", b"7.tar"], "train", SourceCache(b"", CacheFiles(tmp_path / "other"))
     )
     assert values(found) == values(fresh)
 
@@ -150,4 +150,4 @@ def test_another_process_maps_the_kept_index(root: Path) -> None:
 
 def test_a_shard_that_is_gone_is_named(root: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.tar': No such file"):
-        shard_index(os.fsencode(root), [b"absent.tar"], "train", TreeCache(b"", CacheFiles(root.parent / "cache")))
+        shard_index(os.fsencode(root), [b"absent.tar"], "train", SourceCache(b"", CacheFiles(root.parent / "cache")))

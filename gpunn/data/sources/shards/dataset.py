@@ -16,13 +16,13 @@ from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import content_hash
 from gpunn.data.decoding.decode import decode_rgb
 from gpunn.data.decoding.file import MAXIMUM_BYTES
+from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.data.names import printable
 from gpunn.data.sources.class_names import class_names
 from gpunn.data.sources.halves import Halves
-from gpunn.data.sources.shard_index import ShardIndex, shard_index
-from gpunn.data.sources.shard_layout import find_shards
-from gpunn.data.sources.tar_members import open_archive
-from gpunn.data.sources.tree_cache import TreeCache
+from gpunn.data.sources.shards.index import ShardIndex, shard_index
+from gpunn.data.sources.shards.layout import find_shards
+from gpunn.data.sources.shards.tar_members import open_archive
 from gpunn.errors import DataError
 
 OPEN_SHARDS = 32
@@ -169,7 +169,7 @@ def read_shards(path: Path) -> Halves:
     source = f"'{printable(raw)}'"
     root, name = (raw, b"") if path.is_dir() else os.path.split(raw)
     found = {"undivided": [name]} if name else find_shards(root)
-    cache = TreeCache(raw, CacheFiles(cache_folder("data")))
+    cache = SourceCache(raw, CacheFiles(cache_folder("data")))
     indices = {half: shard_index(root, shards, half, cache) for half, shards in found.items()}
     empty = [half for half, index in indices.items() if not len(index.labels)]
     if empty:

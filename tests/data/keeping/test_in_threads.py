@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gpunn.data.sources.in_threads import PART, THREADS, in_threads
+from gpunn.data.keeping.in_threads import PART, THREADS, in_threads
 
 
 @pytest.mark.parametrize("count", [0, 1, PART, PART + 1, 5 * PART - 1])
@@ -51,7 +51,7 @@ def test_parts_that_nobody_has_begun_are_dropped_at_the_end(ends: str) -> None:
 def test_where_nobody_watches_nothing_is_shown(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpunn.data.sources.in_threads._SILENT_SECONDS", 0.0)
+    monkeypatch.setattr("gpunn.data.keeping.in_threads._SILENT_SECONDS", 0.0)
     list(in_threads(5 * PART, lambda first, last: None, "counting"))
     assert capfd.readouterr() == ("", "")
 
@@ -65,7 +65,7 @@ def test_on_a_terminal_lasting_work_is_shown(monkeypatch: pytest.MonkeyPatch) ->
 
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
-    monkeypatch.setattr("gpunn.data.sources.in_threads._SILENT_SECONDS", 0.0)
+    monkeypatch.setattr("gpunn.data.keeping.in_threads._SILENT_SECONDS", 0.0)
     list(in_threads(5 * PART, lambda first, last: None, "counting sheep"))
     assert "counting sheep" in shown.getvalue()
     assert shown.getvalue().endswith("\r")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gpunn.data.dataset import DataWarning
-from gpunn.data.sources.folder import read_folder, read_for_measuring
 from gpunn.data.sources.halves import Splitting
+from gpunn.data.sources.tree.dataset import read_folder, read_for_measuring
 from gpunn.errors import DataError
 from tests.data.pictures import write_tree
 

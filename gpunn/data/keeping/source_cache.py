@@ -1,4 +1,4 @@
-"""What is kept about trees of files from one start of the program to the next."""
+"""What is kept about the places of data from one start of the program to the next."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy.typing as npt
 
 import gpunn
 from gpunn.cache import CacheFiles
-from gpunn.data.sources.kept_arrays import KeptArrays, keep, read_kept
+from gpunn.data.keeping.kept_arrays import KeptArrays, keep, read_kept
 
 WORTH_KEEPING = 1000
 """About fewer files nothing is kept: to look at them anew takes no time."""
 
 UNUSED_DAYS = 90
-"""After so many days what is kept about a tree is taken for forgotten."""
+"""After so many days what is kept about a place is taken for forgotten."""
 
 
 @dataclass(frozen=True)
-class TreeCache:
-    """What is kept about one tree.
+class SourceCache:
+    """What is kept about one place of data: a tree, a folder of shards, a file.
 
     Attributes:
-        root: of the tree.
-        files: of all trees.
+        place: its path.
+        files: of all places.
     """
 
-    root: bytes
+    place: bytes
     files: CacheFiles
 
     def read(self, what: str) -> KeptArrays | None:
@@ -44,7 +44,7 @@ class TreeCache:
     def keep(self, what: str, count: int, arrays: Mapping[str, npt.NDArray[Any]]) -> KeptArrays | None:
         """Keep arrays that tell of `count` files; None where they are too few, or the cache cannot be written.
 
-        What was kept about trees that nobody has used for long is removed.
+        What was kept about places that nobody has used for long is removed.
         """
         if count < WORTH_KEEPING:
             return None
@@ -53,6 +53,6 @@ class TreeCache:
         return kept
 
     def _name(self, what: str) -> str:
-        """A name for this tree and this version of the program, whose rules may differ from another's."""
-        place = f"{gpunn.__version__}:".encode() + os.path.abspath(self.root)
-        return f"{hashlib.sha256(place).hexdigest()[:32]}.{what}"
+        """A name for this place and this version of the program, whose rules may differ from another's."""
+        name = f"{gpunn.__version__}:".encode() + os.path.abspath(self.place)
+        return f"{hashlib.sha256(name).hexdigest()[:32]}.{what}"

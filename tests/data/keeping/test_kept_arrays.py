@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from gpunn.cache import CacheFiles, CacheWarning
-from gpunn.data.sources.kept_arrays import keep, map_kept, read_kept
+from gpunn.data.keeping.kept_arrays import keep, map_kept, read_kept
 
 ARRAYS: dict[str, npt.NDArray[Any]] = {
     "bytes": np.frombuffer(b"seven b", np.uint8),

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from gpunn.data.dataset import DataWarning
-from gpunn.data.sources.tar_members import Member, members, open_archive
+from gpunn.data.sources.shards.tar_members import Member, members, open_archive
 from gpunn.errors import DataError
-from tests.data.sources.tars import archive, member
+from tests.data.sources.shards.tars import archive, member
 
 CONTENT = b"content " * 100
 

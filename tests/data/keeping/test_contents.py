@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pytest
 
 from gpunn.cache import CacheFiles, cache_folder
-from gpunn.data.sources.byte_strings import ByteStrings
-from gpunn.data.sources.contents import file_digests
-from gpunn.data.sources.file_state import SETTLING_NANOSECONDS
-from gpunn.data.sources.in_threads import PART
-from gpunn.data.sources.tree_cache import TreeCache
+from gpunn.data.keeping.byte_strings import ByteStrings
+from gpunn.data.keeping.contents import file_digests
+from gpunn.data.keeping.file_state import SETTLING_NANOSECONDS
+from gpunn.data.keeping.in_threads import PART
+from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.errors import DataError
-from tests.data.sources.clock import tick
+from tests.data.keeping.clock import tick
 
 SIZES = (0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 30_000)
 
@@ -42,14 +42,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(os.fsdecode(os.path.basename(path)))
         return system(path, flags)
 
-    monkeypatch.setattr("gpunn.data.sources.contents.os.open", noted)
+    monkeypatch.setattr("gpunn.data.keeping.contents.os.open", noted)
     return names
 
 
 def digests(tree: Path) -> npt.NDArray[np.uint8]:
     root = os.fsencode(tree)
     paths = ByteStrings.of(sorted(os.listdir(root)))
-    return file_digests(root, paths, TreeCache(root, CacheFiles(cache_folder("data"))))
+    return file_digests(root, paths, SourceCache(root, CacheFiles(cache_folder("data"))))
 
 
 def expected(tree: Path) -> list[list[int]]:
@@ -153,9 +153,9 @@ def test_a_change_that_the_clock_is_too_coarse_to_show(
     tree: Path, monkeypatch: pytest.MonkeyPatch, is_fresh: bool
 ) -> None:
     """As on a file system whose times go in long steps: a change soon after the first look leaves no trace."""
-    monkeypatch.setattr("gpunn.data.sources.contents._stamp", lambda status: hash((status.st_ino, status.st_size)))
+    monkeypatch.setattr("gpunn.data.keeping.contents._stamp", lambda status: hash((status.st_ino, status.st_size)))
     if is_fresh:
-        monkeypatch.setattr("gpunn.data.sources.file_state.time_ns", time.time_ns)
+        monkeypatch.setattr("gpunn.data.keeping.file_state.time_ns", time.time_ns)
     digests(tree)
     overwrite(tree)
     assert (digests(tree).tolist() == expected(tree)) == is_fresh
@@ -169,7 +169,7 @@ def test_fresh_files_are_read_again_and_others_are_not(
     tick()
     for name in ("0.jpg", "35.jpg", "8.jpg"):
         (tree / name).write_bytes(name.encode())
-    monkeypatch.setattr("gpunn.data.sources.file_state.time_ns", lambda: before + SETTLING_NANOSECONDS)
+    monkeypatch.setattr("gpunn.data.keeping.file_state.time_ns", lambda: before + SETTLING_NANOSECONDS)
     digests(tree)
     opened.clear()
     assert digests(tree).tolist() == expected(tree)
@@ -189,10 +189,10 @@ def test_links_are_known_by_what_they_lead_to(tree: Path, tmp_path_factory: pyte
 
 def test_few_files_are_not_kept(tree: Path, kept: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpunn.data.sources.tree_cache.WORTH_KEEPING", len(SIZES) + 1)
+        patch.setattr("gpunn.data.keeping.source_cache.WORTH_KEEPING", len(SIZES) + 1)
         digests(tree)
         assert not kept.exists()
-        patch.setattr("gpunn.data.sources.tree_cache.WORTH_KEEPING", len(SIZES))
+        patch.setattr("gpunn.data.keeping.source_cache.WORTH_KEEPING", len(SIZES))
         digests(tree)
         assert len(list(kept.iterdir())) == 1
 
@@ -214,7 +214,7 @@ def test_a_file_that_is_gone_is_named(tree: Path, visits: int) -> None:
         digests(tree)
     shutil.move(tree / "3.jpg", tree / "elsewhere")
     with pytest.raises(DataError, match=r"3\.jpg': No such file"):
-        file_digests(root, paths, TreeCache(root, CacheFiles(cache_folder("data"))))
+        file_digests(root, paths, SourceCache(root, CacheFiles(cache_folder("data"))))
 
 
 def test_a_fifo_in_the_place_of_a_file_is_not_waited_for(tree: Path) -> None:

@@ -13,6 +13,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """A cache folder in which even trees of a few files are kept, by a clock for which nothing is fresh."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv(CACHE_VARIABLE, str(folder))
-    monkeypatch.setattr("gpunn.data.sources.tree_cache.WORTH_KEEPING", 1)
-    monkeypatch.setattr("gpunn.data.sources.file_state.time_ns", lambda: time.time_ns() + 3600 * 10**9)
+    monkeypatch.setattr("gpunn.data.keeping.source_cache.WORTH_KEEPING", 1)
+    monkeypatch.setattr("gpunn.data.keeping.file_state.time_ns", lambda: time.time_ns() + 3600 * 10**9)
     return folder / "data"

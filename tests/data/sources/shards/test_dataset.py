@@ -18,11 +18,11 @@ from gpunn.data.dataset import DataWarning, EncodedDataset
 from gpunn.data.loading.loader import Loader, WorkerKind
 from gpunn.data.loading.order import epoch_order
 from gpunn.data.preprocessing import Preprocessing
-from gpunn.data.sources import shards
 from gpunn.data.sources.opening import open_data, open_for_measuring
-from gpunn.data.sources.shards import ShardDataset, read_shards
+from gpunn.data.sources.shards import dataset as shards
+from gpunn.data.sources.shards.dataset import ShardDataset, read_shards
 from gpunn.errors import DataError
-from tests.data.sources.tars import Content, archive, jpeg, member, sample, write_shard
+from tests.data.sources.shards.tars import Content, archive, jpeg, member, sample, write_shard
 
 
 @pytest.fixture(autouse=True)

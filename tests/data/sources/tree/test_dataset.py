@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from gpunn.data.dataset import DataWarning
-from gpunn.data.sources.folder import FolderDataset, read_classes, read_folder
 from gpunn.data.sources.halves import Splitting
+from gpunn.data.sources.tree.dataset import FolderDataset, read_classes, read_folder
 from gpunn.errors import DataError, UsageError
+from tests.data.keeping.clock import tick
 from tests.data.pictures import write_jpeg, write_tree
-from tests.data.sources.clock import tick
 
 
 def names_by_class(data: FolderDataset) -> dict[str, list[bytes]]:
@@ -142,7 +142,7 @@ def test_odd_names_load_and_are_escaped(odd_tree: Path) -> None:
 
 def test_the_order_is_the_same_on_every_locale(odd_tree: Path) -> None:
     program = (
-        "import sys; from gpunn.data.sources.folder import read_classes; data = read_classes(sys.argv[1]);"
+        "import sys; from gpunn.data.sources.tree.dataset import read_classes; data = read_classes(sys.argv[1]);"
         "print(ascii(data.classes), list(data.paths), data.fingerprint())"
     )
     outputs = {

@@ -19,14 +19,14 @@ from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import DataWarning, Split, compare_classes, content_hash
 from gpunn.data.decoding.decode import decode_rgb
 from gpunn.data.decoding.file import read_file
+from gpunn.data.keeping.byte_strings import ByteStrings
+from gpunn.data.keeping.contents import file_digests
+from gpunn.data.keeping.kept_arrays import KeptArrays
+from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.data.names import printable
-from gpunn.data.sources.byte_strings import ByteStrings
-from gpunn.data.sources.contents import file_digests
 from gpunn.data.sources.halves import Halves, Splitting
-from gpunn.data.sources.kept_arrays import KeptArrays
-from gpunn.data.sources.tree import SUFFIXES, class_folders, half_folders
-from gpunn.data.sources.tree_cache import TreeCache
-from gpunn.data.sources.tree_index import map_index, tree_index
+from gpunn.data.sources.tree.index import map_index, tree_index
+from gpunn.data.sources.tree.scan import SUFFIXES, class_folders, half_folders
 from gpunn.errors import DataError
 
 _KEEPING = "gpunn train --set keep_empty_classes=true, gpunn data pack --keep-empty-classes"
@@ -59,7 +59,7 @@ class FolderDataset:
     classes: tuple[str, ...]
     half: bytes = b""
     kept: KeptArrays | None = None
-    cache: TreeCache | None = None
+    cache: SourceCache | None = None
 
     @property
     def targets(self) -> Mapping[str, npt.NDArray[Any]]:
@@ -253,7 +253,7 @@ def _read_tree(tree: _Tree, every: Sequence[bytes], keep_empty_classes: bool, fi
             + ", ".join(f"'{name}'" for name in alike)
             + "; give them names that differ in print"
         )
-    cache = TreeCache(root, files)
+    cache = SourceCache(root, files)
     index = tree_index(root, names, cache)
     counts = dict(zip(names, index.counts.tolist(), strict=True))
     empty = [name for name in names if counts[name] == 0]

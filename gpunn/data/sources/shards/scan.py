@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from gpunn.data.names import printable
 from gpunn.data.sources.class_names import CLASSES_FILE, MAXIMUM_CLASSES
-from gpunn.data.sources.tar_members import Member, members, open_archive
-from gpunn.data.sources.tree import SUFFIXES
+from gpunn.data.sources.shards.tar_members import Member, members, open_archive
+from gpunn.data.sources.tree.scan import SUFFIXES
 from gpunn.errors import DataError
 
 END_BYTES = 4096

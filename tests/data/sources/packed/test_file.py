@@ -12,11 +12,11 @@ from safetensors.numpy import load_file, save_file
 
 from gpunn.data.decoding.pillow import PillowDecoder
 from gpunn.data.making.packing import Packing, pack
-from gpunn.data.sources.folder import read_folder
 from gpunn.data.sources.halves import Splitting
-from gpunn.data.sources.packed import read_packed
-from gpunn.data.sources.packed_file import PackedFile
-from gpunn.data.sources.packed_header import HALVES, HalfContent, content_digest
+from gpunn.data.sources.packed.dataset import read_packed
+from gpunn.data.sources.packed.file import PackedFile
+from gpunn.data.sources.packed.header import HALVES, HalfContent, content_digest
+from gpunn.data.sources.tree.dataset import read_folder
 from gpunn.errors import DataError
 from tests.data.pictures import write_tree
 

@@ -21,7 +21,7 @@ from gpunn.data.loading.loader import Loader
 from gpunn.data.making.packing import Packing, pack
 from gpunn.data.sources.arrays import ArrayDataset
 from gpunn.data.sources.opening import open_data, open_for_measuring
-from gpunn.data.sources.packed import PackedDataset, is_packed, read_packed
+from gpunn.data.sources.packed.dataset import PackedDataset, is_packed, read_packed
 from gpunn.errors import DataError
 from tests.data.pictures import random_picture, write_tree
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from gpunn.data.keeping.file_state import is_settled
+from gpunn.data.keeping.in_threads import progress
 from gpunn.data.names import printable
-from gpunn.data.sources.file_state import is_settled
-from gpunn.data.sources.in_threads import progress
 from gpunn.errors import DataError
 
 SUFFIXES = frozenset((b".jpg", b".jpeg", b".png", b".webp", b".bmp", b".gif", b".tif", b".tiff", b".ppm", b".pgm"))

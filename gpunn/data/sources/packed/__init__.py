@@ -1,0 +1,1 @@
+"""Decoded pictures of one size in one file."""

@@ -1,0 +1,1 @@
+"""Image files in tar archives, next to their labels."""

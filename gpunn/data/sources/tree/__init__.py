@@ -1,0 +1,1 @@
+"""Image files in one folder a class."""
