@@ -17,7 +17,7 @@ READING = Reading(
     2, 16, encoded=True, decoder="pillow", fast_is_installed=False, image_bytes=224 * 224 * 3, scales=False
 )
 WAITED = "the device waited 62% of the time: decoding 640 images/s on 2 workers; the step could take 1,579; "
-PACK = "pack the data (gpunn data pack SRC DST, about 15,000 images/s)"
+PACK = "pack the data (gpunn data pack SRC DST, about 25,000 images/s)"
 
 
 def said(spent: TimeSpent, reading: Reading) -> str:
@@ -33,7 +33,7 @@ def test_enough_cores_need_no_more_than_workers() -> None:
 
 
 def test_where_workers_do_not_reach_it_the_data_are_packed() -> None:
-    """Three workers at 320, while a packed picture of 150,528 bytes takes 30 + 99.3 microseconds."""
+    """Three workers at 320, while a packed picture of 150,528 bytes takes 30 + 51.2 microseconds."""
     told = said(SPENT, replace(READING, cores=3))
     assert told == f"{WAITED}{PACK} or use 3 workers (--workers 3, about 960 images/s)"
 
@@ -49,18 +49,18 @@ def test_packed_pictures_that_are_still_scaled_take_longer() -> None:
 def test_without_a_free_core_the_alternative_is_another_decoder() -> None:
     busy = replace(READING, cores=2)
     decode = f"{WAITED}{PACK} or decode with libjpeg-turbo ("
-    fast = "--set decoder=fast in a new run, about 830 images/s)"
+    fast = "--set decoder=fast in a new run, about 1,000 images/s)"
     assert said(SPENT, busy) == f"{decode}pip install 'gpunn[fast]', then {fast}"
     assert said(SPENT, replace(busy, fast_is_installed=True)) == decode + fast
     assert said(SPENT, replace(busy, decoder="fast")) == WAITED + PACK
 
 
 def test_a_decoder_that_is_fast_enough_is_named_alone() -> None:
-    """The step takes 6,000 in 8 seconds: 750 a second, less than 1.3 x 640."""
+    """The step takes 6,000 in 8 seconds: 750 a second, less than 1.6 x 640."""
     told = said(replace(SPENT, waited=2.0), replace(READING, cores=2, fast_is_installed=True))
     assert told.startswith("the device waited 20% of the time: decoding 640 images/s on 2 workers; ")
     assert told.endswith(
-        "; the step could take 750; decode with libjpeg-turbo (--set decoder=fast in a new run, about 830 images/s)"
+        "; the step could take 750; decode with libjpeg-turbo (--set decoder=fast in a new run, about 1,000 images/s)"
     )
 
 
