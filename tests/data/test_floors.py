@@ -19,7 +19,7 @@ FLOORS = (
     {"loading"},
     {"sources"},
     {"keeping"},
-    {"dataset", "selection", "oversampling", "adaptation"},
+    {"dataset", "selection", "oversampling", "adaptation", "reasons"},
     {"preprocessing", "augmenting"},
     {"decoding"},
     {"names", "targets", "stratify"},

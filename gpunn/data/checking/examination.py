@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gpunn.data.dataset import Dataset, EncodedDataset
 from gpunn.data.decoding.picture import Decoder, check_picture
-from gpunn.data.names import printable
+from gpunn.data.reasons import reason
 from gpunn.errors import DataError
 
 DIGEST_BYTES = 16
@@ -82,7 +82,7 @@ def examine_file(dataset: EncodedDataset, decoder: Decoder, index: int) -> Findi
         encoded = dataset.read(index)
         height, width, channels = decoder.open(encoded).pixels().shape
     except Exception as error:
-        return _bad(dataset, index, error)
+        return Finding(index, reason=reason(dataset, index, error))
     return Finding(index, hashlib.blake2b(encoded, digest_size=DIGEST_BYTES).digest(), (height, width, channels))
 
 
@@ -94,18 +94,8 @@ def examine_pixels(dataset: Dataset, index: int) -> Finding:
         if isinstance(dataset, VerifiableDataset) and not dataset.verify(index):
             raise DataError("its pixels are not those that were stored; make the file anew")
     except Exception as error:
-        return _bad(dataset, index, error)
+        return Finding(index, reason=reason(dataset, index, error))
     height, width, channels = pixels.shape
     digest = hashlib.blake2b(f"{height}x{width}x{channels} ".encode("ascii"), digest_size=DIGEST_BYTES)
     digest.update(np.ascontiguousarray(pixels).data)
     return Finding(index, digest.digest(), (height, width, channels))
-
-
-def _bad(dataset: Dataset, index: int, error: Exception) -> Finding:
-    match error:
-        case DataError():
-            return Finding(index, reason=str(error).removeprefix(f"{dataset.name(index)}: "))
-        case MemoryError():
-            return Finding(index, reason="there is not enough memory to decode it")
-        case _:
-            return Finding(index, reason=f"{type(error).__name__}: {printable(str(error))}")

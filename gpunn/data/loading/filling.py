@@ -14,8 +14,9 @@ from gpunn.data.decoding.picture import Box, Decoder, check_picture
 from gpunn.data.loading.batch import Batch
 from gpunn.data.loading.failure import Failure
 from gpunn.data.preprocessing import Preprocessing
+from gpunn.data.reasons import named_reason
 from gpunn.data.targets import SOFT_LABELS
-from gpunn.errors import DataError, UsageError
+from gpunn.errors import UsageError
 
 
 class Filler:
@@ -65,7 +66,7 @@ class Filler:
             try:
                 self._draw(part.images[position], index, draws[position])
             except Exception as error:
-                failures.append(Failure(position, index, self._reason(index, error)))
+                failures.append(Failure(position, index, named_reason(self._dataset, index, error)))
         self._augmenter.change(part.images, draws, epoch, part.indices)
         part.labels[:] = self._dataset.labels[part.indices]
         for name, values in self._dataset.targets.items():
@@ -99,12 +100,6 @@ class Filler:
         soft_labels[np.arange(len(part)), part.labels] = 1
         sound = np.delete(np.arange(len(part)), [failure.position for failure in failures])
         self._augmenter.mix(part.images, soft_labels, draws, sound)
-
-    def _reason(self, index: int, error: Exception) -> str:
-        name = self._dataset.name(index)
-        if isinstance(error, DataError):
-            return str(error) if name in str(error) else f"{name}: {error}"
-        return f"{name}: {type(error).__name__}: {error}"
 
 
 def _whole_pixels(pixels: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:

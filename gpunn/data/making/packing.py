@@ -16,6 +16,7 @@ from gpunn.data.decoding.picture import Box, Decoder, Picture
 from gpunn.data.making.in_order import in_order
 from gpunn.data.making.packed_writer import PackedPlan, PackedSample, write_packed
 from gpunn.data.making.whole_file import whole_file
+from gpunn.data.reasons import named_reason
 from gpunn.data.sources.packed.dataset import augmentation_to_text, pixel_digest
 from gpunn.data.sources.packed.header import HALVES
 from gpunn.errors import DataError, UsageError
@@ -101,8 +102,7 @@ class _Half:
             picture = self._open(index)
             picture.draw(pixels, covering_box(picture.size, self.picture[:2]))
         except DataError as error:
-            name = self.dataset.name(index)
-            return str(error) if name in str(error) else f"{name}: {error}"
+            return named_reason(self.dataset, index, error)
         return PackedSample(pixels, pixel_digest(pixels), int(self.dataset.labels[index]), self._key(index))
 
     def key_bytes(self) -> int:
