@@ -15,6 +15,7 @@ from gpunn.data.dataset import content_hash
 from gpunn.data.names import printable
 from gpunn.data.sources.class_names import numbered_classes
 from gpunn.data.sources.halves import Halves
+from gpunn.data.sources.labels import checked_labels
 from gpunn.data.targets import checked_targets
 from gpunn.errors import DataError
 
@@ -110,33 +111,6 @@ def _checked_images(images: npt.NDArray[Any], source: str) -> npt.NDArray[np.uin
             f"{source}: the images have shape {images.shape}; give (N, H, W) or (N, H, W, C) with 1 or 3 channels"
         )
     return images
-
-
-def checked_labels(labels: npt.NDArray[Any], samples: int, classes: int, source: str) -> npt.NDArray[np.int32]:
-    """The labels as a read-only int32 array.
-
-    Raises:
-        DataError: there is not one label for each sample, or a label is not a whole number from 0 to classes - 1;
-            the text names the first such sample.
-    """
-    if labels.shape != (samples,):
-        raise DataError(f"{source}: {samples} images need labels of shape ({samples},), got {labels.shape}")
-    if labels.dtype.kind not in "iu":
-        fractional = labels != np.floor(labels) if labels.dtype.kind == "f" else np.zeros(samples, dtype=bool)
-        sample = int(np.argmax(fractional)) if samples else 0
-        shown = f" (sample {sample} has label {labels[sample]})" if samples else ""
-        raise DataError(f"{source}: labels must be integers, got {labels.dtype}{shown}")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
-        sample = int(wrong[0])
-        others = f" (and {wrong.size - 1} more samples)" if wrong.size > 1 else ""
-        raise DataError(
-            f"{source}: sample {sample} has label {labels[sample]}{others}; "
-            f"labels of {classes} classes go from 0 to {classes - 1}"
-        )
-    checked = labels.astype(np.int32)
-    checked.flags.writeable = False
-    return checked
 
 
 def is_npz(path: Path) -> bool:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import DataWarning, Split, content_hash
 from gpunn.data.names import printable
-from gpunn.data.sources.arrays import checked_labels
+from gpunn.data.sources.labels import checked_labels
 from gpunn.data.sources.packed.file import PackedFile
 from gpunn.data.sources.packed.header import DIGEST_BYTES, FORMAT, HALVES
 from gpunn.errors import DataError, UsageError

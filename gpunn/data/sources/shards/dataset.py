@@ -20,6 +20,7 @@ from gpunn.data.keeping.source_cache import SourceCache
 from gpunn.data.names import printable
 from gpunn.data.sources.class_names import class_names
 from gpunn.data.sources.halves import Halves
+from gpunn.data.sources.labels import check_range
 from gpunn.data.sources.shards.index import ShardIndex, shard_index
 from gpunn.data.sources.shards.layout import find_shards
 from gpunn.data.sources.shards.tar_members import open_archive
@@ -51,14 +52,7 @@ class ShardDataset:
         self._shards.flags.writeable = False
         # Threads may be reading from a shard that has just made room for another: its last reader closes it.
         self._open = lru_cache(OPEN_SHARDS)(partial(_open_shard, root, index))
-        wrong = np.flatnonzero(index.labels >= len(classes))
-        if wrong.size:
-            sample = int(wrong[0])
-            others = f" (and {wrong.size - 1} more samples)" if wrong.size > 1 else ""
-            raise DataError(
-                f"{self.name(sample)} has label {index.labels[sample]}{others}; "
-                f"labels of {len(classes)} classes go from 0 to {len(classes) - 1}"
-            )
+        check_range(index.labels, len(classes), self.name)
 
     @property
     def classes(self) -> tuple[str, ...]:
