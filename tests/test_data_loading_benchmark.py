@@ -31,7 +31,7 @@ def test_every_side_reads_all_pictures(
     monkeypatch.setattr(sys, "argv", [*arguments, "--json"])
     data_loading.main()
     result = json.loads(capsys.readouterr().out)
-    assert (result["images"], result["workers"]) == (16, 1)
+    assert (result["images"], result["workers"]) == (18, 1)
     assert all(rate > 0 for rate in result["rates"].values())
     for one, other, _ in data_loading.RATIOS:
         median, low, high = result["ratios"][f"{one} / {other}"]
@@ -45,6 +45,6 @@ def test_a_person_reads_a_table(
     monkeypatch.setattr(sys, "argv", ["data_loading", "--images", "12", "--workers", "1", "--repeats", "1"])
     data_loading.main()
     told = capsys.readouterr().out
-    assert "8 pictures of" in told
+    assert "9 pictures of" in told
     assert "wanted 1.15)  pillow / pytorch uint8" in told
     assert "(wanted 15,000)  packed" in told
