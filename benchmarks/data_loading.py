@@ -9,9 +9,9 @@ workers, all that run on, and an epoch before the first that counts. Take a numb
 evenly in whole batches of 64, as 512 is for two: PyTorch's workers take whole batches, gpunn's take parts of them.
 PyTorch has to be installed, and gpunn[fast] for what is named so.
 
-What was tried for Pillow: its memory arena's alignment and kept blocks change nothing. The same filling costs 1.9 or
-2.1 ms a picture from one start of a process to the next, in `decode` and `resize` themselves, with where its buffers
-happen to lie; that is the difference between 0.92 and 1.0 of bare decoding.
+What was tried for Pillow: its memory arena's alignment and kept blocks change nothing. The same filling costs 1.9 ms a
+picture in one program and 2.1 in another that only allocated differently before, all of it inside `decode` and
+`resize`; that is the difference between 1.0 and 0.92 of bare decoding, and no cure is known.
 """
 
 from __future__ import annotations
