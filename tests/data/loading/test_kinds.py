@@ -110,7 +110,7 @@ def test_image_files_go_to_processes_and_pictures_in_memory_to_threads(tmp_path:
 
 def test_what_other_processes_cannot_have_is_read_by_threads_unless_processes_are_asked_for(tmp_path: Path) -> None:
     data = Files(FEW, tmp_path)
-    data.lock = (item for item in ())  # type: ignore[attr-defined]
+    vars(data)["lock"] = (item for item in ())
     assert Loader(data, SAME_SIZE, batch_size=4, seed=1).worker_kind == "threads"
     with pytest.raises(UsageError, match=r"cannot have this data set: .*generator.*use threads"):
         Loader(data, SAME_SIZE, batch_size=4, seed=1, worker_kind="processes")
