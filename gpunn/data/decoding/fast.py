@@ -16,7 +16,8 @@ import simplejpeg
 from cykooz_resizer import CropBox, FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 
 from gpunn.data.decoding.colours import luma
-from gpunn.data.decoding.jpeg_header import plain_jpeg_header
+from gpunn.data.decoding.jpeg_header import plain_frame_of
+from gpunn.data.decoding.jpeg_picture import JpegPicture
 from gpunn.data.decoding.picture import Box, Picture, whole
 from gpunn.data.decoding.pillow import MAXIMUM_PIXELS, PillowDecoder
 from gpunn.data.decoding.storage import Orientation, Storage
@@ -52,66 +53,19 @@ class FastDecoder:
         Raises:
             DataError: as PillowDecoder; of a plain JPEG, all that can be wrong is said when it is drawn.
         """
-        header = plain_jpeg_header(encoded)
-        if header is not None and 0 < header.height * header.width <= self._maximum_pixels:
-            storage = Storage(header.height, header.width, Orientation(), reducible=True)
-            return JpegPicture(encoded, storage, header.components, lambda: self._pillow.open(encoded))
-        picture = self._pillow.open(encoded)
+        frame = plain_frame_of(encoded)
+        if frame is not None and frame.height * frame.width <= self._maximum_pixels:
+            storage = Storage(frame.height, frame.width, Orientation(), reducible=True)
+            return _jpeg(encoded, storage, frame.components, lambda: self._pillow.opened(encoded))
+        picture = self._pillow.opened(encoded)
         # What is stored with four inks comes out of libjpeg in ways that only Pillow's conversion sets right.
         if picture.format == "JPEG" and picture.direct:
-            return JpegPicture(encoded, picture.storage, picture.channels, lambda: picture)
+            return _jpeg(encoded, picture.storage, picture.channels, lambda: picture)
         return picture
 
     def picture(self, pixels: npt.NDArray[np.uint8]) -> Picture:
         """Pixels, (H, W, 1 or 3), as a picture."""
         return PixelPicture(pixels)
-
-
-class JpegPicture:
-    """A JPEG of one or three components.
-
-    Args:
-        encoded: the file's contents.
-        storage: how the picture lies in the file.
-        channels: 1 (gray) or 3 (RGB).
-        careful: opens the same picture for what simplejpeg cannot do, or refuses it.
-    """
-
-    def __init__(self, encoded: bytes, storage: Storage, channels: int, careful: Callable[[], Picture]) -> None:
-        self._encoded = encoded
-        self._storage = storage
-        self._careful = careful
-        self._decoded: tuple[int, PixelPicture] | None = None
-        self.channels = channels
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self._storage.size
-
-    def draw(self, out: npt.NDArray[np.uint8], box: Box) -> None:
-        drawing = self._storage.drawing(out, box)
-        try:
-            picture = self._at(drawing.reduction)
-        except ValueError:
-            self._careful().draw(out, box)
-        else:
-            picture.draw(drawing.out, drawing.box)
-
-    def pixels(self) -> npt.NDArray[np.uint8]:
-        out = np.empty((*self.size, self.channels), np.uint8)
-        self.draw(out, whole(self.size))
-        return out
-
-    def _at(self, reduction: int) -> PixelPicture:
-        """The picture so many times smaller. The last is kept: a picture may be drawn several times."""
-        if self._decoded is None or self._decoded[0] != reduction:
-            self._decoded = None
-            height, width = self._storage.reduced_size(reduction)
-            pixels = simplejpeg.decode_jpeg(
-                self._encoded, _COLOUR_SPACES[self.channels], min_height=height, min_width=width, strict=True
-            )
-            self._decoded = (reduction, PixelPicture(pixels))
-        return self._decoded[1]
 
 
 class PixelPicture:
@@ -139,6 +93,17 @@ class PixelPicture:
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         return self._pixels
+
+
+def _jpeg(encoded: bytes, storage: Storage, channels: int, careful: Callable[[], Picture]) -> JpegPicture:
+    def decode(reduction: int, rows: int) -> PixelPicture:
+        # All rows: only what is decoded to its end does simplejpeg find fault with.
+        height, width = storage.reduced_size(reduction)
+        return PixelPicture(
+            simplejpeg.decode_jpeg(encoded, _COLOUR_SPACES[channels], min_height=height, min_width=width, strict=True)
+        )
+
+    return JpegPicture(storage, channels, decode, careful)
 
 
 def _scaled(pixels: npt.NDArray[np.uint8], height: int, width: int, box: Box) -> npt.NDArray[np.uint8]:

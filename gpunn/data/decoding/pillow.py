@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
@@ -17,6 +17,8 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from gpunn.data.decoding.colours import bands, channels_of, defined
+from gpunn.data.decoding.jpeg_header import Frame, frame_of, has_end, plain_frame_of, shortened
+from gpunn.data.decoding.jpeg_picture import JpegPicture
 from gpunn.data.decoding.picture import Box, Picture, whole
 from gpunn.data.decoding.png import scale_transparency, without_texts
 from gpunn.data.decoding.storage import Orientation, Storage
@@ -27,6 +29,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAXIMUM_PIXELS = 80_000_000
 
 _EXIF_ORIENTATION = 0x0112
+_INTERPOLATED = 2
+"""Rows further down that have a say in a pixel's colour, where colours are stored at half the height."""
 _NOWHERE = logging.NullHandler()
 """A logger without a handler writes its errors to the terminal, and does not say of which file."""
 
@@ -54,11 +58,28 @@ class PillowDecoder:
         # Made anew in a worker's process, it silences the warnings there, too.
         return PillowDecoder, (self._maximum_pixels,)
 
-    def open(self, encoded: bytes) -> EncodedPicture:
+    def open(self, encoded: bytes) -> Picture:
         """The picture in an image file with these contents; its pixels are decoded when they are asked for.
 
         Raises:
-            DataError: it is damaged, of another format, too large, or of a kind of pixel that has no defined meaning.
+            DataError: it is damaged, of another format, too large, or of a kind of pixel that has no defined meaning;
+                of a plain JPEG, all that can be wrong is said when it is drawn.
+        """
+        frame = plain_frame_of(encoded)
+        if frame is not None and frame.height * frame.width <= self._maximum_pixels:
+            storage = Storage(frame.height, frame.width, Orientation(), reducible=True)
+            return _jpeg(encoded, frame, storage, lambda: self.opened(encoded))
+        picture = self.opened(encoded)
+        frame = frame_of(encoded)
+        if frame is not None and picture.format == "JPEG" and picture.direct:
+            return _jpeg(encoded, frame, picture.storage, lambda: picture)
+        return picture
+
+    def opened(self, encoded: bytes) -> EncodedPicture:
+        """The same, having looked for all that can be wrong before pixels are decoded.
+
+        Raises:
+            DataError: as `open`.
         """
         with _reasons():
             try:
@@ -180,6 +201,23 @@ class DecodedPicture:
         out = np.empty((*self.size, self.channels), np.uint8)
         _copy(self._image, out)
         return out
+
+
+def _jpeg(encoded: bytes, frame: Frame, storage: Storage, careful: Callable[[], Picture]) -> JpegPicture:
+    mode = "L" if frame.components == 1 else "RGB"
+
+    def decode(reduction: int, rows: int) -> DecodedPicture:
+        contents, height = encoded, frame.height
+        coded = -(-(rows + _INTERPOLATED) * reduction // frame.band) * frame.band
+        # Nothing else would tell that there are no pixels for the rows that are left out.
+        if frame.sequential and coded < height and has_end(encoded, frame):
+            contents, height = shortened(encoded, frame, coded), coded
+        # Without a value for its pixels, it is not filled before it is decoded into.
+        image = Image.new(mode, (-(-frame.width // reduction), -(-height // reduction)), None)
+        image.frombytes(contents, "jpeg", (mode, "", reduction, 0))
+        return DecodedPicture(image)
+
+    return JpegPicture(storage, frame.components, decode, careful)
 
 
 def _copy(image: Image.Image, out: npt.NDArray[np.uint8]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,11 +59,13 @@ class Drawing:
         out: where scaled pixels are written, in stored order.
         box: the region in pixels of the decoded picture, of which it never leaves more than rounding.
         reduction: how many times smaller than stored the picture is decoded: 1, 2, 4 or 8.
+        rows: how many rows of the decoded picture are read, counted from its top.
     """
 
     out: npt.NDArray[np.uint8]
     box: Box
     reduction: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,23 @@ class Storage:
         target = self.orientation.stored_view(out)
         left, top, right, bottom = self.orientation.stored_box(box, *self.size)
         reduction = self._reduction((right - left) / target.shape[1], (bottom - top) / target.shape[0])
-        return Drawing(target, (left / reduction, top / reduction, right / reduction, bottom / reduction), reduction)
+        reduced = (left / reduction, top / reduction, right / reduction, bottom / reduction)
+        rows = self._rows(reduced, target.shape[0], target.shape[1], reduction)
+        return Drawing(target, reduced, reduction, rows)
 
     def reduced_size(self, reduction: int) -> tuple[int, int]:
         """Height and width of the stored picture when it is decoded so many times smaller."""
         return -(-self.height // reduction), -(-self.width // reduction)
+
+    def _rows(self, box: Box, target_height: int, target_width: int, reduction: int) -> int:
+        height, width = self.reduced_size(reduction)
+        # By the proportions of what it is given, Pillow scales rows or columns first, and rounds in between. A
+        # picture that is tall beside the target keeps its height, so that this never changes.
+        if height * target_width > width * target_height:
+            return height
+        # The triangle that pixels are weighted with reaches one pixel out, of the larger ones.
+        reach = max((box[3] - box[1]) / target_height, 1.0)
+        return min(math.ceil(box[3] + reach), height)
 
     def _reduction(self, *factors: float) -> int:
         # Less than a block can be of the same size at several reductions, which a decoder told the size confuses.

@@ -77,3 +77,25 @@ def test_sizes_of_reduced_pictures_are_rounded_up() -> None:
         (76, 101),
         (38, 51),
     ]
+
+
+@pytest.mark.parametrize(
+    ("box", "rows"),
+    [
+        ((0.0, 0.0, 40.0, 30.0), 31),
+        ((0.0, 0.0, 40.0, 45.0), 47),
+        ((0.0, 5.25, 79.9, 50.25), 52),
+        ((0.0, 0.0, 160.0, 120.0), 31),
+        ((0.0, 256.0, 40.0, 286.0), 287),
+        ((0.0, 271.0, 40.0, 301.0), 301),
+        ((0.0, 61.0, 320.0, 301.0), 38),
+    ],
+)
+def test_what_lies_below_a_region_is_not_read(box: tuple[float, float, float, float], rows: int) -> None:
+    assert Storage(301, 405, Orientation(), True).drawing(np.empty((30, 40, 3), np.uint8), box).rows == rows
+
+
+def test_all_of_a_tall_picture_is_read() -> None:
+    out = np.empty((30, 40, 3), np.uint8)
+    assert Storage(303, 401, Orientation(), True).drawing(out, (0.0, 0.0, 40.0, 30.0)).rows == 303
+    assert Storage(401, 535, Orientation.by_tag(6), True).drawing(out, (0.0, 0.0, 40.0, 30.0)).rows == 401
