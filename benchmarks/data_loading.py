@@ -9,9 +9,9 @@ workers, all that run on, and an epoch before the first that counts. Take a numb
 evenly in whole batches of 64, as 512 is for two: PyTorch's workers take whole batches, gpunn's take parts of them.
 PyTorch has to be installed, and gpunn[fast] for what is named so.
 
-What was tried for Pillow: its memory arena's alignment and kept blocks change nothing. The same filling costs 1.9 ms a
-picture in one program and 2.1 in another that only allocated differently before, all of it inside `decode` and
-`resize`; that is the difference between 1.0 and 0.92 of bare decoding, and no cure is known.
+What was tried for Pillow: its memory arena's alignment, its kept blocks, and huge pages for what malloc gives change
+nothing. The same work costs 1.80 ms a picture in most processes and 2.05 in about one of eight, by where the kernel
+happens to put them: with addresses that are not random it never does.
 """
 
 from __future__ import annotations
