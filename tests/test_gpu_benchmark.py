@@ -23,7 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch, out: Path, *options: str) -> dict[str, 
     monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", *what, *less, "--out", str(out), *options])
     for module in ("stopwatch.SAMPLE_SECONDS", "layers.REPEATS"):
         monkeypatch.setattr(f"benchmarks.gpu.{module}", 1)
-    monkeypatch.setattr("benchmarks.gpu.stopwatch.LARGEST_SAMPLE", 1)
+    monkeypatch.setattr("gpunn.timing.stopwatch.LARGEST_SAMPLE", 1)
     program.main()
     (file,) = out.glob("gpu-emulator-*.json")
     found: dict[str, Any] = json.loads(file.read_text())

@@ -7,10 +7,10 @@ from typing import Any
 
 from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.network_step import NetworkStep
-from benchmarks.gpu.stopwatch import Subject, Times, interleave
 from gpunn.geometry import Conv2dGeometry, LinearGeometry
 from gpunn.program.call import Call
 from gpunn.program.cost import cost_of
+from gpunn.timing.stopwatch import Subject, Times, interleave
 
 #: Runs of a call that follow each other on the device without the host: launching from Python would be measured else.
 REPEATS = 20

@@ -8,9 +8,9 @@ from functools import partial
 import torch
 
 from benchmarks.gpu.ceilings import Ceilings
-from benchmarks.gpu.stopwatch import Subject, interleave
 from gpunn.geometry import Conv2dGeometry, LinearGeometry
 from gpunn.precision import Precision
+from gpunn.timing.stopwatch import Subject, interleave
 
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 #: What of aten::convolution_backward is computed: gradients of the input, of the filters, of the bias.

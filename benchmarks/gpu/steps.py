@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.gpu.network_step import NetworkStep, Task
-from benchmarks.gpu.stopwatch import Subject, interleave
 from gpunn.backend.contract import Device
+from gpunn.timing.stopwatch import Subject, interleave
 
 #: Which of PyTorch's ways goes with which of gpunn's precisions: see benchmarks.gpu.pytorch_step.
 EAGER = {"float32": "float32 eager", "tf32": "tf32 eager", "bfloat16": "bfloat16 eager"}

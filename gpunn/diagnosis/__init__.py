@@ -1,0 +1,1 @@
+"""What of a machine is fit for gpunn, and which command mends the rest."""

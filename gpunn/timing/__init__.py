@@ -1,0 +1,1 @@
+"""How long a network takes, on several devices side by side."""
