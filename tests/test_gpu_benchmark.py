@@ -21,8 +21,8 @@ def run(monkeypatch: pytest.MonkeyPatch, out: Path, *options: str) -> dict[str, 
     what = ["--device", "emulator", "--networks", "mlp", "--compared", "mlp", "--compared-later", "--batch", "2"]
     less = ["--without-pytorch", "--without-tests"]
     monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", *what, *less, "--out", str(out), *options])
-    for module in ("stopwatch.SAMPLE_SECONDS", "layers.REPEATS"):
-        monkeypatch.setattr(f"benchmarks.gpu.{module}", 1)
+    monkeypatch.setattr("benchmarks.gpu.layers.REPEATS", 1)
+    monkeypatch.setattr("gpunn.timing.stopwatch.SAMPLE_SECONDS", 1)
     monkeypatch.setattr("gpunn.timing.stopwatch.LARGEST_SAMPLE", 1)
     program.main()
     (file,) = out.glob("gpu-emulator-*.json")
