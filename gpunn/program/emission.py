@@ -14,7 +14,7 @@ from gpunn.graph import Node
 from gpunn.layers.emitter import Target
 from gpunn.losses import Objective, target_shape
 from gpunn.network import Network
-from gpunn.program.call import Argument, Buffer, Call
+from gpunn.program.call import Argument, Buffer, BufferKind, Call
 from gpunn.program.controls import FLOAT64, INT32, TOTALS, control
 from gpunn.program.memory_plan import PLACED
 from gpunn.program.node_emitter import NodeEmitter
@@ -43,7 +43,7 @@ class Emission:
                 loss has, or two arrays share a name.
         """
         asked = (*(o.output for o in self.specification.objectives), *self.specification.keep)
-        for node in (*asked, *self.specification.gradients_of):
+        for node in (*asked, *self.specification.gradients_of, *self.specification.gradients_given):
             if node not in self.network.labels:
                 raise UsageError(
                     f"node '{node.name}' is not part of network '{self.network.name}'; "
@@ -52,6 +52,7 @@ class Emission:
         for node in self.network.nodes:
             self._forward(node)
         self._keep_outputs()
+        self.gradients_written.update(map(self.root, self.specification.gradients_given))
         if self.trains and self.specification.precision.scales_loss:
             scales = {"loss_share": control("loss_share"), "loss_multiplier": control("loss_multiplier")}
             self.add("set_loss_scale", "loss", "loss", {"loss_scale": control("loss_scale")}, scales)
@@ -140,10 +141,14 @@ class Emission:
     def gradient_buffer(self, node: Node) -> Buffer:
         """The gradient of a node's output."""
         root = self.root(node)
-        kept = root in {self.root(other) for other in self.specification.gradients_of}
+        given, kept = (
+            root in map(self.root, nodes)
+            for nodes in (self.specification.gradients_given, self.specification.gradients_of)
+        )
         output = self.output(root)
         stored = self.specification.precision.stored
-        return Buffer(f"grad {output.name}", output.shape, stored, output.layout, "kept" if kept else "planned")
+        kind: BufferKind = "input" if given else "kept" if kept else "planned"
+        return Buffer(f"grad {output.name}", output.shape, stored, output.layout, kind)
 
     def add(
         self,

@@ -29,6 +29,8 @@ class Specification:
         accumulate_gradients: add to the gradients of the micro-batch before.
         gradients_of: nodes whose gradient is wanted and kept; in a precision that scales the loss, as many times as
             large as the control loss_multiplier says.
+        gradients_given: nodes whose gradient the host writes before every run, into "grad NAME", besides what losses
+            add to it: with ones at a score, and no objective, the other gradients are those of that score itself.
         keep: nodes whose output is kept besides the network's outputs.
 
     Raises:
@@ -43,6 +45,7 @@ class Specification:
     pictures: tuple[int, int] | None = None
     accumulate_gradients: bool = False
     gradients_of: tuple[Node, ...] = ()
+    gradients_given: tuple[Node, ...] = ()
     keep: tuple[Node, ...] = ()
 
     def __post_init__(self) -> None:
