@@ -53,12 +53,9 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto", *, ten_crops
     crops = TenCrop(trained.preprocessing) if ten_crops else None
     preprocessing = crops.pictures if crops else trained.preprocessing
     notes = [trained.note] if trained.note is not None else []
-    dataset = open_split(trained.configuration).validation if data is None else open_for_measuring(data)
-    difference = compare_classes(trained.classes, dataset.classes, ("the run", "the data set"))
-    if difference is not None:
-        raise DataError(f"these images cannot be measured with the run in '{run}': the classes differ; {difference}")
+    dataset = open_measured(trained, run, data)
     notes += adaptation_lines(dataset, preprocessing)
-    with closing(_loader(trained, dataset, preprocessing)) as loader:
+    with closing(loader_of(trained, dataset, preprocessing)) as loader:
         batches = readable(loader.batches(0))
         totals = crops.evaluate(trained.learner, batches) if crops else trained.learner.evaluate(batches)
     left_out = len(dataset) - int(totals.images)
@@ -67,7 +64,26 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto", *, ten_crops
     return Evaluation(totals, trained.epochs, len(trained.classes), tuple(notes))
 
 
-def _loader(trained: TrainedRun, dataset: Dataset, preprocessing: Preprocessing) -> Loader:
+def open_measured(trained: TrainedRun, run: Path, data: str | None) -> Dataset:
+    """The images that a run is measured on: the validation half of its own, or others with the same classes.
+
+    Args:
+        trained: the run.
+        run: where it lies, for messages.
+        data: other images; None takes the run's own.
+
+    Raises:
+        DataError: when the images cannot be read, or their classes are not those of the run.
+    """
+    dataset = open_split(trained.configuration).validation if data is None else open_for_measuring(data)
+    difference = compare_classes(trained.classes, dataset.classes, ("the run", "the data set"))
+    if difference is not None:
+        raise DataError(f"these images cannot be measured with the run in '{run}': the classes differ; {difference}")
+    return dataset
+
+
+def loader_of(trained: TrainedRun, dataset: Dataset, preprocessing: Preprocessing) -> Loader:
+    """Reads the images in order, as the run read its validation images; close it in the end."""
     settings = trained.configuration
     return Loader(
         dataset,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from gpunn.data.decoding.file import read_file
 from gpunn.data.loading.batch import Batch
@@ -47,26 +46,29 @@ def predict_images(run: Path, images: Sequence[Path], top: int, device: str = "a
         warnings.warn(trained.note, stacklevel=2)
     for path in images:
         try:
-            picture = _picture(trained, path)
+            batch = read_image(trained, path)
         except DataError as error:
             yield Answer(path, error=str(error))
         else:
-            yield Answer(path, _predictions(trained, picture, top))
+            yield Answer(path, _predictions(trained, batch, top))
 
 
-def _predictions(trained: TrainedRun, picture: npt.NDArray[np.uint8], top: int) -> tuple[Prediction, ...]:
-    batch = Batch(picture[np.newaxis], np.zeros(1, np.int32), np.zeros((1, 3), np.int32), np.zeros(1, np.int64))
+def _predictions(trained: TrainedRun, batch: Batch, top: int) -> tuple[Prediction, ...]:
     probabilities = trained.learner.predict(batch)[0]
     order = np.argsort(-probabilities, kind="stable")[:top]
     return tuple(Prediction(trained.classes[k], float(probabilities[k])) for k in order)
 
 
-def _picture(trained: TrainedRun, path: Path) -> npt.NDArray[np.uint8]:
-    """What the network sees of an image file, read as the images that it was measured on."""
+def read_image(trained: TrainedRun, path: Path) -> Batch:
+    """What the network sees of an image file, as a batch of one, read as the images that it was measured on.
+
+    Raises:
+        DataError: when it cannot be read; the text tells why, not which.
+    """
     if path.is_dir():
         raise DataError(f"it is a folder; give image files, such as {printable(path)}/*.jpg")
     preprocessing = trained.preprocessing
-    out = np.empty((preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
+    out = np.empty((1, preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
     picture = trained.decoder.open(read_file(path))
-    picture.draw(out, preprocessing.evaluation_box(*picture.size))
-    return out
+    picture.draw(out[0], preprocessing.evaluation_box(*picture.size))
+    return Batch(out, np.zeros(1, np.int32), np.zeros((1, 3), np.int32), np.zeros(1, np.int64))
