@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
 import gpunn
+
+sys.path.append(str(Path(__file__).parent))
 
 project = "gpunn"
 author = "the gpunn authors"
@@ -11,13 +18,29 @@ release = version = gpunn.__version__
 extensions = ["myst_parser", "sphinx.ext.mathjax"]
 exclude_patterns = ["pictures"]
 nitpicky = True
+# Two dashes are the beginning of an option.
+smartquotes = False
 
-# Formulas between dollars, `(name)=` anchors, captions under pictures, and lists of terms.
+# Formulas between dollars, captions under pictures, and lists of terms.
 myst_enable_extensions = ["dollarmath", "amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist"]
 # Every heading of the first three levels can be linked to as `page.md#its-words`.
 myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = "gpunn"
+html_static_path = ["static"]
+html_css_files = ["marks.css"]
 html_show_copyright = False
 html_show_sphinx = False
+
+
+def setup(app: Sphinx) -> None:
+    """Fill commands.md from the code."""
+    app.connect("source-read", _add_command_reference)
+
+
+def _add_command_reference(_: Sphinx, page: str, source: list[str]) -> None:
+    if page == "commands":
+        from command_reference import command_reference
+
+        source[0] += "\n" + command_reference()

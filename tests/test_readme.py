@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.commands import ROOT, blocks_of, commands_to_run, run
+
 README = (ROOT / "README.md").read_text()
-#: What installs the package was run before the tests, by whoever runs them; the tests do not run themselves; and there
-#: may be no GPU.
-NOT_RUN_HERE = ("pip install", "pytest", "python -m benchmarks", "gpunn train --device cuda")
+#: The tests do not run themselves; and there may be neither a GPU nor PyTorch.
+NOT_RUN_HERE = ("pytest", "python -m benchmarks", "gpunn train --device cuda")
 #: The accuracy that the first command promises.
 PROMISED_TOP1 = 0.985
 
 
-def blocks() -> list[list[str]]:
-    """The commands of each block, what stands behind "$", without those that are not run here."""
-    found = []
-    for block in re.findall(r"```console\n(.*?)```", README, flags=re.S):
-        lines = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
-        parts = [part.strip() for line in lines for part in line.split("&&")]
-        found.append([part for part in parts if not part.startswith(NOT_RUN_HERE)])
-    return [block for block in found if block]
+def commands() -> list[str]:
+    """All commands that are run here, in their order."""
+    found = [command for block in blocks_of(README) for command in commands_to_run(block)]
+    return [command for command in found if not command.startswith(NOT_RUN_HERE)]
 
 
 def test_every_command_of_the_readme_works(tmp_path: Path) -> None:
-    (tmp_path / "docs").symlink_to(ROOT / "docs")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    assert blocks()[0] == ["gpunn train"]
-    printed = ""
-    for block in blocks():
-        script = "\n".join(["set -e", *block])
-        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
-        printed += done.stdout
-    (run,) = (tmp_path / "runs").glob("lenet-digits-*")
-    best = max(json.loads(line)["validation_top1"] for line in (run / "metrics.jsonl").read_text().splitlines())
+    assert commands()[0] == "gpunn train"
+    printed = run(commands(), tmp_path)
+    (folder,) = (tmp_path / "runs").glob("lenet-digits-*")
+    best = max(json.loads(line)["validation_top1"] for line in (folder / "metrics.jsonl").read_text().splitlines())
     assert best >= PROMISED_TOP1
     assert "docs/pictures/seven.png: 7 " in printed
     assert "within the rounding of tf32" in printed
