@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from gpunn import heartbeat
 from gpunn.durable_files import replace_file, write_failure
 from gpunn.errors import UsageError
 from gpunn.training.toml_text import to_toml
@@ -90,6 +91,11 @@ class RunFolder:
     def quarantine(self) -> Path:
         """quarantine.jsonl: images that could not be read, if the run was told to write them down."""
         return self.path / "quarantine.jsonl"
+
+    @property
+    def heartbeat(self) -> Path:
+        """heartbeat: there while the run is trained, touched at every step."""
+        return self.path / heartbeat.NAME
 
     @property
     def checkpoints(self) -> Path:

@@ -16,6 +16,7 @@ from gpunn.data.loading.batch import Batch
 from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, DataError, DivergedError, GpunnError, UsageError
+from gpunn.heartbeat import Heartbeat
 from gpunn.training.agreement import require_data, require_same_preprocessing, require_soft_labels
 from gpunn.training.curves import draw_curves
 from gpunn.training.early_stopping import EarlyStopping
@@ -108,6 +109,7 @@ class Trainer:
         self._best_state: Mapping[str, np.ndarray[Any, Any]] | None = None
         self._training, self._validation = self._supply.training, self._supply.validation
         self._watch = Watch(learner, plan, split, self._training, run)
+        self._heartbeat = Heartbeat(run.heartbeat if run is not None else None)
         learner.prepare(plan.passes(len(split.train)), plan.batch_sizes(len(split.validation)))
 
     @property
@@ -130,7 +132,7 @@ class Trainer:
             self.learner.state.set_control(name, value)
         self.learner.load_sums(self.progress.totals)
         history = self._history()
-        with InterruptionGuard(self._announce) as guard, closing(self._supply):
+        with InterruptionGuard(self._announce) as guard, closing(self._supply), self._heartbeat:
             if self.progress.step == 0:
                 self._save(is_best=False)
             while not self.progress.finished:
@@ -242,6 +244,7 @@ class Trainer:
                 stopwatch = Stopwatch(progress.spent, self.learner, self._training)
                 for batch in batches:
                     self._step(batch)
+                    self._heartbeat.beat()
                     progress.spent = stopwatch.read()
                     if progress.batch % self.plan.accumulate and progress.batch < self._training.steps_per_epoch:
                         continue
@@ -285,13 +288,17 @@ class Trainer:
         """Loss and hits on the validation images; a signal ends it between two batches."""
         try:
             with closing(self._supply.validate()) as batches:
-                totals = self.learner.evaluate(takewhile(lambda _: guard.exit_code is None, batches))
+                totals = self.learner.evaluate(takewhile(lambda _: self._goes_on(guard), batches))
         except DivergedError as error:
             raise self._watch.error(
                 f"after step {self.progress.step}, {error}", self.progress, self._validation.batches(0)
             ) from None
         self._leave_if_asked(guard)
         return totals
+
+    def _goes_on(self, guard: InterruptionGuard) -> bool:
+        self._heartbeat.beat()
+        return guard.exit_code is None
 
     def _learning_rate(self, step: int) -> float:
         return self.plan.schedule.learning_rate(step, self.updates_per_epoch)
