@@ -40,8 +40,8 @@ LIMITS = {
 }
 
 
-def occupancy(architecture: str, threads: int, registers: int, shared_bytes: int) -> float:
-    """The share of a multiprocessor's warps that blocks of `threads` threads can fill; 0 when not one block fits.
+def resident_blocks(architecture: str, threads: int, registers: int, shared_bytes: int) -> int:
+    """Blocks that a multiprocessor can hold at a time; 0 when not one fits.
 
     Args:
         architecture: such as "90a".
@@ -50,17 +50,26 @@ def occupancy(architecture: str, threads: int, registers: int, shared_bytes: int
         shared_bytes: of a block, static and dynamic.
     """
     limits = LIMITS[architecture]
-    warps = -(-threads // _WARP_THREADS)
+    warps = _warps(threads)
     warp_registers = _round_up(max(registers, 1) * _WARP_THREADS, _REGISTER_UNIT)
     scheduler_warps = _REGISTERS // _SCHEDULERS // warp_registers
     block_shared = _round_up(shared_bytes + limits.shared_reserved, limits.shared_unit)
-    blocks = min(
+    return min(
         limits.blocks,
         limits.warps // warps,
         scheduler_warps * _SCHEDULERS // warps,
         limits.shared_bytes // block_shared if block_shared else limits.blocks,
     )
-    return blocks * warps / limits.warps
+
+
+def occupancy(architecture: str, threads: int, registers: int, shared_bytes: int) -> float:
+    """The share of a multiprocessor's warps that blocks of `threads` threads can fill; arguments as above."""
+    blocks = resident_blocks(architecture, threads, registers, shared_bytes)
+    return blocks * _warps(threads) / LIMITS[architecture].warps
+
+
+def _warps(threads: int) -> int:
+    return -(-threads // _WARP_THREADS)
 
 
 def _round_up(count: int, unit: int) -> int:
