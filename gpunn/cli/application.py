@@ -15,6 +15,7 @@ from gpunn.cli.check_gradients import check_gradients
 from gpunn.cli.compare import compare
 from gpunn.cli.data import data_application
 from gpunn.cli.evaluate import evaluate
+from gpunn.cli.explain import explain
 from gpunn.cli.kernels import kernels
 from gpunn.cli.models import models
 from gpunn.cli.predict import predict
@@ -37,7 +38,19 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    for command in (train, evaluate, predict, summary, models, augmentations, check_gradients, compare, kernels):
+    commands = (
+        train,
+        evaluate,
+        predict,
+        summary,
+        explain,
+        models,
+        augmentations,
+        check_gradients,
+        compare,
+        kernels,
+    )
+    for command in commands:
         app.command()(command)
     app.add_typer(data_application())
     app.callback(invoke_without_command=True)(_without_command)
@@ -63,7 +76,6 @@ def run(arguments: Sequence[str]) -> int:
             # File names may hold bytes that no encoding knows.
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
-        warnings.showwarning = _warn
         return _run(arguments)
 
 
