@@ -76,6 +76,7 @@ def run(arguments: Sequence[str]) -> int:
             # File names may hold bytes that no encoding knows.
             stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
+        warnings.showwarning = _warn
         return _run(arguments)
 
 
