@@ -19,6 +19,7 @@ from gpunn.cli.explain import explain
 from gpunn.cli.kernels import kernels
 from gpunn.cli.models import models
 from gpunn.cli.predict import predict
+from gpunn.cli.show import show
 from gpunn.cli.summary import summary
 from gpunn.cli.train import train
 from gpunn.errors import GpunnError, MemoryExhaustedError, UsageError
@@ -42,6 +43,7 @@ def application() -> typer.Typer:
         train,
         evaluate,
         predict,
+        show,
         summary,
         explain,
         models,

@@ -1,0 +1,59 @@
+"""The worst mistakes of a run on one page."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from gpunn.data.dataset import Dataset
+from gpunn.data.names import counted
+from gpunn.visualization.mistakes import Examination, Mistake
+from gpunn.visualization.page import Page, file_name
+from gpunn.visualization.sheet import Band, Sheet, Tile, enlarged, png_of
+
+#: Mistakes on a page, unless more are wanted.
+MISTAKES = 24
+_SIDE = 192
+_COLUMNS = 6
+
+
+def mistakes_page(examination: Examination, classes: tuple[str, ...], dataset: Dataset, network: str) -> Page:
+    """Every image with what it was taken for, what it is, and its name.
+
+    Args:
+        examination: what was found.
+        classes: their names.
+        dataset: names the images.
+        network: its name.
+    """
+    worst = examination.mistakes
+    tiles = [Tile(enlarged(one.picture, _SIDE), _caption(one, classes, dataset)) for one in worst]
+    share = 1 - examination.wrong / examination.images
+    told = f"{examination.wrong:,} of {counted(examination.images, 'image', 'images')} wrong: top-1 {share:.2%}."
+    if worst:
+        told += f" Here {'is the worst' if len(worst) == 1 else f'are the {len(worst)} worst'}, the largest loss first."
+    how = "Below an image: what the network takes it for, and how surely; what it is; its name."
+    title = f"{network}: the worst mistakes" if worst else f"{network}: no mistakes"
+    return Page(
+        file_name("errors"), png_of(Sheet(title, (told, how) if worst else (told,), [Band("", tiles, _COLUMNS)]))
+    )
+
+
+def _caption(one: Mistake, classes: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+    return (
+        f"taken for {classes[one.predicted]} ({one.probability:.1%})",
+        f"is {classes[one.label]}",
+        f"loss {one.loss:.2f}",
+        dataset.name(one.index),
+    )
+
+
+def mistakes_table(examination: Examination, classes: tuple[str, ...], dataset: Dataset) -> Page:
+    """The same mistakes as a CSV file, whose names are not shortened."""
+    written = io.StringIO()
+    table = csv.writer(written, lineterminator="\n")
+    table.writerow(("image", "class", "taken_for", "probability", "loss"))
+    for one in examination.mistakes:
+        figures = (f"{one.probability:.6f}", f"{one.loss:.6f}")
+        table.writerow((dataset.name(one.index), classes[one.label], classes[one.predicted], *figures))
+    return Page("errors.csv", written.getvalue().encode())
