@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gpunn.errors import DataError
 from gpunn.timing.stopwatch import Times
 
 
@@ -30,13 +32,14 @@ class LayerTimes:
     Attributes:
         name: of the layer, or "input", "loss", "optimizer".
         kind: such as "Conv2d"; the name again where there is no layer.
-        forward_ms: median over the steps; 0 where nothing is computed.
+        forward_ms: mean over the middle half of the steps, by their length; 0 where nothing is computed.
         backward_ms: the same.
         flops: of both directions for the whole batch, as the layer defines them.
         executed_flops: what the algorithm multiplies and adds, padding of tiles included.
         bytes: the least that has to be read and written.
         algorithm: what ran, forward / backward: an algorithm of the CPU, kernels of a GPU.
         share_of_ceiling: the floor that flops and bytes imply, over the time; None where no ceilings were measured.
+        both_ms: forward and backward of a step together: median of the steps, lowest and highest.
     """
 
     name: str
@@ -48,6 +51,7 @@ class LayerTimes:
     bytes: int
     algorithm: str
     share_of_ceiling: float | None
+    both_ms: Times | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class DeviceTimes:
         step_ms: a training step: input, forward, loss, backward, optimiser.
         inference_ms: a forward pass with its input.
         layers: rows that add up to the step; empty where they were not asked for.
+        cores: that the threads were kept on while it was timed, as the system counts them.
     """
 
     device: str
@@ -72,6 +77,7 @@ class DeviceTimes:
     inference_ms: Times
     ceilings: Ceilings | None
     layers: tuple[LayerTimes, ...]
+    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,3 +97,33 @@ class TimingReport:
     def as_json(self) -> dict[str, Any]:
         """The same, for json.dumps."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TimingReport:
+        """The inverse of `as_json`.
+
+        Raises:
+            DataError: when an entry is missing, or there is one that no report has.
+        """
+        try:
+            devices = tuple(_device(device) for device in document["devices"])
+            return cls(**{**document, "devices": devices})
+        except (KeyError, TypeError) as error:
+            raise DataError(f"this is no report of gpunn time ({error}); write one with gpunn time --json") from error
+
+
+def _device(document: Mapping[str, Any]) -> DeviceTimes:
+    ceilings = document["ceilings"]
+    parts = {
+        "step_ms": Times(**document["step_ms"]),
+        "inference_ms": Times(**document["inference_ms"]),
+        "ceilings": None if ceilings is None else Ceilings(**ceilings),
+        "layers": tuple(map(_layer, document["layers"])),
+        "cores": tuple(document["cores"]),
+    }
+    return DeviceTimes(**{**document, **parts})
+
+
+def _layer(document: Mapping[str, Any]) -> LayerTimes:
+    both = document["both_ms"]
+    return LayerTimes(**{**document, "both_ms": None if both is None else Times(**both)})

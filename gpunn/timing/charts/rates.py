@@ -1,0 +1,85 @@
+"""Images a second of every device, with their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gpunn.timing.charts.style import INK, device_color, elide, factor, number
+from gpunn.timing.report import DeviceTimes
+from gpunn.timing.stopwatch import Times
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BAR = 0.8
+#: Between the bars of training and those of inference, in bars.
+_GAP = 0.7
+
+
+def draw_rates(axes: Axes, devices: Sequence[DeviceTimes], batch: int, size: float = 9.0, room: float = 1.9) -> None:
+    """A bar for each device in training and in inference; whiskers from the slowest sample to the fastest.
+
+    Args:
+        axes: where.
+        devices: in their order; how many times as fast as the first the others are stands beside their figures.
+        batch: images of a step.
+        size: of the text, in points.
+        room: width of the axes over the longest bar's, for the figures beside it.
+    """
+    training = [device.training_images_per_second for device in devices]
+    inference = [device.inference_images_per_second for device in devices]
+    longest = max([*training, *inference, 0.0]) or 1.0
+    second = len(devices) + _GAP
+    _group(axes, training, [device.step_ms for device in devices], batch, 0.0, size)
+    _group(axes, inference, [device.inference_ms for device in devices], batch, second, size)
+    places = [group + place for group in (0.0, second) for place in range(len(devices))]
+    names = [elide(device.device, 18) for device in devices]
+    axes.set_yticks(places, names * 2, fontsize=size)
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)
+    for text, top in (("training", 0.0), ("inference", second)):
+        axes.annotate(
+            text,
+            (0, top - _BAR / 2),
+            (2, 2),
+            textcoords="offset points",
+            fontsize=size + 0.5,
+            fontweight="bold",
+            va="bottom",
+            color=INK,
+        )
+    axes.set_ylim(second + len(devices) - 0.4, -1.05)
+    axes.set_xlim(0, longest * room)
+    axes.set_title("Images a second", loc="left", fontsize=size + 2)
+    axes.set_xticks([])
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def _group(axes: Axes, rates: Sequence[float], times: Sequence[Times], batch: int, top: float, size: float) -> None:
+    for place, (rate, time) in enumerate(zip(rates, times, strict=True)):
+        slowest, fastest = _rate(batch, time.high, rate), _rate(batch, time.low, rate)
+        axes.barh(top + place, rate, _BAR, color=device_color(place))
+        axes.errorbar(
+            rate,
+            top + place,
+            xerr=[[max(rate - slowest, 0)], [max(fastest - rate, 0)]],
+            ecolor=INK,
+            elinewidth=1.1,
+            capsize=3,
+        )
+        times_as_fast = f"   {factor(rate / rates[0])}" if place and rates[0] > 0 else ""
+        axes.annotate(
+            f"{number(rate)}  ({number(slowest)} to {number(fastest)}){times_as_fast}",
+            (max(rate, fastest), top + place),
+            (6, 0),
+            textcoords="offset points",
+            va="center_baseline",
+            fontsize=size,
+            color=INK,
+        )
+
+
+def _rate(batch: int, milliseconds: float, otherwise: float) -> float:
+    return 1000 * batch / milliseconds if milliseconds > 0 else otherwise
