@@ -1,8 +1,9 @@
-"""How many cores this process may keep busy."""
+"""How many cores this process may keep busy, and what they are called."""
 
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,17 @@ def available_cores(system: Path = Path("/")) -> int:
     except AttributeError:  # not every system has affinities
         cores = os.cpu_count() or 1
     return max(1, min([cores, *_quotas(system)]))
+
+
+def processor_name(system: Path = Path("/")) -> str:
+    """As the system tells it, such as "AMD EPYC 9B14"; the architecture where it does not.
+
+    Args:
+        system: the folder that holds proc.
+    """
+    lines = _text(system / "proc/cpuinfo").splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next((name for name in names if name), platform.machine())
 
 
 def _quotas(system: Path) -> Iterator[int]:

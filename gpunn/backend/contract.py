@@ -36,6 +36,7 @@ from gpunn.backend.attributes import (
     RmsPropRule,
     SgdRule,
 )
+from gpunn.backend.work import Work
 from gpunn.geometry import Conv2dGeometry, LinearGeometry, Pool2dGeometry, Shape
 
 #: An array of the device: numpy.ndarray on the CPU and in the emulator, cupy.ndarray on CUDA.
@@ -57,6 +58,10 @@ class Device(Protocol):
     @property
     def name(self) -> str:
         """What a person calls it, such as "cpu" or "cuda:0"."""
+
+    @property
+    def hardware(self) -> str:
+        """What its maker calls it."""
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -115,6 +120,22 @@ class Device(Protocol):
 
         The device may write down at one call what `run` tells it, and repeat that at later calls without `run`: so
         `run` is the same every time, and all that changes lies in the device's memory.
+        """
+
+    def timed(self, steps: Sequence[Callable[[], object]]) -> list[float]:
+        """Carry out each of these, in order, and tell how many seconds the device was at it.
+
+        Where a device works while the host goes on, what the host takes to tell it does not count.
+        """
+
+    def observe(self, run: Callable[[], None]) -> Work:
+        """Carry something out, and tell how it was computed."""
+
+    def library_product(self, y: Array, x: Array, w: Array) -> str | None:
+        """y (N, outputs) = x (N, inputs) times w (inputs, outputs), all of one type, by the maker's library.
+
+        Returns:
+            What the library is called; None where there is none for the type, and nothing was computed.
         """
 
     def thread_plan(self) -> dict[str, int | str]:

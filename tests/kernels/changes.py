@@ -85,6 +85,7 @@ CHANGES = (
     Change("group_norm.cu", "item < slices * group.group_channels", "item <= slices * group.group_channels"),
     Change("group_norm.cu", "slice < images * slices", "slice < slices"),
     Change("image_loss.cuh", "i < shape.pixels", "i <= shape.pixels", "squared_error.cu"),
+    Change("hold.cu", "now - begun < cycles", "now - begun <= cycles"),
     Change("local_response_norm.cu", "channel < channels_", "channel <= channels_"),
     Change("local_response_norm.cu", "if (row < rows)", "if (row <= rows)"),
     Change("locally_connected2d.cu", "start / stride < outputs", "start / stride <= outputs"),

@@ -1,7 +1,7 @@
 """Convolution on the CPU: each function chooses an algorithm for its geometry.
 
 Gathering (convolution_algorithms.direct) serves every shape and pass; backward-data to few channels goes tap by tap
-(convolution_algorithms.tapwise). Further algorithms are chosen here too.
+(convolution_algorithms.tapwise). Further algorithms are chosen here too; each choice is told to the device's journal.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def convolution2d_forward(
     workspace: Array,
 ) -> None:
     """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k])."""
+    device.journal.chose("direct")
     direct.forward(device, y, x, w, bias, geometry, activation, workspace)
 
 
@@ -56,8 +57,10 @@ def convolution2d_backward_data(
 ) -> None:
     """gx = the transpose of the convolution applied to gy, times the derivative of the activation before it."""
     if tapwise.suits(geometry):
+        device.journal.chose("tapwise", lambda: tapwise.backward_data_flops(geometry))
         tapwise.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
     else:
+        device.journal.chose("direct", lambda: direct.backward_data_flops(geometry))
         direct.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
     if saved is not None:
         activation_backward(device, gx, gx, saved, activation, False)
@@ -84,6 +87,7 @@ def convolution2d_backward_filter(
     workspace: Array,
 ) -> None:
     """gw[r,s,c,k] = sum over n,p,q of x[n, p*stride + r*dilation - top, ..., c] * gy[n,p,q,k]; gbias = sum gy."""
+    device.journal.chose("direct")
     direct.backward_filter(device, gw, gbias, x, gy, geometry, accumulate, workspace)
 
 

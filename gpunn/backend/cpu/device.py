@@ -7,7 +7,7 @@ then has runs of N * C neighbouring numbers, long enough for one NumPy call to w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from threading import local
@@ -17,10 +17,13 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from gpunn.arena import align
+from gpunn.backend.attributes import LINEAR, Arithmetic
 from gpunn.backend.contract import DType, Layout, Primitives, nothing
-from gpunn.cores import available_cores
+from gpunn.backend.host_clock import host_seconds
+from gpunn.backend.work import Journal, Work
+from gpunn.cores import available_cores, processor_name
 from gpunn.errors import MemoryExhaustedError, UsageError
-from gpunn.geometry import Shape, is_whole
+from gpunn.geometry import LinearGeometry, Shape, is_whole
 
 #: Arrays start at a multiple of this many bytes.
 ALIGNMENT = 256
@@ -36,6 +39,7 @@ class CpuDevice:
 
     Attributes:
         threads: how many threads share the chunks of a primitive. The BLAS itself runs on one thread.
+        journal: where primitives that choose among algorithms say which.
     """
 
     name = "cpu"
@@ -43,9 +47,15 @@ class CpuDevice:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.journal = Journal()
         self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="gpunn") if threads > 1 else None
         self._scratch = local()
         self._blas_limit = ThreadpoolController().limit(limits=1, user_api="blas")
+
+    @property
+    def hardware(self) -> str:
+        """The processor's name."""
+        return processor_name()
 
     @property
     def primitives(self) -> Primitives:
@@ -147,6 +157,21 @@ class CpuDevice:
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
         """`run` itself."""
         return run
+
+    def timed(self, steps: Sequence[Callable[[], object]]) -> list[float]:
+        """Seconds of each; the calling thread waits for the others."""
+        return host_seconds(steps)
+
+    def observe(self, run: Callable[[], None]) -> Work:
+        """The algorithm that was chosen; "NumPy" where there is but one."""
+        return self.journal.observe(run, "NumPy")
+
+    def library_product(self, y: np.ndarray[Any, Any], x: np.ndarray[Any, Any], w: np.ndarray[Any, Any]) -> str:
+        """y = x w by the BLAS that NumPy came with, cut over the threads."""
+        geometry = LinearGeometry(x.shape[0], x.shape[1], w.shape[1])
+        nowhere = np.empty(0, np.uint8)
+        self.primitives.linear_forward(self, y, x, w, None, geometry, LINEAR, Arithmetic("float32"), nowhere)
+        return "NumPy's BLAS"
 
     def thread_plan(self) -> dict[str, int | str]:
         """Sums are split over the threads, so their number is part of a result."""

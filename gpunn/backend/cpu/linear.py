@@ -112,6 +112,7 @@ def _multiply(
     end: Callable[[Array, slice], None] | None = None,
 ) -> None:
     """result = left @ right, or += with `accumulate`; `end` gets each part of the result and its columns."""
+    device.journal.chose("BLAS")
     rows, columns = result.shape
     multiplications = rows * columns * left.shape[1]
     pieces = 1 if multiplications < SMALL_PRODUCT else device.threads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -13,12 +13,15 @@ from gpunn.backend.contract import Array, DType, Layout, Memory, Primitives
 from gpunn.backend.cuda.chunk_table import ChunkTables
 from gpunn.backend.cuda.graph import RecordedExecutor, RecordedMemory, RecordedRun
 from gpunn.backend.cuda.launching.device_memory import ALIGNMENT, DeviceMemory
-from gpunn.backend.cuda.launching.launch import Executor, Launcher
+from gpunn.backend.cuda.launching.launch import CheckedLaunch, Executor, Grid, Launcher
 from gpunn.backend.cuda.traits import Traits
+from gpunn.backend.work import Journal, Work
 from gpunn.geometry import Shape
 
 #: Elements of the scratch that reductions share: 8 MiB of float32.
 LARGEST_PARTIALS = 2**21
+#: No GPU's clock is faster, so what is held for that many cycles is held for a second or longer.
+CYCLES_PER_SECOND = 3e9
 
 
 class CudaDevice:
@@ -33,6 +36,7 @@ class CudaDevice:
         recorder: writes steps down.
         tuner: chooses among the kernels for a shape.
         capability: compute capability, such as 90.
+        journal: where primitives that choose among kernels say which.
     """
 
     def __init__(
@@ -43,13 +47,16 @@ class CudaDevice:
         self.tuner = traits.tuner
         self.capability = traits.capability
         self.memory: DeviceMemory = RecordedMemory(memory, self.recorder)
-        self.launcher = Launcher(self.memory, RecordedExecutor(executor, self.recorder))
+        self.journal = Journal()
+        observed = _ObservedExecutor(RecordedExecutor(executor, self.recorder), self.journal)
+        self.launcher = Launcher(self.memory, observed)
         self.chunk_tables = ChunkTables(self.memory)
         self._partials = memory.view(
             memory.allocate(4 * LARGEST_PARTIALS), 0, (LARGEST_PARTIALS,), np.dtype(np.float32)
         )
+        self._held = memory.view(memory.allocate(8), 0, (1,), np.dtype(np.int64))
         self._name = name
-        self._precisions = traits.precisions
+        self._traits = traits
         self._executor = executor
         self._primitives = primitives
 
@@ -59,6 +66,11 @@ class CudaDevice:
         return self._name
 
     @property
+    def hardware(self) -> str:
+        """What the maker calls the GPU."""
+        return self._traits.hardware
+
+    @property
     def primitives(self) -> Primitives:
         """The functions of the contract."""
         return self._primitives
@@ -66,7 +78,7 @@ class CudaDevice:
     @property
     def precisions(self) -> tuple[str, ...]:
         """The names of gpunn.precision that it computes."""
-        return self._precisions
+        return self._traits.precisions
 
     def partials(self, count: int) -> Array:
         """float32 scratch in which the blocks of one launch leave sums for the next launch to add up.
@@ -128,6 +140,23 @@ class CudaDevice:
         """
         return RecordedRun(run, self.recorder)
 
+    def timed(self, steps: Sequence[Callable[[], object]]) -> list[float]:
+        """Seconds of each between two events on the stream, queued while a kernel holds the GPU."""
+        return self._traits.clock(steps, self._hold)
+
+    def observe(self, run: Callable[[], None]) -> Work:
+        """The kernels that were chosen, and what their tiles execute; elsewhere the names of kernels."""
+        return self.journal.observe(run, "copy")
+
+    def library_product(self, y: Array, x: Array, w: Array) -> str | None:
+        """y = x w by cuBLAS, where CuPy brings it and knows the type."""
+        return self._traits.library_product(y, x, w)
+
+    def _hold(self, seconds: float) -> None:
+        cycles = int(seconds * CYCLES_PER_SECOND)
+        grid = Grid((1, 1, 1), (1, 1, 1))
+        self.launcher.launch("hold.cu", "hold", grid, {"held": self._held, "cycles": cycles})
+
     def thread_plan(self) -> dict[str, int | str]:
         """What results depend on besides the seed: which kernels were chosen."""
         return {**self.tuner.plan()}
@@ -135,6 +164,23 @@ class CudaDevice:
     def adopt_plan(self, plan: Mapping[str, object]) -> None:
         """Use the kernels that a checkpoint was computed with."""
         self.tuner.adopt(plan)
+
+    def close(self) -> None:
+        """Give back what the executor holds."""
+        self._executor.close()
+
+
+class _ObservedExecutor:
+    """An executor whose launches are told to a journal."""
+
+    def __init__(self, executor: Executor, journal: Journal) -> None:
+        self._executor = executor
+        self._journal = journal
+
+    def execute(self, launch: CheckedLaunch) -> None:
+        """Start a kernel."""
+        self._journal.ran(launch.signature.name)
+        self._executor.execute(launch)
 
     def close(self) -> None:
         """Give back what the executor holds."""

@@ -9,10 +9,12 @@ import gpunn
 from gpunn.backend.contract import Primitives
 from gpunn.backend.cuda.compiling.compile_cache import CompileCache, Compiler
 from gpunn.backend.cuda.device import CudaDevice
+from gpunn.backend.cuda.event_clock import EventClock
 from gpunn.backend.cuda.gpu.cupy_executor import CupyExecutor
 from gpunn.backend.cuda.gpu.cupy_memory import CupyMemory
 from gpunn.backend.cuda.gpu.gpu import Gpu
 from gpunn.backend.cuda.gpu.installation import Installation
+from gpunn.backend.cuda.gpu.library_product import CublasProduct
 from gpunn.backend.cuda.graph import StreamRecorder
 from gpunn.backend.cuda.traits import Traits
 from gpunn.backend.cuda.tune import Tuner, TuningFile, event_stopwatch
@@ -38,19 +40,22 @@ def open_cuda(number: int = 0, installation: Installation | None = None) -> Cuda
     gpu = Gpu(cupy, number)
     with gpu.at_work("asking for its properties"):
         compute = installed.compute(device, int(cupy.cuda.Device(number).compute_capability))
-        model = cupy.cuda.runtime.getDeviceProperties(number)["name"]
+        model = _text(cupy.cuda.runtime.getDeviceProperties(number)["name"])
     compiler = Compiler("NVRTC {}.{}".format(*installed.compiler()), installed.compile)
     cache = CompileCache(CacheFiles(cache_folder("cubins")), compiler)
     executor = CupyExecutor(gpu, compute.capability, compute.architecture, cache)
     architecture = f"sm_{compute.architecture}"
     recorder = StreamRecorder(gpu)
     tuner = Tuner(architecture, event_stopwatch(gpu, recorder), _tuning_file(model, architecture))
-    traits = Traits(compute.capability, recorder, tuner)
+    traits = Traits(compute.capability, recorder, tuner, model, EventClock(gpu), CublasProduct(gpu))
     return CudaDevice(gpu.name, CupyMemory(gpu), executor, cast("Primitives", cuda), traits=traits)
 
 
-def _tuning_file(model: Any, architecture: str) -> TuningFile:
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _tuning_file(model: str, architecture: str) -> TuningFile:
     """One file for each model of GPU and version of the kernels."""
-    text = model.decode() if isinstance(model, bytes) else str(model)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+    name = re.sub(r"[^A-Za-z0-9]+", "-", model).strip("-")
     return TuningFile(CacheFiles(cache_folder("tuning")), f"{name}-{architecture}-gpunn-{gpunn.__version__}.json")

@@ -47,6 +47,7 @@ EXERCISES: dict[str, tuple[Exercise, ...]] = {
     "finite_check.cu": (update.finite_checks,),
     "global_mean_pool2d.cu": (pooling.global_mean_pooling,),
     "group_norm.cu": (normalization.group_norm, normalization.group_norm_of_many_channels),
+    "hold.cu": (update.holding,),
     "local_response_norm.cu": (normalization.local_response_norm,),
     "locally_connected2d.cu": (convolution.locally_connected,),
     "loss_scale.cu": (update.loss_scaling, update.loss_scaling_of_many),

@@ -17,6 +17,7 @@ from gpunn.backend.attributes import (
     SgdRule,
 )
 from gpunn.backend.contract import Array
+from gpunn.backend.cuda.launching.launch import Grid
 from tests.backend.arrays import BFLOAT16, FLOAT32
 from tests.cases.optimizer import MEDIUM, MIXED
 from tests.kernels.exercises.arrays import Arrays
@@ -141,3 +142,9 @@ def steps(arrays: Arrays) -> None:
     for latched in (-1, 0, 4):
         step, apply = arrays.changed(np.array([7])), arrays.changed(np.array([0], np.int32))
         arrays.run.advance(arrays.device, step, apply, arrays.one(latched, np.int64))
+
+
+def holding(arrays: Arrays) -> None:
+    for cycles in (0, 1, 5):
+        held = arrays.result((1,), np.int64)
+        arrays.device.launcher.launch("hold.cu", "hold", Grid((1, 1, 1), (1, 1, 1)), {"held": held, "cycles": cycles})

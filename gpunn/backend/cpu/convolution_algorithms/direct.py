@@ -105,6 +105,13 @@ def backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: 
     return workspace_bytes(plan.share, device.threads, shapes, dtype.itemsize)
 
 
+def backward_data_flops(geometry: Conv2dGeometry) -> int:
+    """What is multiplied and added: every pixel of gx meets every tap of its phase, also where that reads padding."""
+    phases = plan_data(geometry, 1, 1).phases
+    products = sum(phase.rows * phase.columns * phase.reading.depth for phase in phases if phase.reading is not None)
+    return 2 * geometry.N * geometry.C * products
+
+
 def backward_filter(
     device: CpuDevice,
     gw: Array,

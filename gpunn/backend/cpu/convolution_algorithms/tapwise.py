@@ -71,6 +71,14 @@ def backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: 
     return workspace_bytes(_share(device, geometry), device.threads, [], dtype.itemsize)
 
 
+def backward_data_flops(geometry: Conv2dGeometry) -> int:
+    """What is multiplied and added: of a tap that reaches beyond an edge of the image, only the rows within."""
+    rows = read_input(geometry).rows
+    reached = [rows.reaching(r, 0, geometry.H)[0] for r in range(geometry.R)]
+    rows_multiplied: int = sum(p.stop - (p.start or 0) for p in reached)
+    return 2 * geometry.N * rows_multiplied * geometry.Q * geometry.S * geometry.K * geometry.C // geometry.groups
+
+
 def _spans(device: CpuDevice, geometry: Conv2dGeometry) -> list[tuple[int, int]]:
     return cut_rows(geometry.H, geometry.W * geometry.N * geometry.C, device.threads)
 

@@ -47,9 +47,13 @@ class _Product:
         """How the depth is shared."""
         return plan_splits(prod(self.tiles(tile)) * self.count, self.depth, _SLICES[tile])
 
+    def multiplications(self, tile: int) -> int:
+        """What the tiles execute, full or not."""
+        return prod(self.tiles(tile)) * tile**2 * self.depth * self.count
+
     def cost(self, tile: int) -> float:
-        """What the tiles execute, full or not, in units of the larger tile's time."""
-        return prod(self.tiles(tile)) * tile**2 * self.depth * self.count / _RATES[tile]
+        """The same in units of the larger tile's time."""
+        return self.multiplications(tile) / _RATES[tile]
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,10 @@ class SimtForward(_Simt):
     def cost(self, problem: Problem) -> float:
         """What the tiles execute, full or not."""
         return _forward_product(problem.geometry).cost(self.tile)
+
+    def flops(self, problem: Problem) -> int:
+        """The same, two for each multiply-add."""
+        return 2 * _forward_product(problem.geometry).multiplications(self.tile)
 
     def workspace(self, problem: Problem) -> int:
         """The sums of the splits."""
@@ -138,6 +146,10 @@ class SimtBackwardData(_Simt):
     def cost(self, problem: Problem) -> float:
         """What the tiles execute, full or not."""
         return _backward_data_product(problem.geometry).cost(self.tile)
+
+    def flops(self, problem: Problem) -> int:
+        """The same, two for each multiply-add."""
+        return 2 * _backward_data_product(problem.geometry).multiplications(self.tile)
 
     def workspace(self, problem: Problem) -> int:
         """The sums of the splits."""
@@ -203,6 +215,10 @@ class SimtBackwardFilter(_Simt):
     def cost(self, problem: Problem) -> float:
         """What the tiles execute, full or not."""
         return _backward_filter_product(problem.geometry).cost(self.tile)
+
+    def flops(self, problem: Problem) -> int:
+        """The same, two for each multiply-add."""
+        return 2 * _backward_filter_product(problem.geometry).multiplications(self.tile)
 
     def workspace(self, problem: Problem) -> int:
         """The sums of the splits, those of the filters first."""

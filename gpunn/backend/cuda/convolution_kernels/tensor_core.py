@@ -131,12 +131,16 @@ class _Product:
         """How the depth is shared."""
         return _plan_splits(self.tiles * self.count, self.stages, self.rows * self.columns * self.count)
 
+    @property
+    def multiplications(self) -> int:
+        """What the tiles execute, full or not."""
+        return self.tiles * self.count * self.tile.rows * self.tile.columns * self.depth
+
     def cost(self, multiplied: str) -> float:
         """What the tiles execute, full or not, and the idle rest of the last wave; a unit as the other variants'."""
         blocks = self.tiles * self.count * self.splits.count
         utilization = max(_LEAST_UTILIZATION, blocks / (-(-blocks // _SLOTS) * _SLOTS))
-        executed = self.tiles * self.count * self.tile.rows * self.tile.columns * self.depth
-        return executed / (utilization * self.tile.rate * _RATES[multiplied])
+        return self.multiplications / (utilization * self.tile.rate * _RATES[multiplied])
 
     def grid(self, groups: int) -> Grid:
         """Tiles, groups, and phases with splits."""
@@ -172,6 +176,10 @@ class _TensorCore(ABC):
     def cost(self, problem: Problem) -> float:
         """By rule of thumb."""
         return self._product(problem).cost(problem.arithmetic.multiplied)
+
+    def flops(self, problem: Problem) -> int:
+        """What the tiles execute, full or not, two for each multiply-add."""
+        return 2 * self._product(problem).multiplications
 
     @abstractmethod
     def _product(self, problem: Problem) -> _Product:

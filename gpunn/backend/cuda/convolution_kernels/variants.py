@@ -132,6 +132,9 @@ class Variant(Protocol[_Call]):
     def cost(self, problem: Problem) -> float:
         """A rule of thumb for its time: the multiply-adds it executes over how many times simt 128's rate it has."""
 
+    def flops(self, problem: Problem) -> int:
+        """What it executes, two for each multiply-add: whole tiles, full or not."""
+
     def workspace(self, problem: Problem) -> int:
         """Bytes of scratch; the same on every device that it serves."""
 
@@ -164,4 +167,5 @@ def launch_best(device: CudaDevice, primitive: str, variants: Sequence[Variant[C
         # What a call accepts depends on its pitches, so the candidates are part of the key.
         key = f"{primitive} {problem.key} of {', '.join(sorted(names))}"
         chosen = device.tuner.choose(key, names, lambda name: by_name[name].launch(device, call))
+    device.journal.chose(chosen, lambda: by_name[chosen].flops(problem))
     by_name[chosen].launch(device, call)

@@ -48,6 +48,8 @@ inline int __syncthreads_count(int predicate, EMULATOR_HERE) {
 inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+inline long long clock64() { return emulator_clock(); }
+
 #include "cuda_atomics.h"
 #include "cuda_warp.h"
 

@@ -1,5 +1,6 @@
 // The functions behind cuda_host.h that need the running block: barriers, warp operations, atomics.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <type_traits>
 
@@ -79,6 +80,11 @@ void emulator_copy_async(void* shared, const void* global, size_t bytes, bool ex
 void emulator_copy_async_commit() { emulator::Block::running()->commit_copies(); }
 
 void emulator_copy_async_wait(unsigned groups_left) { emulator::Block::running()->wait_for_copies(groups_left); }
+
+long long emulator_clock() {
+  static std::atomic<long long> looks{0};
+  return ++looks;
+}
 
 void emulator_assertion_failed(const char* condition, emulator::Location where) {
   emulator::Block* block = emulator::Block::running();

@@ -165,4 +165,7 @@ void emulator_copy_async(void* shared, const void* global, size_t bytes, bool ex
 void emulator_copy_async_commit();
 void emulator_copy_async_wait(unsigned groups_left);
 void emulator_assertion_failed(const char* condition, emulator::Location where);
+
+// Moves on whenever it is looked at: what waits for it ends, after as many looks at every run.
+long long emulator_clock();
 }
