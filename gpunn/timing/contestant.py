@@ -50,7 +50,11 @@ class Task:
 
 
 class Contestant(Protocol):
-    """One side of a comparison, ready to run; `gpunn.timing.measure` takes all sides in turn."""
+    """One side of a comparison, ready to run; `gpunn.timing.measure` takes all sides in turn.
+
+    PyTorch's is made by `pytorch_contestant(task, device, threads)` of gpunn.timing.pytorch, once for each device that
+    it shares with gpunn: "cpu", "cuda:0".
+    """
 
     @property
     def device(self) -> str:
@@ -87,7 +91,8 @@ class Contestant(Protocol):
         """
 
     def ceilings(self) -> Ceilings | None:
-        """What the device reaches now, measured; None where nobody knows how."""
+        """What the device reaches now, in one measurement of a fraction of a second, taken once a round; None where
+        nobody knows how."""
 
     def close(self) -> None:
         """Give back threads and memory."""

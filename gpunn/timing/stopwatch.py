@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 #: A sample lasts at least this long, so that starting and waiting do not count.
 SAMPLE_SECONDS = 0.05
-WARM_UP_CALLS = 4
+#: A device writes a step down in its third run.
+WARM_UP_CALLS = 3
 LARGEST_SAMPLE = 1000
 
 
@@ -30,6 +31,33 @@ class Times:
     high: float
 
 
+class Series:
+    """The samples of one subject.
+
+    Args:
+        subject: what is timed; it is warmed up at once, which compiles, tunes and records.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._seconds: list[float] = []
+        sample(subject, WARM_UP_CALLS)
+        self._calls = calls_of(sample(subject, 1))
+
+    def take(self) -> None:
+        """One more sample."""
+        self._seconds.append(sample(self._subject, self._calls))
+
+    def times(self) -> Times:
+        """Of all samples."""
+        return times_of(self._seconds)
+
+
+def calls_of(seconds: float) -> int:
+    """How many calls of so many seconds make a sample."""
+    return max(1, min(LARGEST_SAMPLE, int(SAMPLE_SECONDS / max(seconds, 1e-9))))
+
+
 def sample(subject: Subject, calls: int) -> float:
     """Seconds of one call, as the mean of several that follow each other."""
     subject.wait()
@@ -41,17 +69,14 @@ def sample(subject: Subject, calls: int) -> float:
 
 
 def interleave(subjects: Mapping[str, Subject], rounds: int) -> dict[str, Times]:
-    """Each subject in turn, `rounds` times, after a warm-up that compiles, tunes and records."""
-    calls: dict[str, int] = {}
-    for name, subject in subjects.items():
-        sample(subject, WARM_UP_CALLS)
-        calls[name] = max(1, min(LARGEST_SAMPLE, int(SAMPLE_SECONDS / max(sample(subject, 1), 1e-9))))
-    samples: dict[str, list[float]] = {name: [] for name in subjects}
+    """Each subject in turn, `rounds` times, after its warm-up."""
+    series = {name: Series(subject) for name, subject in subjects.items()}
     for _ in range(rounds):
-        for name, subject in subjects.items():
-            samples[name].append(sample(subject, calls[name]))
-    return {name: _times(found) for name, found in samples.items()}
+        for one in series.values():
+            one.take()
+    return {name: one.times() for name, one in series.items()}
 
 
-def _times(seconds: list[float]) -> Times:
+def times_of(seconds: Sequence[float]) -> Times:
+    """Samples of at least one call each."""
     return Times(*(1000 * figure for figure in (statistics.median(seconds), min(seconds), max(seconds))))
