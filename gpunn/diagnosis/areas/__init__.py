@@ -1,0 +1,1 @@
+"""What is looked at, one area a file: each has a function `examine`."""

@@ -1,0 +1,36 @@
+"""The system's clock: one that was set back makes certificates, build tools and the names of runs go wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from gpunn.diagnosis.finding import Finding
+from gpunn.diagnosis.situation import Situation
+
+#: Seconds by which the clocks of a machine and of its file server may differ.
+TOLERANCE = 600
+
+
+def examine(situation: Situation) -> Iterator[Finding]:
+    """Is it behind files that are there?"""
+    machine = situation.machine
+    now = machine.now()
+    text = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
+    newest, written = max(((path, path.stat().st_mtime) for path in _files(situation)), key=lambda each: each[1])
+    if written <= now + TOLERANCE:
+        yield Finding("clock", "ok", text)
+        return
+    later = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(written))
+    remedy = "sudo hwclock --hctosys" if situation.is_wsl else "sudo timedatectl set-ntp true"
+    where = "   # on the host of this container" if situation.is_container else ""
+    yield Finding("clock", "problem", f"it is {text}, but {newest} was written at {later}", remedy + where)
+
+
+def _files(situation: Situation) -> Iterator[Path]:
+    """Some that were written when gpunn was installed or used."""
+    machine = situation.machine
+    yield from machine.installation.glob("*.py")
+    for folder in (machine.folder / "runs", machine.cache("cubins"), machine.cache("emulator")):
+        yield from folder.glob("*")

@@ -1,0 +1,19 @@
+"""Do modules load?"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from gpunn.diagnosis.probes.__main__ import describe
+
+
+def answer(*modules: str) -> dict[str, Any]:
+    """{"failed": {module: why}}."""
+    failed = {}
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            failed[module] = describe(error)
+    return {"failed": failed}
