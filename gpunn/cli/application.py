@@ -14,6 +14,7 @@ from gpunn.cli.augmentations import augmentations
 from gpunn.cli.check_gradients import check_gradients
 from gpunn.cli.compare import compare
 from gpunn.cli.data import data_application
+from gpunn.cli.doctor import doctor
 from gpunn.cli.evaluate import evaluate
 from gpunn.cli.explain import explain
 from gpunn.cli.kernels import kernels
@@ -21,6 +22,7 @@ from gpunn.cli.models import models
 from gpunn.cli.predict import predict
 from gpunn.cli.show import show
 from gpunn.cli.summary import summary
+from gpunn.cli.time import time
 from gpunn.cli.train import train
 from gpunn.errors import GpunnError, MemoryExhaustedError, UsageError
 from gpunn.training.trainer import TrainingInterrupted
@@ -46,11 +48,13 @@ def application() -> typer.Typer:
         show,
         summary,
         explain,
+        time,
         models,
         augmentations,
         check_gradients,
         compare,
         kernels,
+        doctor,
     )
     for command in commands:
         app.command()(command)
