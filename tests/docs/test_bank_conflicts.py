@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 PICTURES = Path(__file__).parents[2] / "docs/pictures"
 PAGE = (PICTURES.parent / "convolution.md").read_text()
+#: The requests without the measures against conflicts, and those of the packaged headers, by name.
+Recorded = tuple[dict[str, Any], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def script() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def recorded(script: ModuleType) -> tuple[dict[str, object], dict[str, object]]:
+def recorded(script: ModuleType) -> Recorded:
     return script.recorded()
 
 
@@ -47,7 +50,7 @@ def patches_stored(row_floats: int) -> list[int]:
     return [lane % 2 * 4 * row_floats + lane // 2 for lane in range(32)]
 
 
-def test_the_recorded_addresses_are_those_of_the_layout(recorded: tuple[dict, dict]) -> None:  # type: ignore[type-arg]
+def test_the_recorded_addresses_are_those_of_the_layout(recorded: Recorded) -> None:
     without, packaged = recorded
     assert list(without["rows"].words) == rows_named(False)
     assert list(packaged["rows"].words) == rows_named(True)
@@ -57,7 +60,7 @@ def test_the_recorded_addresses_are_those_of_the_layout(recorded: tuple[dict, di
     assert list(packaged["patches"].words) == patches_stored(132)
 
 
-def test_wavefronts_by_the_fullest_bank(recorded: tuple[dict, dict]) -> None:  # type: ignore[type-arg]
+def test_wavefronts_by_the_fullest_bank(recorded: Recorded) -> None:
     counts = [{name: request.wavefronts for name, request in requests.items()} for requests in recorded]
     assert counts == [{"rows": 16, "columns": 32, "patches": 2}, {"rows": 4, "columns": 4, "patches": 1}]
     for requests in recorded:
