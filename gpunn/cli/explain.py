@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpunn.backend.cuda.inspection.resources import Resources
     from gpunn.backend.cuda.launching.source import KernelSource
     from gpunn.explaining.explanation import Explanation
-    from gpunn.explaining.step import Subject
+    from gpunn.timing.contestant import Task
 
 #: What is explained unless something else is asked for: what these devices train networks of ImageNet in.
 _BATCH = 128
@@ -64,19 +64,19 @@ def explain(
     """
     from gpunn.explaining.hardware import find_hardware
     from gpunn.explaining.measured import Wanted, newest_measured, read_measured, with_measured
-    from gpunn.explaining.step import Subject
     from gpunn.models import model as find_model
+    from gpunn.timing.contestant import Task
 
     chosen = find_model(model)
     shape = parse_shape(image) if image is not None else chosen.image
     number_types = precision or (_ON_CPU if device == "cpu" else _ON_GPU)
-    subject = Subject(chosen, batch, number_types, shape, classes or chosen.classes)
+    task = Task(chosen, batch, number_types, shape, classes or chosen.classes)
     notes: list[str] = []
     if device == "cpu":
-        explanation, word = _on_cpu(subject, tuning), "cpu"
+        explanation, word = _on_cpu(task, tuning), "cpu"
     else:
         hardware = find_hardware(device)
-        explanation, word = _on_gpu(subject, device, tuning, notes), hardware.word
+        explanation, word = _on_gpu(task, device, tuning, notes), hardware.word
     wanted = Wanted(chosen.name, batch, number_types, word)
     measured = newest_measured(wanted) if results is None else read_measured(results, wanted)
     if measured is not None:
@@ -87,7 +87,7 @@ def explain(
         _print(explanation, calls, notes)
 
 
-def _on_cpu(subject: Subject, tuning: Path | None) -> Explanation:
+def _on_cpu(task: Task, tuning: Path | None) -> Explanation:
     from gpunn.backend.cpu.device import open_cpu
     from gpunn.explaining.cpu import explain_on_cpu
 
@@ -95,19 +95,19 @@ def _on_cpu(subject: Subject, tuning: Path | None) -> Explanation:
         raise UsageError("--tuning is for GPUs; leave it out with --device cpu")
     device = open_cpu()
     try:
-        return explain_on_cpu(subject, device)
+        return explain_on_cpu(task, device)
     finally:
         device.close()
 
 
-def _on_gpu(subject: Subject, device: str, tuning: Path | None, notes: list[str]) -> Explanation:
+def _on_gpu(task: Task, device: str, tuning: Path | None, notes: list[str]) -> Explanation:
     from gpunn.explaining.gpu import NO_CHOICES, GpuStep
     from gpunn.explaining.hardware import find_hardware
     from gpunn.explaining.kernel_choices import read_choices
 
     hardware = find_hardware(device)
     choices = NO_CHOICES if tuning is None else read_choices(tuning, hardware.architecture)
-    step = GpuStep(subject, device, hardware, choices)
+    step = GpuStep(task, device, hardware, choices)
     return step.explain(_compiled(step.sources, hardware.architecture, notes))
 
 

@@ -66,11 +66,12 @@ class ExplainedCall:
 
     Attributes:
         layer: of the network, or "loss1", "update".
+        algorithm: what was chosen for it, or the names of its kernels.
         flops: two per multiply-add; only products are counted.
+        executed_flops: the same with the padding of tiles.
         bytes: every array that is read or written, once.
         product_ms: that the operations take at the ceiling of products.
         copy_ms: that the bytes take at the ceiling of copies.
-        algorithm: what a CPU does; None on a GPU.
         launches: of a GPU, in order; empty on a CPU.
         measured_ms: None where nobody measured.
     """
@@ -78,11 +79,12 @@ class ExplainedCall:
     layer: str
     phase: Phase
     primitive: str
+    algorithm: str
     flops: int
+    executed_flops: int
     bytes: int
     product_ms: float
     copy_ms: float
-    algorithm: str | None = None
     launches: tuple[Launch, ...] = ()
     measured_ms: float | None = None
 
@@ -197,6 +199,7 @@ class Explanation:
             "name": self.name,
             "ceilings": {"product": asdict(self.product), "copy": asdict(self.copy)},
             "flops": sum(call.flops for call in calls),
+            "executed_flops": sum(call.executed_flops for call in calls),
             "bytes": sum(call.bytes for call in calls),
             "floor_ms": self.floor_ms,
             "images_per_second_at_the_floor": self.images_per_second,

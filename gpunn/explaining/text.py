@@ -25,6 +25,7 @@ class _Line:
     kernel: str
     launch: Launch | None
     flops: int | None
+    executed_flops: int | None
     bytes: int | None
     floor_ms: float | None
     bound: str
@@ -55,9 +56,11 @@ def totals(explanation: Explanation) -> list[str]:
     flops, transferred = sum(call.flops for call in calls), sum(call.bytes for call in calls)
     product_ms, copy_ms = sum(call.product_ms for call in calls), sum(call.copy_ms for call in calls)
     launches = sum(len(call.launches) for call in calls)
+    executed = sum(call.executed_flops for call in calls)
     counted = f"{len(calls)} calls" + (f", {launches} launches" if launches else "")
     lines = [
-        f"{counted}: {flops / 1e9:,.0f} GFLOP, {transferred / 1e9:,.2f} GB",
+        f"{counted}: {_count(flops / 1e9)} GFLOP ({_count(executed / 1e9)} with the padding of tiles), "
+        f"{_count(transferred / 1e9)} GB",
         f"floor {explanation.floor_ms:.2f} ms, {explanation.images_per_second:,.0f} images/s "
         f"(products alone {product_ms:.2f} ms, copies alone {copy_ms:.2f} ms)",
         f"ceilings: products {_rate(explanation.product, 'FLOP/s')}, copies {_rate(explanation.copy, 'B/s')}",
@@ -75,13 +78,14 @@ def _of_row(row: Row) -> _Line:
     call = row.dominant
     launch = call.launches[0] if call.launches else None
     others = row.launches - 1
-    name = launch.kernel if launch else call.algorithm or call.primitive
+    name = launch.kernel if launch else call.algorithm
     return _Line(
         row.layer,
         row.phase,
         f"{name} +{others}" if others > 0 else name,
         launch,
         sum(one.flops for one in row.calls),
+        sum(one.executed_flops for one in row.calls),
         sum(one.bytes for one in row.calls),
         row.floor_ms,
         _bound(call),
@@ -91,12 +95,21 @@ def _of_row(row: Row) -> _Line:
 
 def _of_call(call: ExplainedCall) -> Iterator[_Line]:
     first = call.launches[0] if call.launches else None
-    name = _with_types(first) if first else f"{call.primitive}: {call.algorithm}" if call.algorithm else call.primitive
+    name = _with_types(first) if first else f"{call.primitive}: {call.algorithm}"
     yield _Line(
-        call.layer, call.phase, name, first, call.flops, call.bytes, call.floor_ms, _bound(call), call.measured_ms
+        call.layer,
+        call.phase,
+        name,
+        first,
+        call.flops,
+        call.executed_flops,
+        call.bytes,
+        call.floor_ms,
+        _bound(call),
+        call.measured_ms,
     )
     for launch in call.launches[1:]:
-        yield _Line("", "", _with_types(launch), launch, None, None, None, "")
+        yield _Line("", "", _with_types(launch), launch, None, None, None, None, "")
 
 
 def _with_types(launch: Launch) -> str:
@@ -121,14 +134,20 @@ def _columns(lines: Sequence[_Line], step_ms: float) -> list[Column]:
         column("waves", 70, lambda line: _waves(line.launch)),
         column("registers", 30, lambda line: _registers(line.launch)),
         column("occupancy", 50, lambda line: _occupancy(line.launch)),
-        column("GFLOP", 35, lambda line: f"{line.flops / 1e9:,.1f}" if line.flops else ""),
-        column("MB", 36, lambda line: f"{line.bytes / 1e6:,.1f}" if line.bytes is not None else ""),
+        column("GFLOP", 35, lambda line: _count(line.flops / 1e9) if line.flops else ""),
+        column("useful", 34, _useful),
+        column("MB", 36, lambda line: _count(line.bytes / 1e6) if line.bytes is not None else ""),
         column("floor ms", 98, lambda line: f"{line.floor_ms:.3f}" if line.floor_ms is not None else ""),
         column("bound by", 45, lambda line: line.bound, False),
         column("of step", 20, lambda line: f"{line.floor_ms / step_ms:.1%}" if line.floor_ms is not None else ""),
         column("measured", 97, lambda line: f"{line.measured_ms:.3f}" if line.measured_ms is not None else ""),
         column("reached", 96, _reached),
     ]
+
+
+def _count(number: float) -> str:
+    """With three digits or more."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _extents(extents: tuple[int, int, int]) -> Sequence[int]:
@@ -154,6 +173,10 @@ def _registers(launch: Launch | None) -> str:
 
 def _occupancy(launch: Launch | None) -> str:
     return "" if launch is None or launch.residency is None else f"{launch.residency.occupancy:.0%}"
+
+
+def _useful(line: _Line) -> str:
+    return f"{line.flops / line.executed_flops:.0%}" if line.flops and line.executed_flops else ""
 
 
 def _reached(line: _Line) -> str:

@@ -37,7 +37,7 @@ def open_dry_run(name: str, architecture: str) -> DryRun:
         architecture: that its kernels are compiled for, such as "90".
     """
     capability = int(architecture.rstrip("a"))
-    memory, log = UnbackedMemory(), LaunchLog(capability)
-    traits = Traits(capability, tuner=Tuner(f"sm_{architecture}"))
+    memory, log = UnbackedMemory(), LaunchLog()
+    traits = Traits(capability, tuner=Tuner(f"sm_{architecture}"), hardware=name)
     device = CudaDevice(name, memory, log, cast("Primitives", cuda), traits)
     return DryRun(device, log, memory)
