@@ -10,7 +10,7 @@ import numpy as np
 from gpunn.graph import describe_shape
 from gpunn.training.learner import Learner
 from gpunn.training.trained_run import TrainedRun
-from gpunn.visualization.colours import Pixels, limit_of, positive_colours, signed_colours
+from gpunn.visualization.colours import Pixels, limit_of, rising_colours, signed_colours
 from gpunn.visualization.layers import named_node, stages
 from gpunn.visualization.page import Page, file_name
 from gpunn.visualization.run_view import SeenImage, likely_classes
@@ -91,7 +91,8 @@ def activation_page(trained: TrainedRun, seen: SeenImage, name: str | None = Non
     title = f"{trained.learner.network.name}: what {'every layer' if name is None else name} makes of {seen.name}"
     lines = (
         f"The network says {likely_classes(trained, seen)}.",
-        "All channels of a layer share one scale, whose ends are given; a crossed channel is silent: zero everywhere.",
+        "All channels of a layer share one scale, whose ends are given; where there are negative numbers, white is 0.",
+        "A crossed channel is silent: zero everywhere.",
     )
     bands = [_band(output, channels, trained.classes) for output in outputs]
     sheet = Sheet(title, lines, (image, *bands))
@@ -142,5 +143,5 @@ def _strip(values: np.ndarray[Any, Any]) -> Tile:
 
 
 def _coloured(values: np.ndarray[Any, Any]) -> Pixels:
-    colours = positive_colours if values.min() >= 0 else signed_colours
-    return colours(values, limit_of(values))
+    low, high = float(values.min()), float(values.max())
+    return signed_colours(values, limit_of(values)) if low < 0 else rising_colours(values, low, high)

@@ -11,14 +11,14 @@ Pixels = npt.NDArray[np.uint8]
 Values = np.ndarray[Any, Any]
 
 #: Colour maps of matplotlib: both are even for the eye, and told apart by people who confuse red and green.
-_POSITIVE = "magma"
+_RISING = "magma"
 _SIGNED = "RdBu_r"
 _HEAT = "inferno"
 
 
-def positive_colours(values: Values, limit: float) -> Pixels:
-    """(...) to (..., 3): black at 0 or below, bright at `limit` or above."""
-    return _mapped(_POSITIVE, values / limit)
+def rising_colours(values: Values, low: float, high: float) -> Pixels:
+    """(...) to (..., 3): black at `low`, bright at `high`; all black where they are the same."""
+    return _mapped(_RISING, (values - low) / ((high - low) or 1.0))
 
 
 def signed_colours(values: Values, limit: float) -> Pixels:
@@ -50,5 +50,6 @@ def _mapped(name: str, shares: Values) -> Pixels:
     # Imported here since matplotlib takes longer to import than all of gpunn.
     from matplotlib import colormaps
 
-    coloured: Pixels = colormaps[name](np.clip(shares, 0.0, 1.0), bytes=True)[..., :3]
+    # An odd number of colours has one in the middle: zero is white, and not a little red.
+    coloured: Pixels = colormaps[name].resampled(257)(np.clip(shares, 0.0, 1.0), bytes=True)[..., :3]
     return coloured

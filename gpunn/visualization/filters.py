@@ -15,11 +15,13 @@ from gpunn.visualization.layers import filters_of, sees_image
 from gpunn.visualization.page import Page, file_name
 from gpunn.visualization.sheet import Band, Sheet, Tile, enlarged, png_of
 
-#: Filters on a page, and channels of each where they are drawn one by one, unless more are wanted.
+#: Filters on a page, unless more are wanted, and channels of each where they are drawn side by side.
 FILTERS = 100
 CHANNELS = 16
 _SIDE = 64
-_COLUMNS = 12
+_WIDTH = 1180
+_GAP = 10
+_RULE = 3
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class FilterBank:
     label: str
     weights: np.ndarray[Any, Any]
     of_image: bool
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether the three channels are red, green and blue."""
+        return self.of_image and self.weights.shape[-1] == 3
 
 
 def filter_bank(learner: Learner, name: str | None = None) -> FilterBank:
@@ -64,43 +71,35 @@ def filter_page(bank: FilterBank, network: str, count: int | None = None) -> Pag
     """The filters on one page, every one on a scale of its own that ends at its largest weight and has 0 in its middle.
 
     Filters of the image are one picture each: in colour where the image has colours, else red and blue. Those of other
-    channels take a row each, with a picture for every channel.
+    channels are a strip each, with a picture for every channel.
 
     Args:
         bank: the filters.
         network: its name.
-        count: how many filters at most; None takes FILTERS, or CHANNELS where every channel has a picture.
+        count: how many filters at most; None takes FILTERS.
     """
     K, R, S, C = bank.weights.shape
-    if bank.of_image:
-        shown = bank.weights[: count or FILTERS]
-        tiles = [Tile(_picture(one), (_caption(number, one),)) for number, one in enumerate(shown)]
-        bands = [Band("", tiles, _COLUMNS)]
-        meaning = "grey is 0" if C == 3 else "white is 0, red is positive, blue negative"
-    else:
-        shown = bank.weights[: count or CHANNELS]
-        bands = [Band(_caption(number, one), _channels(one), CHANNELS) for number, one in enumerate(shown)]
-        of = f"the first {CHANNELS} of {C} channels" if C > CHANNELS else f"{C} channels"
-        meaning = f"a row is a filter, its pictures are {of}; white is 0, red is positive, blue negative"
+    shown = bank.weights[: count or FILTERS]
+    tiles = [Tile(_coloured(bank, one), (f"{number}: {limit_of(one):#.2g}",)) for number, one in enumerate(shown)]
+    columns = max(1, (_WIDTH + _GAP) // (tiles[0].pixels.shape[1] + _GAP))
     some = f"the first {len(shown)} of {K} filters" if len(shown) < K else f"{K} filters"
-    lines = (f"Every filter on its own scale: {meaning}; below it, its number and largest weight.",)
+    meaning = "grey is 0" if bank.in_colour else "white is 0, red is positive, blue negative"
+    lines = [f"Every filter on its own scale: {meaning}; below it, its number and largest weight."]
     if not bank.of_image:
-        lines = (f"Every filter on its own scale, its number and largest weight above it: {meaning}.",)
+        lines.append(f"From left to right {f'the first {CHANNELS} of ' if C > CHANNELS else ''}its {C} channels.")
     title = f"{network}, {bank.label}: {some} of {R}x{S}x{C}"
-    return Page(file_name("filters", bank.label), png_of(Sheet(title, lines, bands)))
+    return Page(file_name("filters", bank.label), png_of(Sheet(title, tuple(lines), [Band("", tiles, columns)])))
 
 
-def _caption(number: int, one: np.ndarray[Any, Any]) -> str:
-    return f"{number}: {float(np.abs(one).max()):#.2g}"
+def _coloured(bank: FilterBank, one: np.ndarray[Any, Any]) -> Pixels:
+    limit = limit_of(one)
+    if bank.in_colour:
+        return enlarged(colours_around_grey(one, limit), _SIDE)
+    if bank.of_image:
+        return enlarged(signed_colours(one[..., 0], limit), _SIDE)
+    channels = signed_colours(np.moveaxis(one[..., :CHANNELS], -1, 0), limit)
+    return np.concatenate([_before_a_gap(enlarged(channel, _SIDE // 2)) for channel in channels], axis=1)[:, :-_RULE]
 
 
-def _picture(one: np.ndarray[Any, Any]) -> Pixels:
-    colours = (
-        colours_around_grey(one, limit_of(one)) if one.shape[-1] == 3 else signed_colours(one[..., 0], limit_of(one))
-    )
-    return enlarged(colours, _SIDE)
-
-
-def _channels(one: np.ndarray[Any, Any]) -> list[Tile]:
-    coloured = signed_colours(one[..., :CHANNELS], limit_of(one))
-    return [Tile(enlarged(coloured[:, :, channel], _SIDE // 2)) for channel in range(coloured.shape[2])]
+def _before_a_gap(pixels: Pixels) -> Pixels:
+    return np.pad(pixels, ((0, 0), (0, _RULE), (0, 0)), constant_values=255)

@@ -72,12 +72,14 @@ def grad_cam(learner: Learner, batch: Batch, class_number: int, node: Node) -> G
     plan = plan_program(network, learner.device, specification)
     program = share_memory([plan], learner.state)[0]
     one = np.zeros((1, *scores.shape))
-    one[0, class_number] = _HALF_PRECISION_SCALE if precision.scales_loss else 1.0
+    scale = _HALF_PRECISION_SCALE if precision.scales_loss else 1.0
+    one[0, class_number] = scale
     feed(program, replace(batch, targets={f"grad {plan.outputs[scores].name}": one}))
     program.run()
     label = network.labels[node]
-    activations, gradients = program.read_output(node)[0], program.read(f"grad {label}")[0]
-    return GradCam(label, class_number, weighed(activations.astype(np.float64), gradients.astype(np.float64)))
+    activations = program.read_output(node)[0].astype(np.float64)
+    gradients = program.read(f"grad {label}")[0].astype(np.float64) / scale
+    return GradCam(label, class_number, weighed(activations, gradients))
 
 
 def weighed(activations: Values, gradients: Values) -> Values:

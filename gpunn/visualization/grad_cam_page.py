@@ -11,7 +11,7 @@ from gpunn.visualization.grad_cam import GradCam, Values, grad_cam, upsampled
 from gpunn.visualization.layers import feature_maps
 from gpunn.visualization.page import Page, file_name
 from gpunn.visualization.run_view import SeenImage, class_number, likely_classes
-from gpunn.visualization.sheet import Band, Sheet, Tile, enlarged, png_of
+from gpunn.visualization.sheet import Band, Sheet, Tile, fitted, png_of
 
 _SIDE = 320
 #: How bright the image stays under the map, and how much of it the map hides where it is largest.
@@ -36,7 +36,7 @@ def grad_cam_page(trained: TrainedRun, seen: SeenImage, wanted: str | None = Non
     number = int(seen.probabilities.argmax()) if wanted is None else class_number(trained.classes, wanted)
     found = grad_cam(trained.learner, seen.batch, number, node)
     name = trained.classes[number]
-    picture = enlarged(seen.colours, _SIDE)
+    picture = fitted(seen.colours, _SIDE)
     heat = upsampled(found.shares, *picture.shape[:2])
     tiles = (
         Tile(picture, ("as the network sees it",)),

@@ -32,7 +32,7 @@ def mistakes_page(examination: Examination, classes: tuple[str, ...], dataset: D
     told = f"{examination.wrong:,} of {counted(examination.images, 'image', 'images')} wrong: top-1 {share:.2%}."
     if worst:
         told += f" Here {'is the worst' if len(worst) == 1 else f'are the {len(worst)} worst'}, the largest loss first."
-    how = "Below an image: what the network takes it for, and how surely; what it is; its name."
+    how = "Below an image: what the network takes it for, what it is, how sure the network is, and the image's name."
     title = f"{network}: the worst mistakes" if worst else f"{network}: no mistakes"
     return Page(
         file_name("errors"), png_of(Sheet(title, (told, how) if worst else (told,), [Band("", tiles, _COLUMNS)]))
@@ -41,9 +41,9 @@ def mistakes_page(examination: Examination, classes: tuple[str, ...], dataset: D
 
 def _caption(one: Mistake, classes: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
     return (
-        f"taken for {classes[one.predicted]} ({one.probability:.1%})",
+        f"taken for {classes[one.predicted]}",
         f"is {classes[one.label]}",
-        f"loss {one.loss:.2f}",
+        f"{one.probability:.1%} sure, loss {one.loss:.2f}",
         dataset.name(one.index),
     )
 

@@ -18,6 +18,7 @@ _GAP = 10
 _INK = (34, 34, 34)
 _FAINT = (100, 100, 100)
 _FRAME = (190, 190, 190)
+_CROSS = (150, 150, 150)
 _TITLE, _HEADING, _TEXT, _CAPTION = 22, 15, 14, 12
 _MINIMUM_WIDTH = 560
 
@@ -137,8 +138,8 @@ def _frame(pen: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int]) -> Non
     height, width = tile.pixels.shape[:2]
     pen.rectangle((left - 1, upper - 1, left + width, upper + height), outline=_FRAME)
     if tile.crossed:
-        pen.line((left, upper, left + width - 1, upper + height - 1), _FRAME)
-        pen.line((left, upper + height - 1, left + width - 1, upper), _FRAME)
+        pen.line((left, upper, left + width - 1, upper + height - 1), _CROSS)
+        pen.line((left, upper + height - 1, left + width - 1, upper), _CROSS)
 
 
 def shortened(text: str, width: int) -> str:

@@ -1,0 +1,145 @@
+"""Feature maps: which layers are shown, their numbers, and what is silent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpunn.backend.contract import Device
+from gpunn.data.decoding.by_name import decoder
+from gpunn.errors import UsageError
+from gpunn.graph import Node
+from gpunn.layers import (
+    Add,
+    BatchNorm,
+    Concatenate,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    ReLU,
+    Tanh,
+    image_input,
+)
+from gpunn.models.registry import MODELS
+from gpunn.network import Network, Sequential
+from gpunn.training.configuration import configure
+from gpunn.training.learner import Learner
+from gpunn.training.manifest import Manifest
+from gpunn.training.trained_run import TrainedRun
+from gpunn.visualization.activations import activation_page, layer_outputs
+from gpunn.visualization.layers import stages
+from tests.visualization.samples import learner_of, noise, pixels_of, places, seen, set_weights, squares
+
+
+def chain() -> Network:
+    return Sequential(
+        Conv2d(4, 3, name="conv1"),
+        BatchNorm(name="bn1"),
+        ReLU(name="relu1"),
+        LocalResponseNorm(name="norm1"),
+        MaxPool2d(2, name="pool1"),
+        Dropout(0.5, name="drop"),
+        Flatten(name="flatten"),
+        Linear(None, 7, name="fc2"),
+        Tanh(name="tanh2"),
+        Linear(7, 3, name="fc3"),
+    ).network((14, 14, 1), "chain")
+
+
+def run_of(learner: Learner) -> TrainedRun:
+    classes = ("ape", "bee", "cat")
+    manifest = Manifest(
+        network={},
+        configuration={},
+        classes=list(classes),
+        preprocessing={},
+        thread_plan={},
+        progress={},
+        data_fingerprint="",
+    )
+    return TrainedRun(learner, learner.preprocessing, classes, configure({}), manifest, decoder("pillow"))
+
+
+def test_a_layer_is_shown_with_what_finishes_it() -> None:
+    labels = [stage.label for stage in stages(chain())]
+    assert labels == ["conv1, bn1, relu1", "norm1", "pool1", "fc2, tanh2", "fc3"]
+
+
+def test_what_several_layers_read_is_shown_by_itself() -> None:
+    image = image_input((6, 6, 2))
+    stem: Node = Conv2d(2, 3, padding=1, name="stem")(image)
+    left = ReLU(name="left")(stem)
+    joined = Concatenate(name="joined")(left, Add(name="sum")(stem, image))
+    network = Network(Linear(None, 2, name="scores")(Flatten(name="flat")(joined)))
+    assert [stage.label for stage in stages(network)] == ["stem", "left", "sum", "joined", "scores"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_stages(name: str) -> None:
+    """They hold every layer but those that hand on what they are given, each once."""
+    network = MODELS[name].build(MODELS[name].image, MODELS[name].classes)
+    shown = [node for stage in stages(network) for node in stage.nodes]
+    handing_on = ("image", "flatten", "drop6", "drop7")
+    assert [network.labels[node] for node in shown] == [n for n in network.labels.values() if n not in handing_on]
+    assert all(stage.shown.name.startswith(("relu", "pool", "norm", "fc")) for stage in stages(network))
+
+
+def test_outputs_are_those_that_the_network_computes(cpu: Device) -> None:
+    learner = learner_of(chain(), cpu)
+    image = seen(learner, noise(learner.network))
+    computed = dict(learner.inspect(image.batch))
+    outputs = layer_outputs(learner, image)
+    names = ["relu1", "norm1", "pool1", "tanh2", "fc3"]
+    assert [output.gives_scores for output in outputs] == [False, False, False, False, True]
+    for output, name in zip(outputs, names, strict=True):
+        np.testing.assert_array_equal(output.values, computed[name][0])
+    (before,) = layer_outputs(learner, image, "conv1")
+    assert before.values.min() < 0
+    np.testing.assert_array_equal(before.values, computed["conv1"][0])
+    with pytest.raises(UsageError, match="chain has no layer 'conv7'; it has image, conv1"):
+        layer_outputs(learner, image, "conv7")
+
+
+def test_silent_channels_are_found_and_crossed(cpu: Device) -> None:
+    """A large negative shift silences channel 2; white pixels make channel 0 constant, which is not silent."""
+    learner = learner_of(chain(), cpu)
+    set_weights(learner, {"bn1.bias": np.array([9.0, 9.0, -1e6, 9.0]), "conv1.weight": np.zeros((3, 3, 1, 4))})
+    image = seen(learner, noise(learner.network))
+    assert layer_outputs(learner, image)[0].silent.tolist() == [False, False, True, False]
+    page = pixels_of(activation_page(run_of(learner), image, "relu1").content)
+    crossed = np.full((96, 96, 3), 225, np.uint8)
+    for place in range(96):
+        crossed[place, place] = crossed[place, 95 - place] = 150
+    assert len(places(page, crossed)) == 1
+
+
+def test_feature_maps_are_drawn_on_one_scale(cpu: Device) -> None:
+    """Channel k is k everywhere: the last one has magma's brightest colour, those before it are darker in turn."""
+    learner = learner_of(chain(), cpu)
+    ends = {"conv1.weight": np.zeros((3, 3, 1, 4)), "conv1.bias": np.zeros(4), "bn1.weight": np.ones(4)}
+    ends |= {"bn1.running_mean": np.zeros(4), "bn1.running_variance": np.ones(4), "bn1.bias": np.array([0, 1, 2, 3.0])}
+    set_weights(learner, ends)
+    page = pixels_of(activation_page(run_of(learner), seen(learner, noise(learner.network)), "bn1").content)
+    brightest = squares(np.full((12, 12, 3), (251, 252, 191)), 8)
+    assert len(places(page, brightest)) == 1
+    ((row, last),) = places(page, brightest)
+    shades = [page[row + 48, last + 48 - 106 * back].astype(int).sum() for back in (0, 1, 2)]
+    assert shades == sorted(shades, reverse=True)
+    assert len(set(shades)) == 3
+
+
+def test_the_page_is_named_after_image_and_layer(cpu: Device) -> None:
+    learner = learner_of(chain(), cpu)
+    image = seen(learner, noise(learner.network))
+    run = run_of(learner)
+    assert image.path == Path("some/image.png")
+    assert activation_page(run, image).name == "activations-image.png"
+    assert activation_page(run, image, "pool1").name == "activations-image-pool1.png"
+    few, all_of_them = (pixels_of(activation_page(run, image, "conv1", count).content) for count in (1, 4))
+    assert few.shape == all_of_them.shape
+    assert (few == 255).sum() > (all_of_them == 255).sum()
