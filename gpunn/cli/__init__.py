@@ -29,8 +29,9 @@ def _run(arguments: Sequence[str]) -> int:
             from gpunn.diagnosis.__main__ import main as diagnose
 
             return diagnose()
-        reason = " ".join(str(error).split())
-        print(f"error: gpunn cannot start ({type(error).__name__}: {reason}); see gpunn doctor", file=sys.stderr)
+        from gpunn.diagnosis.reason import reason
+
+        print(f"error: gpunn cannot start ({reason(error)}); gpunn doctor says what mends it", file=sys.stderr)
         return 1
     return run(arguments)
 

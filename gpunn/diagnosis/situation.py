@@ -13,6 +13,8 @@ from gpunn.diagnosis.running import ProbeError
 
 #: NVIDIA among the makers of PCI devices, and the first byte of the class of display controllers.
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
+#: Modules of gpunn that probes import.
+FOUNDATION = ("gpunn.backend.cuda", "gpunn.data.decoding")
 _OLDEST_CUDA, _NEWEST_CUDA = 12, 13
 
 
@@ -48,14 +50,12 @@ class Cupy:
     """The CuPy packages.
 
     Attributes:
-        unknown: why nothing is known of them.
         missing: files of a single package that are not there.
         refused: why a single package does not load.
         runtime: the CUDA version that it was built for, such as 13000.
     """
 
     packages: tuple[str, ...] = ()
-    unknown: str | None = None
     missing: tuple[str, ...] = ()
     refused: str | None = None
     version: str = ""
@@ -68,12 +68,14 @@ class Situation:
 
     Attributes:
         device: "auto", "cpu", "cuda", "cuda:1" or "emulator".
+        broken: why gpunn's own modules do not load; None where they do.
     """
 
     machine: Machine
     device: str
     driver: Driver
     cupy: Cupy
+    broken: str | None = None
 
     @cached_property
     def cards(self) -> int:
@@ -137,10 +139,19 @@ class Situation:
 
 def survey(machine: Machine, device: str) -> Situation:
     """Ask for what all areas share."""
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor() as pool:
         driver = pool.submit(_driver, machine)
         cupy = pool.submit(_cupy, machine)
-        return Situation(machine, device, driver.result(), cupy.result())
+        broken = pool.submit(_broken, machine)
+        return Situation(machine, device, driver.result(), cupy.result(), broken.result())
+
+
+def _broken(machine: Machine) -> str | None:
+    try:
+        failed = machine.ask("libraries", *FOUNDATION)["failed"]
+    except ProbeError as error:
+        return str(error)
+    return next(iter(failed.values()), None)
 
 
 def _driver(machine: Machine) -> Driver:
@@ -156,8 +167,9 @@ def _driver(machine: Machine) -> Driver:
 def _cupy(machine: Machine) -> Cupy:
     try:
         found = machine.ask("cupy_packages")
-    except ProbeError as error:
-        return Cupy(unknown=str(error))
+    except ProbeError:
+        # gpunn's own modules do not load, which is a finding of its own.
+        return Cupy()
     cupy = Cupy(tuple(found["packages"]), missing=tuple(found["missing"]))
     if len(cupy.packages) != 1:
         return cupy

@@ -16,9 +16,7 @@ _CUDA = re.compile(r"cupy-cuda(\d+)x?$")
 def examine(situation: Situation) -> Iterator[Finding]:
     """One finding, or none where the GPU does not matter."""
     cupy = situation.cupy
-    if cupy.unknown is not None:
-        yield Finding("CuPy", "warning", f"not examined: gpunn's own libraries have to load first ({cupy.unknown})")
-    elif not cupy.packages:
+    if not cupy.packages:
         if situation.uses_gpus:
             yield _none(situation)
     elif len(cupy.packages) > 1:

@@ -23,6 +23,7 @@ MODULES = {
     "pydantic": "pydantic",
     "matplotlib": "matplotlib.figure",
 }
+_ON_NUMPY = ("numpy", "ml_dtypes", "safetensors", "matplotlib")
 _SUPPORTED = ((3, 11), (3, 12), (3, 13))
 _AT_LEAST = re.compile(r"([\w.-]+) *>= *([\d.]+)$")
 
@@ -35,8 +36,13 @@ def examine(situation: Situation) -> Iterator[Finding]:
     if gpunn is None:
         yield Finding("gpunn", "problem", "its package is not installed, so its kernels are not found", "pip install .")
         return
-    yield Finding("gpunn", "ok", gpunn.version)
-    yield from _libraries(machine, gpunn)
+    libraries = list(_libraries(machine, gpunn))
+    if situation.broken is not None and all(finding.status == "ok" for finding in libraries):
+        again = install(machine, gpunn.source or "gpunn", options=("--force-reinstall", "--no-deps"))
+        yield Finding("gpunn", "problem", f"{gpunn.version} does not load ({situation.broken})", again)
+    else:
+        yield Finding("gpunn", "ok", gpunn.version)
+    yield from libraries
 
 
 def _python(machine: Machine) -> Finding:
@@ -79,7 +85,9 @@ def _libraries(machine: Machine, gpunn: Package) -> Iterator[Finding]:
     if old:
         installed = ", ".join(f"{name} {found[name].version}" for name in (_AT_LEAST.sub(r"\1", each) for each in old))
         yield Finding("libraries", "problem", f"too old: {installed}", install(machine, *old))
-    failed = _failures(machine, list(found))
+    failed = _failures(machine, ["numpy"]) if "numpy" in found else {}
+    # What is built on NumPy fails with it, and is whole.
+    failed |= _failures(machine, [name for name in found if name not in (_ON_NUMPY if failed else ("numpy",))])
     for name, why in failed.items():
         again = install(machine, f"{name}=={found[name].version}", options=("--force-reinstall", "--no-deps"))
         yield Finding(name, "problem", f"{found[name].version} does not load ({why})", again)

@@ -8,7 +8,7 @@ import PIL
 from PIL import features
 
 from gpunn.data.decoding.by_name import decoder
-from gpunn.diagnosis.probes.__main__ import describe
+from gpunn.diagnosis.reason import reason
 from gpunn.errors import UsageError
 
 
@@ -22,5 +22,5 @@ def answer() -> dict[str, Any]:
     except UsageError:
         fast = False
     except Exception as error:
-        fast = describe(error)
+        fast = reason(error)
     return {"pillow": PIL.__version__, "lacking": lacking, "fast": fast}

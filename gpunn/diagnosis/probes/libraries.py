@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from gpunn.diagnosis.probes.__main__ import describe
+from gpunn.diagnosis.reason import reason
 
 
 def answer(*modules: str) -> dict[str, Any]:
@@ -15,5 +15,5 @@ def answer(*modules: str) -> dict[str, Any]:
         try:
             importlib.import_module(module)
         except Exception as error:
-            failed[module] = describe(error)
+            failed[module] = reason(error)
     return {"failed": failed}
