@@ -56,6 +56,8 @@ def time(
 
     if compare not in (None, "pytorch"):
         raise UsageError(f"--compare {compare!r} is not known; it may be pytorch")
+    for option, path in (("--json", as_json), ("--plot", plot)):
+        _require_folder(option, path)
     names, missing = (_names(devices), "") if devices is not None else devices_there()
     task = _task(model, names, batch, precision, image, classes)
     with open_sides(task, names, threads, with_pytorch=compare is not None) as sides, _Bar() as bar:
@@ -92,6 +94,12 @@ def _task(
     count = classes or chosen.classes
     network = chosen.build(shape, count)
     return Task(chosen, batch or usual_batch(chosen, network, devices), find_precision(precision).name, shape, count)
+
+
+def _require_folder(option: str, path: Path | None) -> None:
+    """Measuring takes too long to find out afterwards."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}; make it first")
 
 
 def _write(report: TimingReport, path: Path) -> None:

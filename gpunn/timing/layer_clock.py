@@ -32,10 +32,9 @@ class LayerClock:
         self._steps = 1
 
     def sample(self) -> None:
-        """The mean of as many steps as a sample of the whole step has; the first ones compile and tune."""
+        """The mean of as many steps as a sample of the whole step has; two before the first one compile and tune."""
         if not self._works:
             self._works = [self._device.observe(piece.run) for piece in self._step.pieces]
-            self._seconds_of_pieces()
             self._steps = calls_of(sum(self._seconds_of_pieces()))
         steps = [self._seconds_of_pieces() for _ in range(self._steps)]
         self._samples.append([fmean(piece) for piece in zip(*steps, strict=True)])

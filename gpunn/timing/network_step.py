@@ -51,6 +51,7 @@ class NetworkStep:
 
     Attributes:
         network: what is computed.
+        state: weights, and what is kept with them.
         pieces: of a training step, in order.
     """
 
@@ -62,15 +63,15 @@ class NetworkStep:
         recipe = task.model.recipe
         rule = optimizer(recipe.optimizer, recipe.weight_decay, recipe.momentum)
         objectives = trained_objectives(self.network, None)
-        self._state = NetworkState(self.network, device, number_types, rule, len(objectives))
-        self._state.initialize(SEED)
+        self.state = NetworkState(self.network, device, number_types, rule, len(objectives))
+        self.state.initialize(SEED)
         self._set_constants()
         rows, columns, _ = task.image
         specification = Specification(task.batch, "train", number_types, objectives, pictures=(rows, columns))
         forward = Specification(task.batch, "evaluate", number_types, pictures=(rows, columns))
         plans = [plan_program(self.network, device, asked) for asked in (specification, forward)]
-        self._training, self._inference = share_memory(plans, self._state)
-        self._update = Update(self._state, UpdateSpecification(rule, clip_norm=recipe.clip_norm))
+        self._training, self._inference = share_memory(plans, self.state)
+        self._update = Update(self.state, UpdateSpecification(rule, clip_norm=recipe.clip_norm))
         labels = task.labels()
         self._given: dict[str, np.ndarray[Any, Any]] = {
             "images": task.pictures(),
@@ -94,7 +95,7 @@ class NetworkStep:
 
     def is_void(self) -> bool:
         """Whether a step was not finite, after which updates change nothing; this waits for the device."""
-        return self._state.read_control("latched_step") != -1
+        return self.state.read_control("latched_step") != -1
 
     def close(self) -> None:
         """Let go of the host's memory."""
@@ -104,22 +105,22 @@ class NetworkStep:
         share = 1 / self._batch
         # A small multiplier overflows nothing, so that no step is void.
         for name, value in (("loss_scale", share), ("loss_share", share), ("loss_multiplier", 1.0)):
-            self._state.set_control(name, value)
+            self.state.set_control(name, value)
         channels = self.network.image.shape[-1]
         for name, value in (("image_mean", MEAN), ("image_deviation", DEVIATION)):
-            self._state.set_constant(name, np.full(channels, value))
+            self.state.set_constant(name, np.full(channels, value))
 
     def _feed(self, program: Program) -> None:
         for buffer in program.inputs:
             program.write(buffer.name, self._given[buffer.name])
-        self._state.set_control("first_image", 0)
+        self.state.set_control("first_image", 0)
 
     def _begin_update(self) -> None:
-        self._state.set_control("learning_rate", LEARNING_RATE)
+        self.state.set_control("learning_rate", LEARNING_RATE)
 
     def _pieces(self) -> tuple[Piece, ...]:
         fed = sum(self._given[buffer.name].nbytes for buffer in self._training.inputs)
-        updating = Binding(self._state, {}, None)
+        updating = Binding(self.state, {}, None)
         return (
             Piece(INPUT, "forward", lambda: self._feed(self._training), Cost(0, fed)),
             *(self._piece(call, self._training.binding) for call in self._training.plan.calls),
