@@ -42,7 +42,7 @@ FROM packages AS gpunn
 COPY README.md ./
 COPY kernels kernels
 COPY gpunn gpunn
-RUN /opt/pip/bin/pip --python /opt/gpunn/bin/python install --no-cache-dir --no-deps --root /installed .
+RUN /opt/pip/bin/pip --python /opt/gpunn/bin/python install --no-cache-dir --no-deps --no-warn-script-location --root /installed .
 
 
 FROM ${BASE} AS runtime
@@ -53,6 +53,7 @@ COPY --from=debian /files /
 ENV PATH=/opt/gpunn/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/cache \
+    TMPDIR=/cache \
     GPUNN_CACHE=/cache/gpunn \
     MPLCONFIGDIR=/cache/matplotlib
 VOLUME ["/runs", "/cache"]
