@@ -41,15 +41,18 @@ def _section(name: str, command: Any, names: re.Pattern[str]) -> str:
 
 
 def _description(text: str, names: re.Pattern[str]) -> Iterator[str]:
-    """The paragraphs of a docstring; lines that are commands become one block of commands."""
+    """The paragraphs of a docstring; those that are commands become a block, apart those that name a GPU."""
     examples: list[str] = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         if names.match(paragraph):
             examples.append(f"$ {' '.join(paragraph.split())}")
         else:
             yield _prose(" ".join(paragraph.split()), names)
-    if examples:
-        yield "\n".join(["```console", *examples, "```"])
+    here = [example for example in examples if "cuda" not in example]
+    if here:
+        yield "\n".join(["```console", *here, "```"])
+    if elsewhere := [example for example in examples if example not in here]:
+        yield "\n".join(["```{code-block} console", ":class: needs-gpu", "", *elsewhere, "```"])
 
 
 def _parameter(parameter: Any, context: Any, names: re.Pattern[str]) -> str:

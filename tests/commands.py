@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 #: What a machine may lack on which the tests run.
 NEEDS = frozenset({"needs-gpu", "needs-docker"})
-#: A block that trains for longer than a test may; here its runs have one epoch.
+#: A block that trains for longer than a test may; here its runs have one epoch, and few pictures are made.
 TAKES_MINUTES = "takes-minutes"
 #: A part of a program that is shown alone; it is not run.
 EXCERPT = "excerpt"
@@ -95,7 +95,7 @@ def _blocks(text: str, first_line: int) -> Sequence[Block]:
 
 
 def commands_to_run(block: Block) -> list[str]:
-    """What a test runs of a block: all that installs nothing, for an epoch where more would take minutes."""
+    """What a test runs of a block: all that installs nothing, and less of what takes minutes."""
     if block.language != "console" or block.marks & NEEDS:
         return []
     parts = [part.strip() for command in block.commands for part in command.split(" && ")]
@@ -104,8 +104,9 @@ def commands_to_run(block: Block) -> list[str]:
 
 
 def shortened(command: str) -> str:
-    """A command that trains, for one epoch; any other as it is."""
-    return re.sub(r"^(gpunn train [^#\n]*?)(\s*(?:#.*)?)$", r"\1 --epochs 1\2", command)
+    """A command that trains, for one epoch; one that makes pictures, with few; any other as it is."""
+    command = re.sub(r"^(gpunn train [^#\n]*?)(\s*(?:#.*)?)$", r"\1 --epochs 1\2", command)
+    return re.sub(r"^(gpunn data synthesize .*--images) \d+", r"\1 60", command)
 
 
 def program_of(blocks: Sequence[Block]) -> str:

@@ -33,11 +33,6 @@ def text_of(page: str) -> str:
     return text
 
 
-def reference_command(command: str) -> str:
-    """An example of the reference with data that a test has time for."""
-    return shortened(command).replace("--images 4000", "--images 40")
-
-
 @pytest.fixture(scope="session")
 def fashion_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few pictures in files of Fashion-MNIST's names."""
@@ -53,7 +48,7 @@ def test_what_a_page_shows_runs(page: str, tmp_path: Path, fashion_mnist: Path) 
     blocks = blocks_of(text_of(page))
     commands = [command for block in blocks for command in commands_to_run(block)]
     if page == "commands":
-        commands = [*TAKEN_FOR_GRANTED, *map(reference_command, commands)]
+        commands = [*TAKEN_FOR_GRANTED, *map(shortened, commands)]
     if any("fashion-mnist" in command for command in commands):
         stand_in = shlex.join([sys.executable, str(ROOT / "tests/fashion_mnist_stand_in.py"), str(fashion_mnist)])
         commands.insert(0, f'gpunn() {{ {stand_in} "$@"; }}')
