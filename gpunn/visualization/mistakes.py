@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.data.adaptation import check_adaptable
 from gpunn.data.dataset import Dataset
 from gpunn.data.loading.batch import Batch
 from gpunn.data.loading.readable import readable
@@ -77,7 +78,9 @@ def examine_run(trained: TrainedRun, run: Path, data: str | None, count: int) ->
         DataError: when the images cannot be read, or their classes are not those of the run.
     """
     dataset = open_measured(trained, run, data)
-    with closing(loader_of(trained, dataset, trained.preprocessing)) as loader:
+    preprocessing = trained.preprocessing
+    check_adaptable(dataset.picture_shape, (preprocessing.height, preprocessing.width, preprocessing.channels))
+    with closing(loader_of(trained, dataset, preprocessing)) as loader:
         return examine(trained.learner, readable(loader.batches(0)), len(trained.classes), count), dataset
 
 

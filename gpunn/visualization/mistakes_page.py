@@ -29,14 +29,14 @@ def mistakes_page(examination: Examination, classes: tuple[str, ...], dataset: D
     worst = examination.mistakes
     tiles = [Tile(enlarged(one.picture, _SIDE), _caption(one, classes, dataset)) for one in worst]
     share = 1 - examination.wrong / examination.images
-    told = f"{examination.wrong:,} of {counted(examination.images, 'image', 'images')} wrong: top-1 {share:.2%}."
+    lines = [f"{examination.wrong:,} of {counted(examination.images, 'image', 'images')} wrong: top-1 {share:.2%}."]
     if worst:
-        told += f" Here {'is the worst' if len(worst) == 1 else f'are the {len(worst)} worst'}, the largest loss first."
-    how = "Below an image: what the network takes it for, what it is, how sure the network is, and the image's name."
+        which = f"the {len(worst)} worst" if len(worst) < examination.wrong else "all of them"
+        lines[0] += f" Here: {which}, the largest loss first."
+        lines.append("Below an image: what the network takes it for, what it is, how sure the network is, its name.")
     title = f"{network}: the worst mistakes" if worst else f"{network}: no mistakes"
-    return Page(
-        file_name("errors"), png_of(Sheet(title, (told, how) if worst else (told,), [Band("", tiles, _COLUMNS)]))
-    )
+    sheet = Sheet(title, tuple(lines), [Band("", tiles, _COLUMNS)])
+    return Page(file_name("errors"), png_of(sheet))
 
 
 def _caption(one: Mistake, classes: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:

@@ -73,4 +73,4 @@ def class_number(classes: tuple[str, ...], wanted: str) -> int:
 def likely_classes(trained: TrainedRun, seen: SeenImage, count: int = 3) -> str:
     """The most likely classes with their probabilities, in words."""
     order = np.argsort(-seen.probabilities, kind="stable")[:count]
-    return ", ".join(f"{trained.classes[k]} {seen.probabilities[k]:.1%}" for k in order)
+    return ", ".join(f"{trained.classes[k]} ({seen.probabilities[k]:.1%})" for k in order)
