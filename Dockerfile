@@ -8,7 +8,7 @@
 
 # Debian with Python 3.11 to 3.13 and its module venv. A digest pins it to the last byte:
 # --build-arg BASE=docker.io/library/python@sha256:...
-ARG BASE=docker.io/library/python:3.13.9-slim-trixie
+ARG BASE=docker.io/library/python:3.13.15-slim-trixie
 
 
 # Debian's packages are downloaded and unpacked, not installed: so nothing they depend on comes along. Their contents
