@@ -16,7 +16,7 @@ class Column:
         title: its first line.
         cells: one for each row.
         is_number: set to the right.
-        worth: columns with the smallest are left out first.
+        worth: those with the largest are taken first.
     """
 
     title: str
@@ -35,12 +35,14 @@ def fitting(columns: Sequence[Column], width: int | None) -> tuple[list[Column],
 
     Args:
         columns: those whose cells are all empty are neither kept nor left out.
-        width: characters of a line; None has room for all.
+        width: characters of a line, into which the one of the greatest worth is put even if it is wider; None has
+            room for all.
     """
-    kept = [column for column in columns if any(column.cells)]
-    left_out: list[Column] = []
-    while width is not None and len(kept) > 1 and sum(column.width + _GAP for column in kept) - _GAP > width:
-        least = min(kept, key=lambda column: column.worth)
-        kept.remove(least)
-        left_out.append(least)
-    return kept, [column for column in columns if column in left_out]
+    filled = [column for column in columns if any(column.cells)]
+    kept: list[Column] = []
+    taken = -_GAP
+    for column in sorted(filled, key=lambda column: column.worth, reverse=True):
+        if width is None or not kept or taken + _GAP + column.width <= width:
+            kept.append(column)
+            taken += _GAP + column.width
+    return [column for column in filled if column in kept], [column for column in filled if column not in kept]
