@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.cores import processor_name
 from gpunn.data.loading.batch import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.models import MODELS, model
@@ -61,7 +62,7 @@ def compare(name: str, batch: int, threads: int, repeats: int) -> Comparison:
     """Time both sides in turn, after one warm-up each."""
     import torch
 
-    from benchmarks.pytorch_network import pytorch_network
+    from gpunn.timing.pytorch import pytorch_network
 
     torch.set_num_threads(threads)
     chosen = model(name)
@@ -120,7 +121,7 @@ def compare(name: str, batch: int, threads: int, repeats: int) -> Comparison:
         gpunn_images_per_second=batch / statistics.median(ours for ours, _ in training),
         pytorch_images_per_second=batch / statistics.median(theirs for _, theirs in training),
         loss_difference=loss_difference,
-        machine=processor(),
+        machine=processor_name(),
         versions={"python": platform.python_version(), "numpy": np.__version__, "pytorch": torch.__version__},
     )
 
@@ -137,15 +138,6 @@ def seconds(function: Callable[[], Any]) -> float:
     begun = time.perf_counter()
     function()
     return time.perf_counter() - begun
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.machine()
 
 
 def main() -> None:

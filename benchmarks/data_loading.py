@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bare_decoding import BareProcesses
-from benchmarks.cpu_training import processor
 from gpunn import backend
+from gpunn.cores import processor_name
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.augmenting.augmenter import Augmenter
 from gpunn.data.dataset import Dataset
@@ -134,7 +134,7 @@ def compare(images: int, workers: int, repeats: int) -> Result:
         workers=workers,
         images=len(files),
         bytes_per_image=size,
-        machine=processor(),
+        machine=processor_name(),
         versions=_versions(),
     )
 

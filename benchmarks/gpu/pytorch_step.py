@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.network_step import LEARNING_RATE, MOMENTUM, Task
-from benchmarks.pytorch_network import Weights, pytorch_network
+from gpunn.timing.pytorch.translation import Weights, pytorch_network
 
 
 @dataclass(frozen=True)

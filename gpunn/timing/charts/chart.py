@@ -116,7 +116,7 @@ def _draw_sides(figure: Figure, part: SubFigure, report: TimingReport) -> None:
     draw_rates(rates, devices, report.batch)
     points = draw_roofline(roofline, devices)
     figure.draw_without_rendering()
-    name_roofs(roofline, devices)
+    name_roofs(roofline, devices, points)
     label_points(roofline, points)
     for text in roofline.texts:
         text.set_in_layout(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from gpunn.timing.charts.roofline import Point, radius_of
+from gpunn.timing.charts.roofline import Point, box_of, radius_of
 from gpunn.timing.charts.style import device_color, elide
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def label_points(axes: Axes, points: Sequence[Point]) -> list[Annotation]:
 
     The figure's layout has to be settled. A name that finds no free place is left out.
     """
-    taken = [text.get_window_extent() for text in axes.texts] + [_box_of(axes, point) for point in points]
+    taken = [text.get_window_extent() for text in axes.texts] + [box_of(axes, point) for point in points]
     roofs = [line.get_path().transformed(line.get_transform()) for line in axes.lines]
     inside = axes.get_window_extent()
     placed: list[Annotation] = []
@@ -63,15 +63,6 @@ def label_points(axes: Axes, points: Sequence[Point]) -> list[Annotation]:
 def _important(points: Iterable[Point]) -> list[Point]:
     worth = [point for point in points if point.share >= _LEAST_SHARE]
     return sorted(worth, key=lambda point: -point.share)[:_MOST]
-
-
-def _box_of(axes: Axes, point: Point) -> Bbox:
-    """Pixels that a point covers."""
-    from matplotlib.transforms import Bbox
-
-    x, y = axes.transData.transform((point.intensity, point.rate))
-    radius = radius_of(point) * axes.figure.dpi / 72
-    return Bbox([[x - radius, y - radius], [x + radius, y + radius]])
 
 
 def _annotate(axes: Axes, point: Point, place: tuple[float, float, str, str]) -> Annotation:

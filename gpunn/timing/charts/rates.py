@@ -17,7 +17,7 @@ _BAR = 0.8
 _GAP = 0.7
 
 
-def draw_rates(axes: Axes, devices: Sequence[DeviceTimes], batch: int, size: float = 9.0, room: float = 1.9) -> None:
+def draw_rates(axes: Axes, devices: Sequence[DeviceTimes], batch: int, size: float = 9.0, room: float = 1.85) -> None:
     """A bar for each device in training and in inference; whiskers from the slowest sample to the fastest.
 
     Args:
@@ -25,11 +25,12 @@ def draw_rates(axes: Axes, devices: Sequence[DeviceTimes], batch: int, size: flo
         devices: in their order; how many times as fast as the first the others are stands beside their figures.
         batch: images of a step.
         size: of the text, in points.
-        room: width of the axes over the longest bar's, for the figures beside it.
+        room: width of the axes over the longest bar's and whisker's, for the figures beside them.
     """
     training = [device.training_images_per_second for device in devices]
     inference = [device.inference_images_per_second for device in devices]
-    longest = max([*training, *inference, 0.0]) or 1.0
+    fastest = [_rate(batch, time.low, 0.0) for device in devices for time in (device.step_ms, device.inference_ms)]
+    longest = max([*training, *inference, *fastest, 0.0]) or 1.0
     second = len(devices) + _GAP
     _group(axes, training, [device.step_ms for device in devices], batch, 0.0, size)
     _group(axes, inference, [device.inference_ms for device in devices], batch, second, size)

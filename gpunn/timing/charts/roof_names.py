@@ -2,79 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import atan2, degrees, log10
+from collections.abc import Sequence
+from math import atan2, cos, degrees, log10, sin
 from typing import TYPE_CHECKING
 
-from gpunn.timing.charts.roofline import edge, roof
+from gpunn.timing.charts.roofline import Point, box_of, edge, roof
 from gpunn.timing.charts.style import device_color, elide, with_prefix
 from gpunn.timing.report import Ceilings, DeviceTimes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 
 _SIZE = 8.5
+#: Points between words and their roof.
+_DISTANCE = 4
 #: Where words may stand: how far along their part of the roof, from its left end, and on which side of it.
-_ON_FLAT = ((1.0, 1), (0.3, 1), (0.6, 1), (1.0, -1))
-_ON_SLOPE = ((0.5, 1), (0.85, -1), (0.2, -1))
+_ON_FLAT = ((1.0, 1), (1.0, -1), (0.3, 1), (0.3, -1), (0.6, 1))
+_ON_SLOPE = ((0.5, 1), (0.5, -1), (0.8, -1), (0.2, 1))
 
 
-def name_roofs(axes: Axes, devices: Sequence[DeviceTimes]) -> None:
-    """Write the ceilings along the roofs, each where no other words stand. The figure's layout has to be settled."""
-    for place, device in enumerate(devices):
-        if device.ceilings is None:
-            continue
-        ceilings, color = device.ceilings, device_color(place)
-        product = f"{with_prefix(ceilings.flops, 'FLOP/s')}, {elide(ceilings.product, 26)}"
-        _place(axes, [_flat(axes, ceilings, product, color, *where) for where in _ON_FLAT])
-        copy = f"{with_prefix(ceilings.bytes_per_second, 'B/s')}, copy"
-        _place(axes, [_slope(axes, ceilings, copy, color, *where) for where in _ON_SLOPE])
+def name_roofs(axes: Axes, devices: Sequence[DeviceTimes], points: Sequence[Point]) -> None:
+    """Write the ceilings along the roofs, where neither other words nor points stand; left out where no place is free.
+
+    The figure's layout has to be settled.
+    """
+    roofs = [(place, device.ceilings) for place, device in enumerate(devices) if device.ceilings is not None]
+    taken = [box_of(axes, point) for point in points]
+    # From the highest down: what lies below another finds its place below.
+    for place, ceilings in sorted(roofs, key=lambda roof: -roof[1].flops):
+        _name_flat(axes, ceilings, device_color(place), taken)
+    turned: list[Bbox] = []
+    for place, ceilings in sorted(roofs, key=lambda roof: -roof[1].bytes_per_second):
+        _name_slope(axes, ceilings, device_color(place), turned)
 
 
-def _flat(axes: Axes, ceilings: Ceilings, text: str, color: str, along: float, side: int) -> Annotation:
-    right = axes.get_xlim()[1]
-    x = edge(ceilings) * (right / edge(ceilings)) ** along
-    return axes.annotate(
-        text,
-        (x, ceilings.flops),
-        (-4, 4 * side),
-        textcoords="offset points",
-        ha="right" if along == 1 else "center",
-        va="bottom" if side > 0 else "top",
-        fontsize=_SIZE,
-        color=color,
-        parse_math=False,
-    )
+def _name_flat(axes: Axes, ceilings: Ceilings, color: str, taken: list[Bbox]) -> None:
+    left, right = edge(ceilings), axes.get_xlim()[1]
+    lines = [line.get_path().transformed(line.get_transform()) for line in axes.lines]
+    for along, side in _ON_FLAT:
+        text = axes.annotate(
+            f"{with_prefix(ceilings.flops, 'FLOP/s')}, {elide(ceilings.product, 26)}",
+            (left * (right / left) ** along, ceilings.flops),
+            (-4, _DISTANCE * side),
+            textcoords="offset points",
+            ha="right" if along == 1 else "center",
+            va="bottom" if side > 0 else "top",
+            fontsize=_SIZE,
+            color=color,
+            parse_math=False,
+        )
+        box = text.get_window_extent()
+        crossed = any(line.intersects_bbox(box, filled=False) for line in lines)
+        if not crossed and not box.count_overlaps(taken):
+            taken.append(box)
+            return
+        text.remove()
 
 
-def _slope(axes: Axes, ceilings: Ceilings, text: str, color: str, along: float, side: int) -> Annotation:
+def _name_slope(axes: Axes, ceilings: Ceilings, color: str, taken: list[Bbox]) -> None:
+    """Along the slope.
+
+    Args:
+        axes: where.
+        ceilings: whose slope.
+        color: of the words.
+        taken: boxes of words on other slopes, in axes that are turned with them; one is added.
+    """
+    from matplotlib.transforms import Affine2D, Bbox
+
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    x = left * (edge(ceilings) / left) ** along
     pixels = axes.get_window_extent()
     # One decade to the right is one decade up: the rate grows as the intensity does.
-    across, up = pixels.width / log10(right / left), pixels.height / log10(top / bottom)
-    return axes.annotate(
-        text,
-        (x, roof(ceilings, x)),
-        (0, 4 * side),
-        textcoords="offset points",
-        ha="center",
-        va="bottom" if side > 0 else "top",
-        rotation=degrees(atan2(up, across)),
-        rotation_mode="anchor",
-        fontsize=_SIZE,
-        color=color,
-    )
-
-
-def _place(axes: Axes, choices: Sequence[Annotation]) -> None:
-    """Keep the first that covers no other words, or else the very first."""
-    others = [text.get_window_extent() for text in axes.texts if text not in choices]
-    free = [text for text in choices if not text.get_window_extent().count_overlaps(others)]
-    _remove(text for text in choices if text is not (free or choices)[0])
-
-
-def _remove(texts: Iterable[Annotation]) -> None:
-    for text in texts:
+    angle = atan2(pixels.height / log10(top / bottom), pixels.width / log10(right / left))
+    for along, side in _ON_SLOPE:
+        x = left * (edge(ceilings) / left) ** along
+        text = axes.annotate(
+            f"{with_prefix(ceilings.bytes_per_second, 'B/s')}, copy",
+            (x, roof(ceilings, x)),
+            (0, 0),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if side > 0 else "top",
+            rotation_mode="anchor",
+            fontsize=_SIZE,
+            color=color,
+        )
+        flat = text.get_window_extent()
+        text.set_rotation(degrees(angle))
+        # Away from the slope, at a right angle to it.
+        text.xyann = (-sin(angle) * _DISTANCE * side, cos(angle) * _DISTANCE * side)
+        u, v = Affine2D().rotate(-angle).transform(axes.transData.transform((x, roof(ceilings, x))))
+        box = Bbox.from_bounds(u - flat.width / 2, v - (side < 0) * flat.height, flat.width, flat.height)
+        if not box.count_overlaps(taken):
+            taken.append(box)
+            return
         text.remove()

@@ -12,6 +12,7 @@ from gpunn.timing.report import Ceilings, DeviceTimes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
 #: A point that stands for a whole step would be this large, in square points.
 _LARGEST_POINT, _SMALLEST_POINT = 900.0, 18.0
@@ -37,6 +38,15 @@ class Point:
 def radius_of(point: Point) -> float:
     """Of its marker, in points of print."""
     return sqrt(_size(point)) / 2
+
+
+def box_of(axes: Axes, point: Point) -> Bbox:
+    """The pixels that its marker covers."""
+    from matplotlib.transforms import Bbox
+
+    x, y = axes.transData.transform((point.intensity, point.rate))
+    radius = radius_of(point) * axes.figure.dpi / 72
+    return Bbox.from_extents(x - radius, y - radius, x + radius, y + radius)
 
 
 def points_of(devices: Sequence[DeviceTimes]) -> list[Point]:
