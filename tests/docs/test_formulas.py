@@ -33,17 +33,18 @@ class Row:
         return f"{self.formula} {self.code}"
 
 
-def cells_of(line: str) -> list[str]:
-    return [cell.strip().strip("`") for cell in line.strip().strip("|").split("|")]
+def row_of(formula: str, where: str) -> Row:
+    code, *others = (place.strip("`") for place in where.split("<br>"))
+    return Row(formula, code, others[0] if len(others) == 2 else "", others[-1])
 
 
 def rows() -> list[Row]:
-    """The rows of every table whose head is formula, code, perhaps kernel, and test."""
+    """The rows of every table whose head is formula, and code, kernel and test; these stand one below the other."""
     found = []
     for table in re.findall(r"(?:^\|.*\n)+", PAGE, flags=re.M):
-        head, _, *body = map(cells_of, table.splitlines())
-        if head[:2] == ["formula", "code"]:
-            found += [Row(**{"kernel": "", **dict(zip(head, cells, strict=True))}) for cells in body]
+        head, _, *body = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        if head == ["formula", "code, kernel and test"]:
+            found += [row_of(*cells) for cells in body]
     return found
 
 
