@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from gpunn.models.definition import Model
 from gpunn.network import Network
 
-#: Operations of a training step that take a device that is not a GPU about a second, and the fewest images that still
-#: say something of a batch.
-_STEPS = {"cpu": (1.5e11, 4), "emulator": (5e7, 1)}
+#: Operations of a training step that take a device that is not a GPU less than a second, and the fewest images that
+#: still say something of a batch.
+_STEPS = {"cpu": (1e11, 4), "emulator": (5e7, 1)}
 #: A training step computes about so many forward passes.
 _PASSES = 3
 
 
 def usual_batch(model: Model, network: Network, devices: Iterable[str]) -> int:
-    """The recipe's, or the largest power of two that lets every device finish a step in about a second.
+    """The recipe's, or the largest power of two that lets every device finish a step in less than a second.
 
     Args:
         model: gives the recipe.

@@ -54,7 +54,7 @@ def measure(
     rounds, done = FEWEST_ROUNDS, 0
     while done < rounds:
         for side in sides:
-            side.take()
+            side.take(layers_first=done % 2 == 1)
         done += 1
         a_round = (clock() - begun) / done
         rounds = max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(extent.seconds / max(a_round, 1e-9))))
@@ -85,15 +85,18 @@ class _Side:
             self.contestant.sample_layers()
         self.contestant.ceilings()
 
-    def take(self) -> None:
-        """One sample of everything."""
-        self._training.take()
-        if self.layers:
-            self.contestant.sample_layers()
-        self._inference.take()
+    def take(self, layers_first: bool) -> None:
+        """One sample of everything; whole steps and layers follow each other, sometimes one first, sometimes the
+        other: what changes from one moment to the next changes both."""
         ceilings = self.contestant.ceilings()
         if ceilings is not None:
             self.ceilings.append(ceilings)
+        self._inference.take()
+        samples = [self._training.take]
+        if self.layers:
+            samples.insert(0 if layers_first else 1, self.contestant.sample_layers)
+        for sample in samples:
+            sample()
 
     def times(self, batch: int, cores: tuple[int, ...]) -> DeviceTimes:
         """Of all samples."""

@@ -42,8 +42,8 @@ def test_sides_take_turns_within_a_round(clock: Clock) -> None:
     events: list[str] = []
     sides = [FakeContestant(clock, name, [1.0], [1.0], events=events) for name in ("cpu", "cuda:0")]
     run(clock, 0.0, *sides, layers=True)
-    rounds = ["training", "layers", "inference", "ceilings"] * 2
-    assert events[-3 * len(rounds) :] == rounds * 3
+    one, other = (["ceilings", "inference", *pair] * 2 for pair in (["training", "layers"], ["layers", "training"]))
+    assert events[-3 * len(one) :] == one + other + one
 
 
 def test_a_gpu_is_on_no_core(clock: Clock) -> None:
