@@ -66,7 +66,8 @@ class Machine:
         cores: that the process may run on.
         package: an installed package by its name.
         run: a program, with seconds to wait for it; None where it is not there.
-        ask: the answer of a probe of gpunn.diagnosis.probes, by its name and arguments; raises ProbeError.
+        ask: the answer of a probe of gpunn.diagnosis.probes, by its name and arguments; raises ProbeError, and
+            OSError where no process can be started.
         cache: the folder of one kind of kept results.
         free_bytes: of the disk that a folder lies on.
         now: seconds since 1970, as the system's clock has it.

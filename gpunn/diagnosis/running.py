@@ -25,15 +25,7 @@ class Ended:
 
 
 class ProbeError(Exception):
-    """A probe that raised an error, crashed or hung.
-
-    Attributes:
-        is_crash: its process died, so that importing the same thing would end this one too.
-    """
-
-    def __init__(self, text: str, *, is_crash: bool = False) -> None:
-        super().__init__(text)
-        self.is_crash = is_crash
+    """A probe that raised an error, crashed or hung; its text says which."""
 
 
 def run(command: Sequence[str], seconds: float) -> Ended | None:
@@ -54,6 +46,7 @@ def ask(probe: str, *arguments: str, seconds: float = PROBE_SECONDS) -> dict[str
 
     Raises:
         ProbeError: it raised an error, crashed, or took too long.
+        OSError: no process can be started.
     """
     command = [sys.executable, "-m", "gpunn.diagnosis.probes", probe, *arguments]
     # What lies in the folder where the command was started must not stand in for what is installed.
@@ -63,7 +56,7 @@ def ask(probe: str, *arguments: str, seconds: float = PROBE_SECONDS) -> dict[str
             command, stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ProbeError(f"no answer within {seconds:.0f} s", is_crash=True) from None
+        raise ProbeError(f"no answer within {seconds:.0f} s") from None
     return parse_answer(result.returncode, result.stdout, result.stderr)
 
 
@@ -74,7 +67,7 @@ def parse_answer(status: int, output: bytes, error: bytes) -> dict[str, Any]:
         ProbeError: that is no answer.
     """
     if status < 0:
-        raise ProbeError(f"its process was killed by {_signal(-status)}", is_crash=True)
+        raise ProbeError(f"its process was killed by {_signal(-status)}")
     try:
         found = json.loads(output)
     except ValueError:

@@ -149,7 +149,7 @@ def survey(machine: Machine, device: str) -> Situation:
 def _broken(machine: Machine) -> str | None:
     try:
         failed = machine.ask("libraries", *FOUNDATION)["failed"]
-    except ProbeError as error:
+    except (ProbeError, OSError) as error:
         return str(error)
     return next(iter(failed.values()), None)
 
@@ -157,7 +157,7 @@ def _broken(machine: Machine) -> str | None:
 def _driver(machine: Machine) -> Driver:
     try:
         found = machine.ask("driver")
-    except ProbeError as error:
+    except (ProbeError, OSError) as error:
         return Driver(failure=str(error))
     if "missing" in found:
         return Driver(missing=found["missing"])
@@ -167,7 +167,7 @@ def _driver(machine: Machine) -> Driver:
 def _cupy(machine: Machine) -> Cupy:
     try:
         found = machine.ask("cupy_packages")
-    except ProbeError:
+    except (ProbeError, OSError):
         # gpunn's own modules do not load, which is a finding of its own.
         return Cupy()
     cupy = Cupy(tuple(found["packages"]), missing=tuple(found["missing"]))
@@ -175,7 +175,7 @@ def _cupy(machine: Machine) -> Cupy:
         return cupy
     try:
         loaded = machine.ask("cupy")
-    except ProbeError as error:
+    except (ProbeError, OSError) as error:
         return replace(cupy, refused=str(error))
     return replace(cupy, version=loaded["version"], runtime=loaded["runtime"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 import tempfile
 from pathlib import Path
@@ -18,8 +19,8 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM)
 
 
 def nearest(folder: Path) -> Path:
-    """The folder, or where it is not there, the nearest above it that is."""
-    return next(each for each in (folder, *folder.parents) if each.exists())
+    """The folder, or where it is not there or not to be seen, the nearest above it that is."""
+    return next(each for each in (folder, *folder.parents) if os.path.exists(each))
 
 
 def trial(folder: Path) -> OSError | None:
@@ -34,12 +35,11 @@ def trial(folder: Path) -> OSError | None:
 
 
 def mend_permission(machine: Machine, folder: Path, error: OSError) -> str | None:
-    """The command that lets this user write; None where permission is not what is wrong."""
-    if error.errno not in _FORBIDDEN:
+    """The command by which the owner of a folder may write it; None where permission is not what is wrong, or the
+    folder is somebody else's."""
+    if error.errno not in _FORBIDDEN or folder.stat().st_uid != machine.user:
         return None
-    if folder.stat().st_uid == machine.user:
-        return f"chmod u+rwx {shlex.quote(str(folder))}"
-    return f'sudo chown -R "$(id -u):$(id -g)" {shlex.quote(str(folder))}'
+    return f"chmod u+rwx {shlex.quote(str(folder))}"
 
 
 def roomy_folder(machine: Machine) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 import stat
 from collections.abc import Iterator
@@ -40,14 +41,16 @@ def examine(situation: Situation) -> Iterator[Finding]:
         yield Finding("cache", "warning", text, _elsewhere(machine))
     else:
         yield Finding("cache", "ok", f"{folder} can be written")
-    if folder.is_dir():
+    if os.path.isdir(folder):
         yield from _foreign(machine, folder)
         yield from _damaged(machine, folder)
 
 
 def _mend(machine: Machine, folder: Path, existing: Path, error: OSError) -> str:
     if error.errno == errno.ENOTDIR:
-        return f"rm {shlex.quote(str(existing))}"
+        return f"mv {shlex.quote(str(existing))} {shlex.quote(f'{existing}.old')}"
+    if existing == folder and error.errno in (errno.EACCES, errno.EPERM) and folder.stat().st_uid != machine.user:
+        return f'sudo chown -R "$(id -u):$(id -g)" {shlex.quote(str(folder))}'
     return mend_permission(machine, existing, error) or _elsewhere(machine)
 
 

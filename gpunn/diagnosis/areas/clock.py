@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gpunn.diagnosis.finding import Finding
 from gpunn.diagnosis.situation import Situation
+from gpunn.errors import UsageError
 
 #: Seconds by which the clocks of a machine and of its file server may differ.
 TOLERANCE = 600
@@ -32,5 +34,8 @@ def _files(situation: Situation) -> Iterator[Path]:
     """Some that were written when gpunn was installed or used."""
     machine = situation.machine
     yield from machine.installation.glob("*.py")
-    for folder in (machine.folder / "runs", machine.cache("cubins"), machine.cache("emulator")):
-        yield from folder.glob("*")
+    folders = [lambda: machine.folder / "runs", lambda: machine.cache("cubins"), lambda: machine.cache("emulator")]
+    for folder in folders:
+        # What cannot be looked into has a finding of its own.
+        with suppress(OSError, UsageError):
+            yield from folder().glob("*")

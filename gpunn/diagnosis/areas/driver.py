@@ -24,7 +24,7 @@ def _examined(situation: Situation) -> Finding:
     driver = situation.driver
     if driver.failure:
         text = f"NVIDIA's driver does not answer ({driver.failure})"
-        return Finding("GPU", situation.severity, text, "sudo reboot" if not situation.is_container else IN_A_CONTAINER)
+        return Finding("GPU", situation.severity, text, "nvidia-smi   # where it hangs too: sudo reboot")
     if driver.missing is not None:
         return _without_library(situation)
     if 0 < driver.version < OLDEST_CUDA:

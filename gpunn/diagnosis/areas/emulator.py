@@ -33,7 +33,7 @@ def examine(situation: Situation) -> Iterator[Finding]:
     try:
         found = machine.ask("emulator")
     except ProbeError as error:
-        yield Finding("emulator", severity, str(error), gxx)
+        yield Finding("emulator", severity, str(error))
         return
     version = f"g++ {found['version']}"
     if "refused" in found:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gpunn.backend.emulator.build import compiler
 from gpunn.cache import cache_folder
-from gpunn.errors import DeviceError
+from gpunn.errors import DeviceError, UsageError
 
 #: Headers of C++, threads and an exported function, as the emulator's libraries have them.
 SOURCE = """#include <cmath>
@@ -25,6 +25,8 @@ extern "C" std::int64_t sum(std::int64_t n) {
 }
 """
 NUMBERS = 21
+#: Bytes; the trial's own library is smaller.
+LARGEST_LIBRARY = 2**18
 
 
 def answer() -> dict[str, Any]:
@@ -35,15 +37,20 @@ def answer() -> dict[str, Any]:
     """
     gxx = compiler()
     version = subprocess.run([gxx, "-dumpfullversion"], capture_output=True, text=True, check=False).stdout.strip()
+    with tempfile.TemporaryDirectory(dir=_folder()) as path:
+        return {"version": version, **_trial(gxx, Path(path))}
+
+
+def _folder() -> Path | None:
+    """In the cache; None, for a temporary folder, where it cannot be written, which is a question of its own."""
     try:
         folder = cache_folder("emulator")
         folder.mkdir(parents=True, exist_ok=True)
-        work = tempfile.TemporaryDirectory(dir=folder)
-    except OSError:
-        # Whether the cache can be written is a question of its own.
-        work = tempfile.TemporaryDirectory()
-    with work as path:
-        return {"version": version, **_trial(gxx, Path(path))}
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(LARGEST_LIBRARY))
+    except (OSError, UsageError):
+        return None
+    return folder
 
 
 def _trial(gxx: str, folder: Path) -> dict[str, str]:
