@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from gpunn.diagnosis.areas.disk import RUNS
 from gpunn.diagnosis.finding import Finding
 from gpunn.diagnosis.situation import Situation
 from gpunn.errors import UsageError
@@ -34,8 +35,9 @@ def _files(situation: Situation) -> Iterator[Path]:
     """Some that were written when gpunn was installed or used."""
     machine = situation.machine
     yield from machine.installation.glob("*.py")
-    folders = [lambda: machine.folder / "runs", lambda: machine.cache("cubins"), lambda: machine.cache("emulator")]
-    for folder in folders:
-        # What cannot be looked into has a finding of its own.
-        with suppress(OSError, UsageError):
-            yield from folder().glob("*")
+    # What cannot be looked into has a finding of its own.
+    with suppress(OSError):
+        yield from (machine.folder / RUNS).glob("*")
+    with suppress(OSError, UsageError):
+        for room in ("cubins", "emulator"):
+            yield from machine.cache(room).glob("*")
