@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.cores import available_cores
+from gpunn.cores import available_cores, processor_name
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +65,17 @@ def test_a_system_without_control_groups_or_affinities_has_all_its_cores(
 
 def test_the_running_system_gives_a_number() -> None:
     assert 1 <= available_cores() <= 8
+
+
+def test_the_processor_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text("processor\t: 0\nmodel name\t: A fast one: 3 GHz\nmodel name\t: another\n")
+    assert processor_name(tmp_path) == "A fast one: 3 GHz"
+
+
+@pytest.mark.parametrize("text", [None, "processor\t: 0\n", "model name\t:\n"])
+def test_a_processor_without_a_name(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/cpuinfo").write_text(text)
+    assert processor_name(tmp_path) == os.uname().machine

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gpunn import backend
 from gpunn.backend.contract import Device
-from gpunn.errors import DeviceError, MemoryExhaustedError
+from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.timing.contestant import Contestant, Task
 from gpunn.timing.gpunn_contestant import GpunnContestant
 from gpunn.timing.pinning import pinned
@@ -50,6 +50,7 @@ def open_sides(task: Task, devices: Sequence[str], threads: int | None, with_pyt
         with_pytorch: whether PyTorch takes part on the same devices.
 
     Raises:
+        UsageError: when two names are of one device.
         DeviceError: when a device is not there or does not compute the task's precision.
         MemoryExhaustedError: when the task does not fit a device.
     """
@@ -57,8 +58,10 @@ def open_sides(task: Task, devices: Sequence[str], threads: int | None, with_pyt
         opened = [_open(name, devices, threads) for name in devices]
         for device in opened:
             stack.callback(device.close)
-        for device in opened:
+        for number, device in enumerate(opened):
             _require_precision(device, task.precision)
+            if device.name in [other.name for other in opened[:number]]:
+                raise UsageError(f"{device.name} is named twice in --devices {','.join(devices)}; name it once")
         counts = [count for device in opened if isinstance(count := device.thread_plan().get("cpu_threads"), int)]
         cores = stack.enter_context(pinned(max(counts))) if counts else ()
         contestants: list[Contestant] = []

@@ -40,7 +40,9 @@ def test_pieces_do_what_a_step_does(device: Device) -> None:
     for name, values in expected.items():
         assert np.abs(values).max() > 0
         np.testing.assert_array_equal(found[name], values)
-    assert whole.state.read_control("step") == cut.state.read_control("step") == 2
+    for name in ("step", "learning_rate", "first_image"):
+        assert whole.state.read_control(name) == cut.state.read_control(name)
+    assert cut.state.read_control("step") == 2
     assert not whole.is_void()
     for step in (whole, cut):
         step.close()

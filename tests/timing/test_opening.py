@@ -11,7 +11,7 @@ import pytest
 
 from gpunn import backend
 from gpunn.backend.contract import Device
-from gpunn.errors import DeviceError
+from gpunn.errors import DeviceError, UsageError
 from gpunn.models import model
 from gpunn.timing.contestant import Task
 from gpunn.timing.opening import devices_there, open_sides
@@ -82,6 +82,16 @@ def test_a_precision_that_a_device_lacks() -> None:
     with (
         pytest.raises(DeviceError, match="bfloat16 is not computed on cpu; use --precision float32 or float64, or lea"),
         open_sides(task, ("emulator", "cpu"), 1, with_pytorch=False),
+    ):
+        pass
+
+
+def test_one_device_by_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = backend.open
+    monkeypatch.setattr("gpunn.backend.open", lambda name, threads=None: real("cpu", threads))
+    with (
+        pytest.raises(UsageError, match="cpu is named twice in --devices cuda,cuda:0; name it once"),
+        open_sides(TASK, ("cuda", "cuda:0"), 1, with_pytorch=False),
     ):
         pass
 
