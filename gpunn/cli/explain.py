@@ -31,7 +31,10 @@ def explain(
     device: Annotated[str, typer.Option(help="h100, a100 or rtx4090, none of which needs to be here; or cpu.")],
     batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = _BATCH,
     precision: Annotated[
-        str | None, typer.Option(help=f"float32, tf32, bfloat16 or float16; {_ON_GPU}, and {_ON_CPU} on the CPU.")
+        str | None,
+        typer.Option(
+            help=f"float32, tf32, bfloat16 or float16, or float64 on the CPU; {_ON_GPU} unless told, {_ON_CPU} on the CPU."
+        ),
     ] = None,
     image: InputOption = None,
     classes: ClassesOption = None,
