@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +16,9 @@ from gpunn.diagnosis.running import ProbeError
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
 #: Modules of gpunn that probes import.
 FOUNDATION = ("gpunn.backend.cuda", "gpunn.data.decoding")
-_OLDEST_CUDA, _NEWEST_CUDA = 12, 13
+#: What gpunn has extras for.
+OLDEST_CUDA, NEWEST_CUDA = 12, 13
+_PACKAGE = re.compile(r"cupy-cuda(\d\d)")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class Cupy:
     refused: str | None = None
     version: str = ""
     runtime: int = 0
+
+    @property
+    def cuda(self) -> int:
+        """The CUDA of a single package: 13 of cupy-cuda13x, 11 of cupy-cuda118; that of the runtime for cupy alone."""
+        return _cuda_of(self.packages[0]) or self.runtime // 1000
 
 
 @dataclass(frozen=True)
@@ -126,15 +134,28 @@ class Situation:
         return int(self.device.partition(":")[2] or 0)
 
     @property
+    def can_run_kernels(self) -> bool:
+        """Whether nothing that is known so far keeps them from running."""
+        cupy, driver = self.cupy, self.driver
+        if len(cupy.packages) != 1 or cupy.refused is not None or self.number >= len(driver.gpus):
+            return False
+        return driver.version // 1000 >= max(OLDEST_CUDA, cupy.cuda)
+
+    @property
+    def newest_cupy(self) -> int:
+        """The newest CUDA among the CuPy packages by name; gpunn's oldest where there is none."""
+        return max([OLDEST_CUDA, *map(_cuda_of, self.cupy.packages)])
+
+    @property
     def severity(self) -> Status:
         """Of what keeps a GPU from being used: a problem to who asked for it, by name or by installing CuPy."""
         return "problem" if self.is_cuda_asked_for or self.cupy.packages else "warning"
 
     @property
     def extra(self) -> str:
-        """The extra of gpunn for the driver; the newest where no driver says."""
-        known = self.driver.version // 1000
-        return f"cuda{min(max(known, _OLDEST_CUDA), _NEWEST_CUDA) if known else _NEWEST_CUDA}"
+        """The extra of gpunn for the driver; where none says, for the newest CUDA that somebody chose or that there is."""
+        known = self.driver.version // 1000 or (self.newest_cupy if self.cupy.packages else NEWEST_CUDA)
+        return f"cuda{min(max(known, OLDEST_CUDA), NEWEST_CUDA)}"
 
 
 def survey(machine: Machine, device: str) -> Situation:
@@ -178,6 +199,11 @@ def _cupy(machine: Machine) -> Cupy:
     except (ProbeError, OSError) as error:
         return replace(cupy, refused=str(error))
     return replace(cupy, version=loaded["version"], runtime=loaded["runtime"])
+
+
+def _cuda_of(package: str) -> int:
+    match = _PACKAGE.match(package)
+    return int(match[1]) if match else 0
 
 
 def _word(file: Path) -> str:

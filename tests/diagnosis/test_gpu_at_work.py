@@ -117,6 +117,12 @@ def test_kernels_that_do_not_run(gpu: Made) -> None:
     assert ("gpu", "1") in gpu.asked
 
 
+@pytest.mark.parametrize("version", [12040, 11080])
+def test_no_kernel_is_run_where_cupy_is_newer_than_the_driver(gpu: Made, version: int) -> None:
+    gpu.driver(version)
+    assert "GPU kernels" not in {each.subject for each in gpu.findings()}
+
+
 @pytest.mark.parametrize("packages", [(), ("cupy-cuda12x", "cupy-cuda13x")])
 def test_no_kernel_is_run_without_a_single_cupy(gpu: Made, packages: tuple[str, ...]) -> None:
     gpu.cupy(*packages)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpunn.diagnosis.areas.driver import OLDEST_CUDA, dotted
+from gpunn.diagnosis.areas.driver import dotted
 from gpunn.diagnosis.finding import Finding
 from gpunn.diagnosis.installing import install
 from gpunn.diagnosis.running import ProbeError
-from gpunn.diagnosis.situation import Situation
+from gpunn.diagnosis.situation import OLDEST_CUDA, Situation
 
 _PACKAGES = ("cuda-bindings", "nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")
 
@@ -25,7 +25,7 @@ def examine(situation: Situation) -> Iterator[Finding]:
         return
     version = f"NVRTC {found['version'][0]}.{found['version'][1]}"
     driver = situation.driver.version
-    if driver >= OLDEST_CUDA and found["version"][0] > driver // 1000:
+    if OLDEST_CUDA <= driver // 1000 < found["version"][0]:
         text = f"{version} makes kernels that the driver does not load: it knows CUDA {dotted(driver)}"
         yield Finding("compiler", situation.severity, text, _extra(situation))
         return

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from gpunn.diagnosis.areas.driver import OLDEST_CUDA, dotted
+from gpunn.diagnosis.areas.driver import dotted
 from gpunn.diagnosis.finding import Finding
 from gpunn.diagnosis.installing import install, uninstall
-from gpunn.diagnosis.situation import Situation
-
-_CUDA = re.compile(r"cupy-cuda(\d+)x?$")
+from gpunn.diagnosis.situation import OLDEST_CUDA, Situation
 
 
 def examine(situation: Situation) -> Iterator[Finding]:
@@ -28,12 +25,11 @@ def examine(situation: Situation) -> Iterator[Finding]:
 
 def reinstall(situation: Situation) -> str:
     """Take out whatever CuPy there is, and put in the one that goes with the driver."""
-    extra = situation.extra if situation.driver.version else _extra_of(situation.cupy.packages)
-    return f"{uninstall(situation.machine, situation.cupy.packages)} && {_install(situation, extra)}"
+    return f"{uninstall(situation.machine, situation.cupy.packages)} && {_install(situation)}"
 
 
 def _none(situation: Situation) -> Finding:
-    remedy = _install(situation, situation.extra)
+    remedy = _install(situation)
     if situation.is_cuda_asked_for:
         return Finding("CuPy", "problem", "not installed, and a GPU needs it", remedy)
     if situation.has_working_gpu:
@@ -52,31 +48,20 @@ def _one(situation: Situation) -> Finding:
         return Finding("CuPy", "problem", f"{package} is damaged: {example}{why}", reinstall(situation))
     if cupy.refused is not None:
         return Finding("CuPy", "problem", f"{package} does not load ({cupy.refused})", reinstall(situation))
-    return _against_driver(situation, f"{package} {cupy.version}", _major(package) or cupy.runtime // 1000)
+    return _against_driver(situation, f"{package} {cupy.version}", cupy.cuda)
 
 
-def _against_driver(situation: Situation, name: str, major: int) -> Finding:
+def _against_driver(situation: Situation, name: str, cuda: int) -> Finding:
     driver = situation.driver.version
-    if driver >= OLDEST_CUDA and major > driver // 1000:
-        text = f"the driver is too old for {name}: it knows CUDA {dotted(driver)}, and CuPy is of CUDA {major}"
+    if driver // 1000 >= OLDEST_CUDA and cuda > driver // 1000:
+        text = f"the driver is too old for {name}: it knows CUDA {dotted(driver)}, and CuPy is of CUDA {cuda}"
         return Finding("CuPy", "problem", text, reinstall(situation))
-    if major < OLDEST_CUDA // 1000:
-        text = f"{name} is of CUDA {major}; gpunn's kernels are compiled with CUDA 12 or 13"
+    if cuda < OLDEST_CUDA:
+        text = f"{name} is of CUDA {cuda}; gpunn's kernels are compiled with CUDA 12 or 13"
         return Finding("CuPy", "warning", text, reinstall(situation))
     unused = "" if situation.has_working_gpu else ", with no GPU to use it"
-    return Finding("CuPy", "ok", f"{name} for CUDA {major}{unused}")
+    return Finding("CuPy", "ok", f"{name} for CUDA {cuda}{unused}")
 
 
-def _major(package: str) -> int | None:
-    """13 of cupy-cuda13x, 11 of cupy-cuda11x and cupy-cuda118; None of cupy alone, which was built here."""
-    match = _CUDA.match(package)
-    return int(match[1][:2]) if match else None
-
-
-def _extra_of(packages: tuple[str, ...]) -> str:
-    """Without a driver to go by: the newest CUDA that somebody chose."""
-    return f"cuda{min(max([12, *(major for each in packages if (major := _major(each)))]), 13)}"
-
-
-def _install(situation: Situation, extra: str) -> str:
-    return install(situation.machine, f"gpunn[{extra}]")
+def _install(situation: Situation) -> str:
+    return install(situation.machine, f"gpunn[{situation.extra}]")

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from gpunn.diagnosis.driver_commands import IN_A_CONTAINER, install_driver
 from gpunn.diagnosis.driver_refusals import refusal
 from gpunn.diagnosis.finding import Finding
-from gpunn.diagnosis.situation import Situation
+from gpunn.diagnosis.situation import OLDEST_CUDA, Situation
 
-#: CUDA 12, and the driver that brought it (CUDA Toolkit Release Notes, table of driver versions).
-OLDEST_CUDA = 12000
+#: The driver that brought CUDA 12 (CUDA Toolkit Release Notes, table of driver versions).
 OLDEST_DRIVER = "525.60.13"
 
 
@@ -27,10 +26,10 @@ def _examined(situation: Situation) -> Finding:
         return Finding("GPU", situation.severity, text, "nvidia-smi   # where it hangs too: sudo reboot")
     if driver.missing is not None:
         return _without_library(situation)
-    if 0 < driver.version < OLDEST_CUDA:
+    if 0 < driver.version // 1000 < OLDEST_CUDA:
         text = (
-            f"NVIDIA's driver is too old: it knows CUDA {dotted(driver.version)}, and gpunn needs CUDA 12, which has "
-            f"driver {OLDEST_DRIVER} or later"
+            f"NVIDIA's driver is too old: it knows CUDA {dotted(driver.version)}, and gpunn needs CUDA {OLDEST_CUDA}, "
+            f"which has driver {OLDEST_DRIVER} or later"
         )
         return Finding("GPU", situation.severity, text, install_driver(situation))
     if driver.status:

@@ -10,10 +10,8 @@ from gpunn.diagnosis.situation import Situation
 
 
 def examine(situation: Situation) -> Iterator[Finding]:
-    """One finding where there is a GPU and a CuPy; what else is wrong, other areas say."""
-    cupy = situation.cupy
-    usable = len(cupy.packages) == 1 and cupy.refused is None
-    if not (situation.uses_gpus and usable and situation.number < len(situation.driver.gpus)):
+    """One finding where there is a GPU with a CuPy that goes with its driver; what is wrong before, other areas say."""
+    if not (situation.uses_gpus and situation.can_run_kernels):
         return
     try:
         found = situation.machine.ask("gpu", str(situation.number))
