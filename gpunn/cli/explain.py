@@ -33,7 +33,7 @@ def explain(
     precision: Annotated[
         str | None,
         typer.Option(
-            help=f"float32, tf32, bfloat16 or float16, or float64 on the CPU; {_ON_GPU} unless told, {_ON_CPU} on the CPU."
+            help=f"float32, tf32, bfloat16, float16, or float64 (CPU); {_ON_GPU} unless told, {_ON_CPU} on the CPU."
         ),
     ] = None,
     image: InputOption = None,
