@@ -153,7 +153,7 @@ class Situation:
 
     @property
     def extra(self) -> str:
-        """The extra of gpunn for the driver; where none says, for the newest CUDA that somebody chose or that there is."""
+        """The extra for the driver; where none says, for the newest CUDA that somebody chose or that there is."""
         known = self.driver.version // 1000 or (self.newest_cupy if self.cupy.packages else NEWEST_CUDA)
         return f"cuda{min(max(known, OLDEST_CUDA), NEWEST_CUDA)}"
 
