@@ -38,10 +38,11 @@ def test_a_quota_of_a_unit_of_the_system(made: Made) -> None:
     assert made.found("cores").remedy == "sudo systemctl set-property session-3.scope CPUQuota="
 
 
-def test_a_quota_that_leaves_several(made: Made) -> None:
-    quota(made, "450000 100000")
+@pytest.mark.parametrize(("allowed", "threads"), [(450, 4), (200, 2)])
+def test_a_quota_that_leaves_several(made: Made, allowed: int, threads: int) -> None:
+    quota(made, f"{allowed}000 100000")
     assert (made.found("cores").status, made.found("cores").remedy) == ("ok", None)
-    assert "less than 5 of 64 cores: 4 threads" in made.found("cores").text
+    assert f"less than {threads + 1} of 64 cores: {threads} threads" in made.found("cores").text
 
 
 @pytest.mark.parametrize(
