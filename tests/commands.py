@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 #: What a machine may lack on which the tests run.
 NEEDS = frozenset({"needs-gpu", "needs-docker"})
-#: A block that trains for longer than a test may; here its runs have one epoch, and few pictures are made.
+#: A block that trains for longer than a test may; here runs have an epoch, few pictures are made, and times are
+#: taken for a second.
 TAKES_MINUTES = "takes-minutes"
 #: A part of a program that is shown alone; it is not run.
 EXCERPT = "excerpt"
@@ -104,8 +105,9 @@ def commands_to_run(block: Block) -> list[str]:
 
 
 def shortened(command: str) -> str:
-    """A command that trains, for one epoch; one that makes pictures, with few; any other as it is."""
-    command = re.sub(r"^(gpunn train [^#\n]*?)(\s*(?:#.*)?)$", r"\1 --epochs 1\2", command)
+    """A command that trains, for one epoch; one that makes pictures, with few; one that times, for a moment."""
+    command = re.sub(r"^(gpunn train\b[^#\n]*?)(\s*(?:#.*)?)$", r"\1 --epochs 1\2", command)
+    command = re.sub(r"^(gpunn time\b[^#\n]*?)(\s*(?:#.*)?)$", r"\1 --seconds 1 --batch 2\2", command)
     return re.sub(r"^(gpunn data synthesize .*--images) \d+", r"\1 60", command)
 
 

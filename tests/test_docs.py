@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 import typer.main
 from PIL import Image
@@ -116,20 +117,21 @@ def pictures_of(page: Path) -> set[str]:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The pictures that the scripts make, by name."""
+    """The pictures that the scripts make, those that would take minutes of less data, by name."""
     folder = tmp_path_factory.mktemp("pictures")
     for script in SCRIPTS:
-        subprocess.run([sys.executable, "-P", str(script), str(folder)], cwd=folder, check=True)
+        command = [sys.executable, "-P", str(script), str(folder), "quick"]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     return {path.name: path for path in folder.iterdir()}
 
 
 def test_the_scripts_make_the_pictures_that_are_kept(drawn: dict[str, Path]) -> None:
-    kept = {path.name: path for path in PICTURES.iterdir() if path.suffix in (".png", ".svg")}
-    assert drawn.keys() == kept.keys()
-    for name, path in kept.items():
+    kept = {path.name for path in PICTURES.iterdir() if path.suffix in (".png", ".svg")}
+    assert drawn.keys() == kept
+    for path in drawn.values():
         if path.suffix == ".png":
-            with Image.open(path) as picture, Image.open(drawn[name]) as again:
-                assert picture.size == again.size, name
+            with Image.open(path) as picture:
+                assert max(np.ptp(np.asarray(picture.convert("RGB")), axis=(0, 1))) > 100, path.name
 
 
 def test_every_picture_of_a_page_is_kept_and_every_kept_picture_is_shown() -> None:

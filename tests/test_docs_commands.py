@@ -19,7 +19,7 @@ PAGES = {path.stem: path for path in sorted(DOCS.glob("*.md"))}
 #: What the examples in the reference of commands take for granted.
 TAKEN_FOR_GRANTED = (
     "gpunn data synthesize flowers --classes 3 --images 48 --size 48x36",
-    "gpunn train --model lecture-cnn --epochs 1 --out runs/lenet-digits-20261121-101500",
+    "gpunn train --data flowers --model lecture-cnn --epochs 1 --out runs/lenet-digits-20261121-101500",
     "cp docs/pictures/seven.png .",
 )
 
@@ -97,6 +97,8 @@ a = 1
   ```{code-block} console
   :class: takes-minutes
   $ gpunn train --data fashion-mnist  # 60,000 pictures
+  $ gpunn train
+  $ gpunn data synthesize trial --images 4000 --classes 3
   ```
 
 ```python
@@ -113,7 +115,11 @@ def test_the_commands_of_a_page_are_found() -> None:
         [],
         [],
         [],
-        ["gpunn train --data fashion-mnist --epochs 1  # 60,000 pictures"],
+        [
+            "gpunn train --data fashion-mnist --epochs 1  # 60,000 pictures",
+            "gpunn train --epochs 1",
+            "gpunn data synthesize trial --images 60 --classes 3",
+        ],
         [],
     ]
     assert [PAGE.splitlines()[block.line - 1].strip() for block in blocks] == [
