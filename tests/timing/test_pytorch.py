@@ -1,0 +1,281 @@
+"""PyTorch's side against gpunn's: the same numbers from the same pictures and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpunn import backend
+from gpunn.errors import UsageError
+from gpunn.geometry import Shape
+from gpunn.layers import (
+    ELU,
+    Add,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalMeanPool2d,
+    GroupNorm,
+    Identity,
+    Layer,
+    LeakyReLU,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    MeanPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    Step,
+    Swish,
+    Tanh,
+    image_input,
+)
+from gpunn.models import model
+from gpunn.network import Network, Sequential
+from gpunn.precision import precision
+from gpunn.program.program import plan_program, share_memory
+from gpunn.program.specification import Specification
+from gpunn.program.state import NetworkState
+from gpunn.timing.contestant import Task
+from gpunn.timing.gpunn_contestant import GpunnContestant
+from gpunn.timing.network_step import NetworkStep
+from gpunn.timing.pytorch import pytorch_contestant, pytorch_network
+from gpunn.timing.pytorch.contestant import PytorchContestant
+from gpunn.timing.pytorch.openmp import end_idle_threads
+from gpunn.timing.pytorch.step import PytorchStep
+from gpunn.timing.report import Ceilings
+
+torch: Any = pytest.importorskip("torch")
+
+BATCH = 3
+
+
+@pytest.fixture
+def device() -> Iterator[Any]:
+    opened = backend.open("cpu", 1)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait in circles are slow beside other tests."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def task(name: str = "lenet", batch: int = BATCH) -> Task:
+    chosen = model(name)
+    return Task(chosen, batch, "float32", chosen.image, chosen.classes)
+
+
+def both(network: Network, device: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """What gpunn and PyTorch make of the same numbers, in evaluation."""
+    state = NetworkState(network, device, precision("float32"))
+    state.initialize(seed=3)
+    asked = Specification(BATCH, "evaluate", precision("float32"))
+    (program,) = share_memory([plan_program(network, device, asked)], state)
+    images = np.random.default_rng(4).standard_normal((BATCH, *network.image.shape)).astype(np.float32)
+    program.write(network.image.name, images)
+    program.run()
+    module = pytorch_network(network, state.parameters.export()).eval()
+    with torch.inference_mode():
+        theirs = module(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+    return program.read_output(network.outputs[0]), theirs.numpy()
+
+
+CHAINS: dict[str, tuple[Shape, tuple[Layer, ...]]] = {
+    "linear of an image": ((5, 4, 3), (Flatten(), Dropout(0.5), Linear(None, 6), Tanh(), Linear(None, 2, bias=False))),
+    "uneven padding": ((8, 8, 2), (Conv2d(4, 5, stride=2, padding="same"), ReLU(), Flatten(), Linear(None, 3))),
+    "groups and dilation": (
+        (9, 9, 4),
+        (Conv2d(6, 3, padding=2, dilation=2, groups=2, bias=False), ELU(0.5), Flatten()),
+    ),
+    "poolings": (
+        (13, 12, 3),
+        (MaxPool2d(3, 2, ceil_mode=True), LeakyReLU(0.2), MeanPool2d(2, padding=1), Swish(), GlobalMeanPool2d()),
+    ),
+    "norms": (
+        (6, 6, 8),
+        (BatchNorm(), ReLU(), LocalResponseNorm(), Softplus(), Identity(), Flatten(), Linear(None, 4)),
+    ),
+    "functions": ((4, 4, 2), (Sigmoid(), ReLU(), Flatten(), Flatten(), Dropout(0.2), Linear(None, 3))),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_chain_gives_the_same_numbers(name: str, device: Any) -> None:
+    image, layers = CHAINS[name]
+    ours, theirs = both(Sequential(*layers).network(image), device)
+    if name == "groups and dilation":
+        # It ends in a flattened image, which PyTorch has in the order c, h, w.
+        theirs = theirs.reshape(BATCH, 6, 9, 9).transpose(0, 2, 3, 1).reshape(ours.shape)
+    np.testing.assert_allclose(theirs, ours, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet", "lecture-cnn", "vgg11-bn-cifar"])
+def test_a_model_gives_the_same_numbers(name: str, device: Any) -> None:
+    chosen = model(name)
+    ours, theirs = both(chosen.build(chosen.image, chosen.classes), device)
+    np.testing.assert_allclose(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_has_the_same_gradients(device: Any) -> None:
+    step = PytorchStep(torch, task(), "cpu")
+    step.train()
+    ours = NetworkStep(task(), device)
+    ours.train()
+    assert ours.state.gradients is not None
+    wanted = ours.state.gradients.export()
+    conv2 = step.modules["conv2"].weight.grad.numpy().transpose(2, 3, 1, 0)
+    np.testing.assert_allclose(conv2, wanted["conv2.weight"], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(step.modules["fc4"].weight.grad.numpy().T, wanted["fc4.weight"], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(step.modules["conv1"].bias.grad.numpy(), wanted["conv1.bias"], rtol=1e-3, atol=1e-6)
+
+
+def test_a_step_in_parts_computes_the_same_and_tells_every_part_in_the_order_of_its_end() -> None:
+    whole, parted = PytorchStep(torch, task(), "cpu"), PytorchStep(torch, task(), "cpu")
+    told: list[tuple[str, str]] = []
+    whole.train()
+    parted.train_in_parts(lambda name, direction: told.append((name, direction)))
+    names = list(parted.modules)
+    assert names == ["conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "flatten", "fc3", "relu3", "fc4"]
+    assert told == [
+        ("input", "forward"),
+        ("optimizer", "backward"),
+        *((name, "forward") for name in names),
+        ("loss", "forward"),
+        ("loss", "backward"),
+        *((name, "backward") for name in reversed(names)),
+        ("optimizer", "backward"),
+    ]
+    for name in ("conv1", "conv2", "fc4"):
+        assert torch.equal(whole.modules[name].weight.grad, parted.modules[name].weight.grad)
+        assert torch.equal(whole.modules[name].weight, parted.modules[name].weight)
+
+
+def test_a_gradient_is_known_when_its_layer_has_passed() -> None:
+    step = PytorchStep(torch, task(), "cpu")
+    known: dict[str, list[str]] = {}
+
+    def passed(name: str, direction: str) -> None:
+        if direction == "backward":
+            modules = step.modules.items()
+            known[name] = [
+                label for label, module in modules if getattr(module, "weight", torch.empty(0)).grad is not None
+            ]
+
+    step.train_in_parts(passed)
+    assert known["loss"] == []
+    assert known["fc4"] == ["fc4"]
+    assert known["relu3"] == ["fc4"]
+    assert known["pool2"] == ["fc3", "fc4"]
+    assert known["conv2"] == ["conv2", "fc3", "fc4"]
+
+
+def test_a_network_whose_first_layers_have_no_weights_passes_too() -> None:
+    told: list[tuple[str, str]] = []
+    PytorchStep(torch, task("mlp"), "cpu").train_in_parts(lambda name, direction: told.append((name, direction)))
+    assert ("flatten", "forward") in told
+    assert ("flatten", "backward") not in told
+    assert told[-2:] == [("fc1", "backward"), ("optimizer", "backward")]
+
+
+def test_weights_decay_and_biases_do_not() -> None:
+    step = PytorchStep(torch, task("lecture-cnn"), "cpu")
+    decaying, spared = step._optimizer.param_groups
+    assert (decaying["weight_decay"], spared["weight_decay"]) == (model("lecture-cnn").recipe.weight_decay, 0.0)
+    assert {parameter.dim() for parameter in spared["params"]} == {1}
+    assert sorted(parameter.dim() for parameter in decaying["params"]) == [2, 2, 4, 4]
+    assert decaying["momentum"] == 0.9
+
+
+def test_its_rows_are_those_of_gpunn_and_hold_all_that_was_timed(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpunn.timing.stopwatch.SAMPLE_SECONDS", 1e-6)
+    theirs, ours = pytorch_contestant(task(), "cpu", 1), GpunnContestant(task(), device)
+    assert theirs.layers(None) == ()
+    for _ in range(2):
+        theirs.sample_layers()
+        ours.sample_layers()
+    rows, own = theirs.layers(Ceilings(1e9, 1e9, "a product")), ours.layers(None)
+    assert [(row.name, row.kind) for row in rows] == [(row.name, row.kind) for row in own]
+    assert [(row.flops, row.bytes) for row in rows[1:]] == [(row.flops, row.bytes) for row in own[1:]]
+    timed = 1000 * np.mean([sum(sample) for sample in theirs._samples])
+    assert sum(row.forward_ms + row.backward_ms for row in rows) == pytest.approx(timed)
+    kinds = {row.name: row.algorithm for row in rows}
+    assert kinds["conv1"] == "Conv2d + ReLU / Conv2d"
+    assert kinds["relu2"] == "ReLU"
+    assert kinds["fc4"] == "Linear / ReLU + Linear"
+    conv2 = rows[3]
+    floor = max(2 * 2 * BATCH * 64 * 50 * 500 / 1e9, 0)  # two of its three passes at least are held up by products
+    assert conv2.share_of_ceiling is not None
+    assert conv2.share_of_ceiling * (conv2.forward_ms + conv2.backward_ms) / 1000 >= floor
+    assert all(row.share_of_ceiling is None for row in theirs.layers(None))
+    theirs.close()
+
+
+def test_it_says_who_it_is_and_gives_the_threads_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    contestant: PytorchContestant = pytorch_contestant(task(), "cpu", 2)
+    assert (contestant.device, contestant.threads) == ("pytorch:cpu", 2)
+    assert contestant.versions == {"pytorch": torch.__version__}
+    assert contestant.name
+    for subject in (contestant.training, contestant.inference):
+        subject.wait()
+        subject.call()
+        subject.wait()
+    contestant.close()
+    assert torch.get_num_threads() == 1
+
+
+def test_its_threads_end_with_its_turn() -> None:
+    torch.set_num_threads(2)
+    torch.zeros(2**18).add_(1)
+    tasks = Path("/proc/self/task")
+    working = len(list(tasks.iterdir()))
+    end_idle_threads()
+    assert len(list(tasks.iterdir())) < working
+    # And begin anew.
+    assert float(torch.ones(2**18).sum()) == 2**18
+
+
+def test_ceilings_are_of_a_product_and_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpunn.timing.pytorch.ceilings._LONG_ENOUGH", 0)
+    contestant = pytorch_contestant(task(), "cpu", 1)
+    measured = contestant.ceilings()
+    assert measured.product == "torch.mm"
+    assert measured.flops > 0
+    assert measured.bytes_per_second > 0
+    contestant.close()
+
+
+def test_bfloat16_is_mixed_precision() -> None:
+    chosen = model("lenet")
+    mixed = PytorchStep(torch, Task(chosen, BATCH, "bfloat16", chosen.image, chosen.classes), "cpu")
+    assert mixed.infer().dtype == torch.bfloat16
+    assert mixed.modules["conv1"].weight.dtype == torch.float32
+    mixed.train()
+
+
+@pytest.mark.parametrize("layer", [GroupNorm(2), Step(), Dropout(0.5, "classic"), MaxPool2d(2, padding=(0, 1, 0, 1))])
+def test_a_layer_that_is_not_translated_is_refused_by_its_name(layer: Layer) -> None:
+    layer.name = "odd"
+    network = Sequential(layer, Flatten(), Linear(None, 2)).network((8, 8, 4))
+    weights = {name: np.zeros(parameter.shape, np.float32) for name, parameter, _ in network.parameters()}
+    with pytest.raises(UsageError, match="layer 'odd'"):
+        pytorch_network(network, weights)
+
+
+def test_branches_are_refused() -> None:
+    image = image_input((4, 4, 2))
+    network = Network(Softmax()(Flatten()(Add(name="sum")(ReLU()(image), image))))
+    with pytest.raises(UsageError, match="layer 'sum' does not continue a chain"):
+        pytorch_network(network, {})
