@@ -40,14 +40,15 @@ def test_every_thread_is_kept_there_and_given_back() -> None:
         finish.wait()
         seen.append(os.sched_getaffinity(0))
 
-    others = [threading.Thread(target=work)]
+    # Daemons, so that a failure does not wait for them.
+    others = [threading.Thread(target=work, daemon=True)]
     others[0].start()
     started.wait()
     with pinned(1) as cores:
         assert len(cores) == 1
         assert os.sched_getaffinity(0) == set(cores)
         # A thread that starts now has the cores of the one that starts it.
-        others.append(threading.Thread(target=work))
+        others.append(threading.Thread(target=work, daemon=True))
         others[1].start()
         assert os.sched_getaffinity(others[0].native_id or 0) == set(cores)
         assert os.sched_getaffinity(others[1].native_id or 0) == set(cores)
