@@ -78,8 +78,12 @@ def edge(ceilings: Ceilings) -> float:
 def draw_roofline(axes: Axes, devices: Sequence[DeviceTimes]) -> list[Point]:
     """Measured ceilings as roofs, and every layer as a point whose area is its share of the step.
 
+    Args:
+        axes: where.
+        devices: of which at least one has a layer with operations, bytes and a time.
+
     Returns:
-        the points.
+        The points.
     """
     points = points_of(devices)
     low, high = _limits(points, devices)
@@ -102,10 +106,8 @@ def draw_roofline(axes: Axes, devices: Sequence[DeviceTimes]) -> list[Point]:
             zorder=3,
         )
     rates = [point.rate for point in points]
-    roofs = [device.ceilings for device in devices if device.ceilings is not None]
-    lowest = min([*rates, *(roof(ceilings, low) * 2 for ceilings in roofs if not rates)])
-    highest = max([*rates, *(ceilings.flops for ceilings in roofs)])
-    axes.set_ylim(lowest / 2.2, highest * 2.2)
+    highest = max([*rates, *(device.ceilings.flops for device in devices if device.ceilings is not None)])
+    axes.set_ylim(min(rates) / 2.2, highest * 2.2)
     _name_axes(axes)
     return points
 
