@@ -50,7 +50,7 @@ def test_one_that_has_lost_files(made: Made) -> None:
     made.cupy("cupy-cuda13x", missing=["cupy/_core/core.so", "cupy/cuda/stream.so"])
     found = made.found("CuPy")
     assert found.status == "problem"
-    assert "2 of its files are missing, among them cupy/_core/core.so" in found.text
+    assert "it lacks 2 of its files, cupy/_core/core.so among them" in found.text
     assert found.remedy == 'pip uninstall -y cupy-cuda13x && pip install "gpunn[cuda13]"'
 
 

@@ -43,7 +43,7 @@ def _one(situation: Situation) -> Finding:
     if package.startswith("cupy-rocm"):
         return Finding("CuPy", "problem", f"{package} is for GPUs of AMD", reinstall(situation))
     if cupy.missing:
-        example = f"{len(cupy.missing)} of its files are missing, among them {cupy.missing[0]}"
+        example = f"it lacks {len(cupy.missing)} of its files, {cupy.missing[0]} among them"
         why = f"; it does not load ({cupy.refused})" if cupy.refused else ""
         return Finding("CuPy", "problem", f"{package} is damaged: {example}{why}", reinstall(situation))
     if cupy.refused is not None:

@@ -22,4 +22,6 @@ def answer() -> dict[str, Any]:
 def _missing(package: Distribution) -> list[str]:
     """Files of the record that pip keeps; `Distribution.files` leaves missing ones out from Python 3.12 on."""
     names = [row[0] for row in csv.reader((package.read_text("RECORD") or "").splitlines()) if row]
-    return [name for name in names if not name.endswith(_DISPENSABLE) and not os.path.exists(package.locate_file(name))]
+    return [
+        name for name in names if not name.endswith(_DISPENSABLE) and not os.path.exists(str(package.locate_file(name)))
+    ]
