@@ -172,6 +172,13 @@ def test_a_clock_that_is_behind_a_run(made: Made) -> None:
     assert str(run) in made.found("clock").text
 
 
+def test_a_file_that_goes_away_while_the_clock_is_looked_at_counts_as_nothing(made: Made) -> None:
+    kept = cache(made) / "emulator"
+    kept.mkdir()
+    (kept / "building").symlink_to(kept / "moved away")
+    assert made.found("clock").status == "ok"
+
+
 def test_the_nearest_folder_is_one_that_is_there(tmp_path: Path) -> None:
     assert nearest(tmp_path / "a/b/c") == tmp_path
     assert nearest(tmp_path) == tmp_path

@@ -39,7 +39,9 @@ def break_weight(learner: Learner, name: str, value: float = np.inf) -> None:
 
 
 def files_of(path: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    """What a run has written; its heartbeat is there only while it goes on."""
+    files = (file for file in path.rglob("*") if file.is_file() and file.name != "heartbeat")
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
 
 
 def diverge(trainer: Trainer) -> DivergedError:

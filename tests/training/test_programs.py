@@ -26,7 +26,7 @@ from gpunn.training.trainer import Trainer
 from tests.training.runs import network, preprocessing_of, striped, stripes
 
 #: What a device takes for itself.
-OWN_BYTES = 4 * LARGEST_PARTIALS
+OWN_BYTES = 4 * LARGEST_PARTIALS + 8
 
 
 @contextmanager

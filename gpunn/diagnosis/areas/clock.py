@@ -21,7 +21,7 @@ def examine(situation: Situation) -> Iterator[Finding]:
     machine = situation.machine
     now = machine.now()
     text = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
-    newest, written = max(((path, path.stat().st_mtime) for path in _files(situation)), key=lambda each: each[1])
+    newest, written = max(_times(situation), key=lambda each: each[1])
     if written <= now + TOLERANCE:
         yield Finding("clock", "ok", text)
         return
@@ -29,6 +29,13 @@ def examine(situation: Situation) -> Iterator[Finding]:
     remedy = "sudo hwclock --hctosys" if situation.is_wsl else "sudo timedatectl set-ntp true"
     where = "   # on the host of this container" if situation.is_container else ""
     yield Finding("clock", "problem", f"it is {text}, but {newest} was written at {later}", remedy + where)
+
+
+def _times(situation: Situation) -> Iterator[tuple[Path, float]]:
+    """When each of the files was written; others may remove theirs meanwhile."""
+    for path in _files(situation):
+        with suppress(OSError):
+            yield path, path.stat().st_mtime
 
 
 def _files(situation: Situation) -> Iterator[Path]:
