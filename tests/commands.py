@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 #: What a machine may lack on which the tests run.
-NEEDS = frozenset({"needs-gpu", "needs-docker"})
+NEEDS = frozenset({"needs-gpu", "needs-docker", "needs-pytorch"})
 #: A block that trains for longer than a test may; here runs have an epoch, few pictures are made, and times are
 #: taken for a second.
 TAKES_MINUTES = "takes-minutes"
