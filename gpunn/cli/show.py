@@ -43,7 +43,10 @@ def show(
         Path | None, typer.Option(metavar="IMAGE", help="The parts of an image that speak for a class.")
     ] = None,
     errors: Annotated[
-        bool, typer.Option("--errors", help="The worst mistakes on the validation images, and the confusion matrix.")
+        bool,
+        typer.Option(
+            "--errors", help="The worst mistakes on the validation images, a list of all, and the confusion matrix."
+        ),
     ] = False,
     class_name: Annotated[
         str | None,
@@ -56,7 +59,7 @@ def show(
         str | None, typer.Option(help="With --errors: other images than the run's validation half.")
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, help="How many filters, channels of a layer, or mistakes at most.")
+        int | None, typer.Option(min=1, help="How many filters, channels of a layer, or mistakes to draw at most.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the pictures go; default RUN/pictures.")

@@ -31,7 +31,6 @@ class Mistake:
         predicted: the class that the network finds most likely.
         probability: that the network gives to `predicted`, 0 to 1.
         loss: cross-entropy, minus the logarithm of the probability of `label`.
-        picture: as the network sees it, (H, W, 3).
     """
 
     index: int
@@ -39,7 +38,6 @@ class Mistake:
     predicted: int
     probability: float
     loss: float
-    picture: Pixels
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,13 @@ class Examination:
     """How a run did.
 
     Attributes:
-        mistakes: the worst ones, the largest loss first.
+        mistakes: all of them, the largest loss first.
+        pictures: of the first mistakes, as the network sees them, (H, W, 3).
         confusion: (classes, classes), how many images of a class (row) were taken for which (column).
     """
 
     mistakes: tuple[Mistake, ...]
+    pictures: tuple[Pixels, ...]
     confusion: np.ndarray[Any, np.dtype[np.int64]]
 
     @property
@@ -72,7 +72,7 @@ def examine_run(trained: TrainedRun, run: Path, data: str | None, count: int) ->
         trained: the run.
         run: where it lies.
         data: other images; None takes the validation half of the run's own.
-        count: how many mistakes to keep.
+        count: of how many mistakes to keep the pictures.
 
     Raises:
         DataError: when the images cannot be read, or their classes are not those of the run.
@@ -85,24 +85,28 @@ def examine_run(trained: TrainedRun, run: Path, data: str | None, count: int) ->
 
 
 def examine(learner: Learner, batches: Iterable[Batch], classes: int, count: int) -> Examination:
-    """Count hits and misses, and keep the worst mistakes.
+    """Count hits and misses, and keep the mistakes; of the worst, their pictures, too.
 
     Args:
         learner: the network.
         batches: the images and labels.
         classes: how many.
-        count: how many mistakes to keep; of equal losses, those that come first.
+        count: of how many mistakes to keep the pictures; of equal losses, those that come first.
     """
     confusion = np.zeros((classes, classes), np.int64)
-    worst: list[Mistake] = []
+    mistakes: list[Mistake] = []
+    worst: list[tuple[Mistake, Pixels]] = []
     for batch in batches:
         probabilities = learner.predict(batch)
         np.add.at(confusion, (batch.labels, probabilities.argmax(axis=1)), 1)
-        worst = nlargest(count, [*worst, *_mistakes(batch, probabilities)], key=lambda mistake: mistake.loss)
-    return Examination(tuple(worst), confusion)
+        found = list(_mistakes(batch, probabilities))
+        mistakes += [mistake for mistake, _ in found]
+        worst = nlargest(count, [*worst, *found], key=lambda one: one[0].loss)
+    mistakes.sort(key=lambda mistake: mistake.loss, reverse=True)
+    return Examination(tuple(mistakes), tuple(picture for _, picture in worst), confusion)
 
 
-def _mistakes(batch: Batch, probabilities: np.ndarray[Any, Any]) -> Iterator[Mistake]:
+def _mistakes(batch: Batch, probabilities: np.ndarray[Any, Any]) -> Iterator[tuple[Mistake, Pixels]]:
     predicted = probabilities.argmax(axis=1)
     for place in np.flatnonzero(predicted != batch.labels).tolist():
         label, taken = int(batch.labels[place]), int(predicted[place])
@@ -110,4 +114,4 @@ def _mistakes(batch: Batch, probabilities: np.ndarray[Any, Any]) -> Iterator[Mis
             loss = -float(np.log(probabilities[place, label]))
         # The loader will write over the pixels.
         picture = picture_colours(batch.images[place]).copy()
-        yield Mistake(int(batch.indices[place]), label, taken, float(probabilities[place, taken]), loss, picture)
+        yield Mistake(int(batch.indices[place]), label, taken, float(probabilities[place, taken]), loss), picture

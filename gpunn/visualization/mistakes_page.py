@@ -18,7 +18,7 @@ _COLUMNS = 6
 
 
 def mistakes_page(examination: Examination, classes: tuple[str, ...], dataset: Dataset, network: str) -> Page:
-    """Every image with what it was taken for, what it is, and its name.
+    """The images of the worst mistakes, each with what it was taken for, what it is, and its name.
 
     Args:
         examination: what was found.
@@ -26,8 +26,8 @@ def mistakes_page(examination: Examination, classes: tuple[str, ...], dataset: D
         dataset: names the images.
         network: its name.
     """
-    worst = examination.mistakes
-    tiles = [Tile(enlarged(one.picture, _SIDE), _caption(one, classes, dataset)) for one in worst]
+    worst = list(zip(examination.mistakes, examination.pictures, strict=False))
+    tiles = [Tile(enlarged(picture, _SIDE), _caption(one, classes, dataset)) for one, picture in worst]
     share = 1 - examination.wrong / examination.images
     lines = [f"{examination.wrong:,} of {counted(examination.images, 'image', 'images')} wrong: top-1 {share:.2%}."]
     if worst:
@@ -49,7 +49,7 @@ def _caption(one: Mistake, classes: tuple[str, ...], dataset: Dataset) -> tuple[
 
 
 def mistakes_table(examination: Examination, classes: tuple[str, ...], dataset: Dataset) -> Page:
-    """The same mistakes as a CSV file, whose names are not shortened."""
+    """All mistakes as a CSV file, with whole names, the largest loss first."""
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow(("image", "class", "taken_for", "probability", "loss"))

@@ -69,34 +69,42 @@ def test_mistakes_come_with_the_largest_loss_first(learner: Learner, size: int) 
         assert mistake.loss == pytest.approx(loss_of(mistake.index), rel=1e-12)
         scores = IMAGES[mistake.index].ravel() / 255 * 4
         assert mistake.probability == pytest.approx(exp(scores.max()) / sum(map(exp, scores)), rel=1e-12)
-        np.testing.assert_array_equal(mistake.picture, IMAGES[mistake.index])
+    assert len(found.pictures) == 4
+    for mistake, picture in zip(found.mistakes, found.pictures, strict=True):
+        np.testing.assert_array_equal(picture, IMAGES[mistake.index])
     assert found.confusion.tolist() == [[2, 2, 0], [0, 0, 0], [2, 0, 1]]
 
 
-def test_only_the_worst_are_kept(learner: Learner) -> None:
+def test_pictures_are_kept_of_the_worst_only(learner: Learner) -> None:
+    wrong = sorted([1, 3, 5, 6], key=loss_of, reverse=True)
     found = examine(learner, batches(2), 3, 2)
-    assert [mistake.index for mistake in found.mistakes] == sorted([1, 3, 5, 6], key=loss_of, reverse=True)[:2]
-    assert found.wrong == 4
+    assert [mistake.index for mistake in found.mistakes] == wrong
+    assert len(found.pictures) == 2
+    for index, picture in zip(wrong, found.pictures, strict=False):
+        np.testing.assert_array_equal(picture, IMAGES[index])
 
 
 def dataset() -> ArrayDataset:
     return ArrayDataset(IMAGES, LABELS, CLASSES)
 
 
-def test_the_page_shows_every_mistake(learner: Learner) -> None:
-    page = mistakes_page(examine(learner, batches(7), 3, 10), CLASSES, dataset(), "colours")
+@pytest.mark.parametrize("count", [2, 10])
+def test_the_page_shows_the_worst(learner: Learner, count: int) -> None:
+    page = mistakes_page(examine(learner, batches(7), 3, count), CLASSES, dataset(), "colours")
     assert page.name == "errors.png"
     pixels = pixels_of(page.content)
     shown = [index for index in range(7) if places(pixels, squares(IMAGES[index], 192))]
-    assert shown == [1, 3, 5, 6]
+    assert shown == sorted(sorted([1, 3, 5, 6], key=loss_of, reverse=True)[:count])
 
 
-def test_the_table_names_them_whole(learner: Learner) -> None:
+def test_the_table_names_all_of_them_whole(learner: Learner) -> None:
     page = mistakes_table(examine(learner, batches(7), 3, 1), CLASSES, dataset())
-    header, row = csv.reader(io.StringIO(page.content.decode()))
+    header, *rows = csv.reader(io.StringIO(page.content.decode()))
     assert header == ["image", "class", "taken_for", "probability", "loss"]
-    assert row[:3] == [dataset().name(1), "red", "green"]
-    assert float(row[4]) == pytest.approx(loss_of(1), abs=1e-6)
+    wrong = sorted([1, 3, 5, 6], key=loss_of, reverse=True)
+    assert [row[0] for row in rows] == [dataset().name(index) for index in wrong]
+    assert rows[0][:3] == [dataset().name(1), "red", "green"]
+    assert [float(row[4]) for row in rows] == [pytest.approx(loss_of(index), abs=1e-6) for index in wrong]
 
 
 def test_without_mistakes_the_page_says_so(learner: Learner) -> None:
@@ -122,7 +130,7 @@ def test_a_confusion_matrix_is_drawn_for_any_number_of_classes(classes: int) -> 
     names = tuple(f"{'a very long name of a ' if classes == 30 else '$x_'}class {k}" for k in range(classes))
     confusion = matrix(classes)
     confusion[0] = 0
-    page = confusion_page(Examination((), confusion), names, "net")
+    page = confusion_page(Examination((), (), confusion), names, "net")
     assert page.name == "confusion.png"
     height, width, _ = pixels_of(page.content).shape
     assert 500 < height < 1600
