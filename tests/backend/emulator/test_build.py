@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -80,3 +82,30 @@ def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("GPUNN_CACHE", str(tmp_path / "file"))
     with pytest.raises(DeviceError, match="set GPUNN_CACHE to a folder"):
         build.build_kernels(packaged_source("relu.cu"), check=False)
+
+
+FIRST_ONE = """
+import sys
+import numpy as np
+from pathlib import Path
+from gpunn.backend.cuda.launching.launch import Grid
+from gpunn.backend.cuda.launching.source import KernelSource
+from tests.backend.emulator.devices import FAST, emulator
+
+y = np.zeros(4, np.float32)
+with emulator(FAST) as device:
+    for name in ("alone", "together"):
+        source = KernelSource(Path(sys.argv[1], f"{name}.cu"))
+        device.launcher.launch_from(source, name, Grid((1, 1, 1), (4, 1, 1)), {"y": y})
+print(y.tolist())
+"""
+
+
+def test_the_first_kernel_of_a_process_may_read_no_index(tmp_path: Path) -> None:
+    """Only in a process of its own is it the first."""
+    (tmp_path / "alone.cu").write_text('extern "C" __global__ void alone(float* y) { y[0] = 5.0f; }\n')
+    together = 'extern "C" __global__ void together(float* y) { y[threadIdx.x] += 1.0f; }\n'
+    (tmp_path / "together.cu").write_text(together)
+    command = [sys.executable, "-c", FIRST_ONE, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert (ended.stdout, ended.returncode) == ("[6.0, 1.0, 1.0, 1.0]\n", 0), ended.stderr

@@ -4,13 +4,17 @@
 #include <map>
 #include <numeric>
 
-__thread const emulator::ThreadIdentity* emulator_current_thread = nullptr;
+// initial-exec here too: thread-local memory of a library that was first used in another way, as by a kernel that reads
+// no threadIdx, stays closed to every kernel that is loaded later.
+#define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
+
+__thread const emulator::ThreadIdentity* emulator_current_thread INITIAL_EXEC = nullptr;
 
 namespace emulator {
 
 namespace {
 
-thread_local Block* running_block = nullptr;
+thread_local Block* running_block INITIAL_EXEC = nullptr;
 
 int thread_count(const LaunchRequest& request) { return request.block[0] * request.block[1] * request.block[2]; }
 
