@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +20,18 @@ from gpunn.errors import DeviceError, UsageError
 if TYPE_CHECKING:
     from gpunn.backend.cuda.inspection.resources import Resources
     from gpunn.backend.cuda.launching.source import KernelSource
+    from gpunn.explaining.columns import Column
     from gpunn.explaining.explanation import Explanation
+    from gpunn.explaining.hardware import Hardware
     from gpunn.timing.contestant import Task
 
 #: What is explained unless something else is asked for: what these devices train networks of ImageNet in.
 _BATCH = 128
 _ON_GPU, _ON_CPU = "bfloat16", "float32"
+
+#: Rows that even a low terminal gets, and what is said where some share a line.
+_FEWEST_ROWS = 8
+_TOGETHER = "layers that take the least are told together, for want of height; a higher terminal has each, and a pipe"
 
 
 def explain(
@@ -61,7 +69,8 @@ def explain(
 
     Each layer with its kernel, tile, grid and waves, what the compiled kernel takes of registers and how many of a
     multiprocessor's warps it fills, bytes, FLOPs, and the floor that they imply: no device with these ceilings is
-    faster. Compiling takes some seconds the first time. Example:
+    faster, unless a cache keeps what one call leaves for the next. Where a terminal lacks lines, the layers that take
+    the least share some; a pipe has one for each. Compiling takes some seconds the first time. Example:
 
     gpunn explain vgg16 --device h100
     """
@@ -71,17 +80,19 @@ def explain(
     from gpunn.timing.contestant import Task
 
     chosen = find_model(model)
+    device = device.lower()
+    hardware = None if device == "cpu" else find_hardware(device)
     shape = parse_shape(image) if image is not None else chosen.image
-    number_types = precision or (_ON_CPU if device == "cpu" else _ON_GPU)
-    task = Task(chosen, batch, number_types, shape, classes or chosen.classes)
+    task = Task(
+        chosen, batch, precision or (_ON_CPU if hardware is None else _ON_GPU), shape, classes or chosen.classes
+    )
+    wanted = Wanted(chosen.name, batch, task.precision, "cpu" if hardware is None else hardware.word)
+    # Results do not say how large the pictures were: those that nobody named are of networks as they were designed.
+    as_designed = (task.image, task.classes) == (chosen.image, chosen.classes)
+    found = newest_measured(wanted) if results is None and as_designed else None
+    measured = found if results is None else read_measured(results, wanted)
     notes: list[str] = []
-    if device == "cpu":
-        explanation, word = _on_cpu(task, tuning), "cpu"
-    else:
-        hardware = find_hardware(device)
-        explanation, word = _on_gpu(task, device, tuning, notes), hardware.word
-    wanted = Wanted(chosen.name, batch, number_types, word)
-    measured = newest_measured(wanted) if results is None else read_measured(results, wanted)
+    explanation = _on_cpu(task, tuning) if hardware is None else _on_gpu(task, device, hardware, tuning, notes)
     if measured is not None:
         explanation = with_measured(explanation, measured)
     if as_json:
@@ -103,12 +114,10 @@ def _on_cpu(task: Task, tuning: Path | None) -> Explanation:
         device.close()
 
 
-def _on_gpu(task: Task, device: str, tuning: Path | None, notes: list[str]) -> Explanation:
+def _on_gpu(task: Task, device: str, hardware: Hardware, tuning: Path | None, notes: list[str]) -> Explanation:
     from gpunn.explaining.gpu import NO_CHOICES, GpuStep
-    from gpunn.explaining.hardware import find_hardware
     from gpunn.explaining.kernel_choices import read_choices
 
-    hardware = find_hardware(device)
     choices = NO_CHOICES if tuning is None else read_choices(tuning, hardware.architecture)
     step = GpuStep(task, device, hardware, choices)
     return step.explain(_compiled(step.sources, hardware.architecture, notes))
@@ -132,22 +141,57 @@ def _compiled(sources: Sequence[KernelSource], architecture: str, notes: list[st
     return dict(tqdm(measured, "compiling", len(sources), leave=False, dynamic_ncols=True, disable=None))
 
 
+def terminal_size() -> os.terminal_size | None:
+    """Of the terminal that is written to; None where it is a file or another program."""
+    return shutil.get_terminal_size() if sys.stdout.isatty() else None
+
+
 def _print(explanation: Explanation, calls: bool, notes: Sequence[str]) -> None:
+    from gpunn.explaining.text import launch_columns
+
+    size = terminal_size()
+    if calls:
+        page = _page(explanation, launch_columns(explanation), size, notes)
+    else:
+        page = _layers_at_once(explanation, size, notes)
+    print("\n".join(page))
+
+
+def _layers_at_once(explanation: Explanation, size: os.terminal_size | None, notes: Sequence[str]) -> list[str]:
+    """A line for each layer and phase, or fewer, so that no line scrolls away."""
+    from gpunn.explaining.folding import folded
+    from gpunn.explaining.text import layer_columns
+
+    page = _page(explanation, layer_columns(explanation), size, notes)
+    for count in range(len(explanation.rows) - 1, _FEWEST_ROWS - 1, -1):
+        if size is None or _height(page, size) < size.lines:
+            break
+        fewer = replace(explanation, rows=folded(explanation.rows, count))
+        page = _page(fewer, layer_columns(fewer), size, [*notes, _TOGETHER])
+    return page
+
+
+def _height(page: Sequence[str], size: os.terminal_size) -> int:
+    """Lines of the terminal, which breaks those that are too long."""
+    return sum(max(1, -(-len(line) // size.columns)) for line in page)
+
+
+def _page(
+    explanation: Explanation, columns: Sequence[Column], size: os.terminal_size | None, notes: Sequence[str]
+) -> list[str]:
     from gpunn.cli.table import table
     from gpunn.explaining.columns import fitting
-    from gpunn.explaining.text import heading, launch_columns, layer_columns, totals
+    from gpunn.explaining.text import heading, totals
 
-    # What is read by a program, or kept in a file, is as wide as it is.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    columns, left_out = fitting(launch_columns(explanation) if calls else layer_columns(explanation), width)
-    rows = list(zip(*(column.cells for column in columns), strict=True))
-    numbers = [index for index, column in enumerate(columns) if column.is_number]
-    print(heading(explanation))
-    print(table([column.title for column in columns], rows, numbers))
-    for line in totals(explanation):
-        print(line)
+    kept, left_out = fitting(columns, None if size is None else size.columns)
+    rows = list(zip(*(column.cells for column in kept), strict=True))
+    numbers = [index for index, column in enumerate(kept) if column.is_number]
+    page = [
+        heading(explanation),
+        *table([column.title for column in kept], rows, numbers).splitlines(),
+        *totals(explanation),
+    ]
     if left_out:
         titles = ", ".join(column.title for column in left_out)
-        print(f"left out, for want of width: {titles}; a wider terminal has them, and --json")
-    for note in notes:
-        print(note)
+        page.append(f"left out, for want of width: {titles}; a wider terminal has them, and --json")
+    return [*page, *notes]

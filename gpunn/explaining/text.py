@@ -11,9 +11,27 @@ from gpunn.explaining.explanation import ExplainedCall, Explanation, Launch, Row
 from gpunn.explaining.hardware import Ceiling
 
 HOW_COUNTED = (
-    "floor: each call takes at least the longer of its product's time (two FLOPs a multiply-add) and of its copy's "
-    "(each array once), one after another"
+    "floor: calls follow one another, and each takes the longer of its product's time (two FLOPs a multiply-add) and "
+    "of its copy's (each array once, none kept in a cache)"
 )
+#: Shorter steps are told in microseconds.
+_SHORT_MS = 1.0
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """In which times are told."""
+
+    name: str
+    of_a_ms: float
+    decimals: int
+
+    def told(self, milliseconds: float, decimals: int | None = None) -> str:
+        """Without the unit's name."""
+        return f"{milliseconds * self.of_a_ms:.{self.decimals if decimals is None else decimals}f}"
+
+
+_MILLISECONDS, _MICROSECONDS = _Unit("ms", 1.0, 3), _Unit("us", 1000.0, 2)
 
 
 @dataclass(frozen=True)
@@ -34,12 +52,12 @@ class _Line:
 
 def layer_columns(explanation: Explanation) -> list[Column]:
     """A line for each layer and phase; kernel, tile, grid and what follows are those of its most expensive call."""
-    return _columns([_of_row(row) for row in explanation.rows], explanation.floor_ms)
+    return _columns([_of_row(row) for row in explanation.rows], explanation)
 
 
 def launch_columns(explanation: Explanation) -> list[Column]:
     """A line for each call, and for each further launch of it."""
-    return _columns([line for call in explanation.calls for line in _of_call(call)], explanation.floor_ms)
+    return _columns([line for call in explanation.calls for line in _of_call(call)], explanation)
 
 
 def heading(explanation: Explanation) -> str:
@@ -58,11 +76,15 @@ def totals(explanation: Explanation) -> list[str]:
     launches = sum(len(call.launches) for call in calls)
     executed = sum(call.executed_flops for call in calls)
     counted = f"{len(calls)} calls" + (f", {launches} launches" if launches else "")
+    why = "with the padding of tiles" if launches else "executed"
+    unit = _unit(explanation)
+    floor, products, copies = (
+        f"{unit.told(time, 2)} {unit.name}" for time in (explanation.floor_ms, product_ms, copy_ms)
+    )
     lines = [
-        f"{counted}: {_count(flops / 1e9)} GFLOP ({_count(executed / 1e9)} with the padding of tiles), "
-        f"{_count(transferred / 1e9)} GB",
-        f"floor {explanation.floor_ms:.2f} ms, {explanation.images_per_second:,.0f} images/s "
-        f"(products alone {product_ms:.2f} ms, copies alone {copy_ms:.2f} ms)",
+        f"{counted}: {_count(flops / 1e9)} GFLOP ({_count(executed / 1e9)} {why}), {_count(transferred / 1e9)} GB",
+        f"floor {floor}, {explanation.images_per_second:,.0f} images/s "
+        f"(products alone {products}, copies alone {copies})",
         f"ceilings: products {_rate(explanation.product, 'FLOP/s')}, copies {_rate(explanation.copy, 'B/s')}",
         HOW_COUNTED,
         _memory(explanation),
@@ -72,6 +94,10 @@ def totals(explanation: Explanation) -> list[str]:
     lines += _spills(calls)
     lines += _measured(explanation)
     return lines
+
+
+def _unit(explanation: Explanation) -> _Unit:
+    return _MICROSECONDS if explanation.floor_ms < _SHORT_MS else _MILLISECONDS
 
 
 def _of_row(row: Row) -> _Line:
@@ -120,7 +146,9 @@ def _bound(call: ExplainedCall) -> str:
     return "product" if call.product_ms > call.copy_ms else "copy"
 
 
-def _columns(lines: Sequence[_Line], step_ms: float) -> list[Column]:
+def _columns(lines: Sequence[_Line], explanation: Explanation) -> list[Column]:
+    unit, step_ms = _unit(explanation), explanation.floor_ms
+
     def column(title: str, worth: int, cell: Callable[[_Line], str], is_number: bool = True) -> Column:
         return Column(title, tuple(map(cell, lines)), is_number, worth)
 
@@ -137,10 +165,10 @@ def _columns(lines: Sequence[_Line], step_ms: float) -> list[Column]:
         column("GFLOP", 35, lambda line: _count(line.flops / 1e9) if line.flops else ""),
         column("useful", 34, _useful),
         column("MB", 36, lambda line: _count(line.bytes / 1e6) if line.bytes is not None else ""),
-        column("floor ms", 98, lambda line: f"{line.floor_ms:.3f}" if line.floor_ms is not None else ""),
+        column(f"floor {unit.name}", 98, lambda line: unit.told(line.floor_ms) if line.floor_ms is not None else ""),
         column("bound by", 45, lambda line: line.bound, False),
         column("of step", 20, lambda line: f"{line.floor_ms / step_ms:.1%}" if line.floor_ms is not None else ""),
-        column("measured", 97, lambda line: f"{line.measured_ms:.3f}" if line.measured_ms is not None else ""),
+        column("measured", 97, lambda line: unit.told(line.measured_ms) if line.measured_ms is not None else ""),
         column("reached", 96, _reached),
     ]
 
@@ -210,6 +238,7 @@ def _spills(calls: Sequence[ExplainedCall]) -> Iterator[str]:
 def _measured(explanation: Explanation) -> Iterator[str]:
     if explanation.measured is None:
         return
-    step = explanation.measured_step_ms
-    whole = f"; the whole step {step:.2f} ms, which reaches {explanation.floor_ms / step:.0%}" if step else ""
-    yield f"measured in ms, and the share of the floor's speed that is reached: {explanation.measured}{whole}"
+    step, unit = explanation.measured_step_ms, _unit(explanation)
+    reached = f"{unit.told(step, 2)} {unit.name}, which reaches {explanation.floor_ms / step:.0%}" if step else ""
+    whole = f"; the whole step {reached}" if step else ""
+    yield f"measured in {unit.name}, and the share of the floor's speed that is reached: {explanation.measured}{whole}"

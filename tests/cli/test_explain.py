@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,11 @@ def test_a_network_on_a_gpu(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> No
     assert (result.status, result.error) == (0, "")
     heading, header, _, first, *lines = result.out.splitlines()
     assert heading.startswith("mlp, one training step of 32 images in bfloat16 on NVIDIA H100")
-    titles = "layer phase kernel tile grid threads waves registers occupancy GFLOP useful MB floor ms bound by of step"
+    titles = "layer phase kernel tile grid threads waves registers occupancy GFLOP useful MB floor us bound by of step"
     assert " ".join(header.split()) == titles
     assert first.split()[:3] == ["input", "forward", "normalize_images"]
     assert "%)" in first
-    assert any(line.startswith("floor 0.0") and "images/s" in line for line in lines)
+    assert any(line.startswith("floor ") and " us, " in line and "images/s" in line for line in lines)
     assert any(line.startswith("memory ") and "of 80.0 GiB" in line for line in lines)
     assert lines[-1] == "no kernel spills registers"
 
@@ -49,7 +50,7 @@ def test_without_a_compiler(gpunn: Gpunn) -> None:
     result = gpunn("explain", "lenet", "--device", "a100", "--precision", "tf32", "--calls")
     assert (result.status, result.error) == (0, "")
     _, header, _, *lines = result.out.splitlines()
-    assert " ".join(header.split()) == "layer phase kernel tile grid threads GFLOP useful MB floor ms bound by of step"
+    assert " ".join(header.split()) == "layer phase kernel tile grid threads GFLOP useful MB floor us bound by of step"
     assert any("convolution2d_forward" in line for line in lines)
     assert lines[-1].startswith("registers, occupancy and waves need the compiler: ")
     assert 'pip install "gpunn[kernels]"' in lines[-1]
@@ -75,6 +76,30 @@ def test_as_json(gpunn: Gpunn) -> None:
     assert (launch["tile"], launch["grid"]) == ("64x64", [144, 1, 1])
 
 
+@pytest.mark.usefixtures("no_compiler")
+def test_names_of_devices_may_be_written_large(gpunn: Gpunn) -> None:
+    assert gpunn("explain", "mlp", "--device", "H100").out == gpunn("explain", "mlp", "--device", "h100").out
+
+
+@pytest.mark.usefixtures("no_compiler")
+@pytest.mark.parametrize(("columns", "lines"), [(100, 50), (150, 40), (80, 30)])
+def test_a_terminal_has_the_whole_step_at_once(
+    gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch, columns: int, lines: int
+) -> None:
+    """VGG-16's 52 rows: those that take the least share a line, so that no line scrolls away."""
+    asked = ("explain", "vgg16", "--device", "h100")
+    whole = gpunn(*asked).out.splitlines()
+    monkeypatch.setattr("gpunn.cli.explain.terminal_size", lambda: os.terminal_size((columns, lines)))
+    shown = gpunn(*asked).out.splitlines()
+    # The last line of a terminal is that of the next prompt.
+    assert sum(-(-len(line) // columns) for line in shown) == lines - 1
+    assert len(whole) > 60
+    assert any(" to " in line.partition("  ")[0] for line in shown)
+    assert any("told together, for want of height" in line for line in shown)
+    floor = next(line for line in whole if line.startswith("floor "))
+    assert floor in shown
+
+
 def results(name: str) -> str:
     """As gpunn time writes them, of one layer."""
     step = {"median": 1.0, "low": 1.0, "high": 1.0}
@@ -90,19 +115,23 @@ def test_measured_times_beside_floors(gpunn: Gpunn, tmp_path: Path) -> None:
     named = gpunn(*asked, "--results", "mine.json")
     assert (named.status, named.error) == (0, "")
     line = next(line for line in named.out.splitlines() if line.startswith("conv1 "))
-    assert line.split()[-2] == "0.125"
-    assert "mine.json, NVIDIA H100 PCIe; the whole step 1.00 ms" in named.out
+    assert line.split()[-2] == "125.00"
+    assert "mine.json, NVIDIA H100 PCIe; the whole step 1000.00 us" in named.out
     assert "measured" not in gpunn(*asked).out.replace("measured in a large", "")
     folder = tmp_path / "benchmarks/results"
     folder.mkdir(parents=True)
     (folder / "gpu-nvidia-h100.json").write_text(results("NVIDIA H100 PCIe"))
     assert "gpu-nvidia-h100.json, NVIDIA H100 PCIe" in gpunn(*asked).out
+    # What nobody named is of pictures and classes as LeNet was designed for.
+    for other in (("--input", "32x32x1"), ("--classes", 47)):
+        assert "gpu-nvidia" not in gpunn(*asked, *other).out
+    assert "gpu-nvidia" in gpunn(*asked, "--input", "28x28x1", "--classes", 10).out
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("lenet", "--device", "v100"), 2, "'v100' is not known here; choose one of h100, a100, rtx4090, cpu"),
+        (("lenet", "--device", "V100"), 2, "'v100' is not known here; choose one of h100, a100, rtx4090, cpu"),
         (("lennet", "--device", "h100"), 2, "did you mean 'lenet'"),
         (("lenet",), 2, "--device"),
         (("lenet", "--device", "h100", "--precision", "half"), 2, "precision 'half' is not known"),

@@ -118,6 +118,27 @@ def test_the_sums(explanation: Explanation) -> None:
     assert spilled == "registers spilled by sum_up"
 
 
+def test_short_steps_are_told_in_microseconds(explanation: Explanation) -> None:
+    """A thousandth of every time: 20 us for the step, 4, 11 and 5 for its rows."""
+    calls = [
+        replace(call, product_ms=call.product_ms / 1000, copy_ms=call.copy_ms / 1000, measured_ms=call.floor_ms / 500)
+        for call in explanation.calls
+    ]
+    short = replace(explanation, rows=rows_of(calls), measured="some file", measured_step_ms=0.04)
+    found = cells(layer_columns(short))
+    assert "floor ms" not in found
+    assert found["floor us"] == ("4.00", "11.00", "5.00")
+    assert found["measured"] == ("8.00", "22.00", "10.00")
+    assert totals(short)[1] == "floor 20.00 us, 500,000 images/s (products alone 13.00 us, copies alone 9.50 us)"
+    assert totals(short)[-1].startswith("measured in us, ")
+    assert totals(short)[-1].endswith("the whole step 40.00 us, which reaches 50%")
+
+
+def test_a_cpu_has_no_tiles(explanation: Explanation) -> None:
+    bare = replace(explanation, rows=rows_of(CALLS))
+    assert totals(bare)[0] == "4 calls: 13 GFLOP (14 executed), 0.252 GB"
+
+
 def test_a_step_that_does_not_fit(explanation: Explanation) -> None:
     full = replace(explanation, memory=StepMemory(9 * GIB, GIB, 8 * GIB, largest_batch=7))
     assert any(line.endswith("this does not fit, the largest batch that does is 7") for line in totals(full))
