@@ -51,27 +51,28 @@ def time(
     gpunn time lenet --devices cpu --layers --seconds 5
     """
     from gpunn.cli.time_tables import tables
+    from gpunn.precision import precision as find_precision
     from gpunn.timing.measure import Extent, measure
     from gpunn.timing.opening import devices_there, open_sides
 
     if compare not in (None, "pytorch"):
         raise UsageError(f"--compare {compare!r} is not known; it may be pytorch")
-    for option, path in (("--json", as_json), ("--plot", plot)):
-        _require_folder(option, path)
-    names, missing = (_names(devices), "") if devices is not None else devices_there()
+    _require_writable("--json", as_json)
+    _require_chart(plot)
+    names, left_out = (_names(devices), {}) if devices is not None else devices_there(find_precision(precision).name)
     task = _task(model, names, batch, precision, image, classes)
     with open_sides(task, names, threads, with_pytorch=compare is not None) as sides, _Bar() as bar:
         report = measure(task, sides.contestants, Extent(seconds, layers), bar.show, sides.cores)
+    if as_json != STANDARD_OUTPUT:
+        print(tables(report))
+        for device, reason in left_out.items():
+            print(f"{device} is left out: {reason}")
     if as_json is not None:
         _write(report, as_json)
     if plot is not None:
         from gpunn.timing.charts import draw_chart
 
         draw_chart(report, plot)
-    if as_json != STANDARD_OUTPUT:
-        print(tables(report))
-        if missing:
-            print(f"cuda is left out: {missing}")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -96,10 +97,22 @@ def _task(
     return Task(chosen, batch or usual_batch(chosen, network, devices), find_precision(precision).name, shape, count)
 
 
-def _require_folder(option: str, path: Path | None) -> None:
+def _require_writable(option: str, path: Path | None) -> None:
     """Measuring takes too long to find out afterwards."""
-    if path is not None and not path.absolute().parent.is_dir():
+    if path is None:
+        return
+    if path.is_dir():
+        raise UsageError(f"{option} {path} is a folder; name a file in it")
+    if not path.absolute().parent.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {path.parent}; make it first")
+
+
+def _require_chart(path: Path | None) -> None:
+    _require_writable("--plot", path)
+    if path is not None:
+        from gpunn.timing.charts import chart_format
+
+        chart_format(path)
 
 
 def _write(report: TimingReport, path: Path) -> None:

@@ -57,7 +57,7 @@ def measure(
             side.take(layers_first=done % 2 == 1)
         done += 1
         a_round = (clock() - begun) / done
-        rounds = max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(extent.seconds / max(a_round, 1e-9))))
+        rounds = max(FEWEST_ROUNDS, int(min(MOST_ROUNDS, extent.seconds / max(a_round, 1e-9))))
         progress(done, max(done, rounds))
     versions = {name: version for side in sides for name, version in side.contestant.versions.items()}
     return TimingReport(

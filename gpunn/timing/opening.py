@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from gpunn import backend
@@ -13,7 +13,7 @@ from gpunn.timing.contestant import Contestant, Task
 from gpunn.timing.gpunn_contestant import GpunnContestant
 from gpunn.timing.pinning import pinned
 
-#: Devices that PyTorch has, too.
+#: Devices that are timed by default, and that PyTorch has, too.
 _SHARED = ("cpu", "cuda")
 
 
@@ -30,13 +30,23 @@ class Sides:
     cores: tuple[int, ...]
 
 
-def devices_there() -> tuple[tuple[str, ...], str]:
-    """The CPU, and CUDA where it works; and why not, else."""
-    try:
-        backend.open("cuda").close()
-    except (DeviceError, MemoryExhaustedError) as error:
-        return ("cpu",), str(error).partition(";")[0]
-    return ("cpu", "cuda"), ""
+def devices_there(precision: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The CPU and CUDA, where they work and compute a precision, and why one of them is left out, by its name.
+
+    Where there is neither, the CPU: who opens it says which precisions there are.
+    """
+    found: list[str] = []
+    left_out: dict[str, str] = {}
+    for name in _SHARED:
+        try:
+            with closing(backend.open(name)) as device:
+                if precision in device.precisions:
+                    found.append(name)
+                else:
+                    left_out[name] = f"it does not compute {precision}"
+        except (DeviceError, MemoryExhaustedError) as error:
+            left_out[name] = str(error).partition(";")[0]
+    return (tuple(found), left_out) if found else (("cpu",), left_out)
 
 
 @contextmanager
@@ -59,7 +69,7 @@ def open_sides(task: Task, devices: Sequence[str], threads: int | None, with_pyt
         for device in opened:
             stack.callback(device.close)
         for number, device in enumerate(opened):
-            _require_precision(device, task.precision)
+            _require_precision(device, task.precision, is_alone=len(opened) == 1)
             if device.name in [other.name for other in opened[:number]]:
                 raise UsageError(f"{device.name} is named twice in --devices {','.join(devices)}; name it once")
         counts = [count for device in opened if isinstance(count := device.thread_plan().get("cpu_threads"), int)]
@@ -86,9 +96,10 @@ def _open(name: str, devices: Sequence[str], threads: int | None) -> Device:
         raise DeviceError(f"{error}; the others go without it: --devices {','.join(others)}") from None
 
 
-def _require_precision(device: Device, precision: str) -> None:
+def _require_precision(device: Device, precision: str, is_alone: bool) -> None:
     if precision not in device.precisions:
+        without = "" if is_alone else f", or leave {device.name} out of --devices"
         raise DeviceError(
             f"precision {precision} is not computed on {device.name}; use --precision "
-            f"{' or '.join(device.precisions)}, or leave {device.name} out of --devices"
+            f"{' or '.join(device.precisions)}{without}"
         )

@@ -22,20 +22,23 @@ def pinned(threads: int, system: Path = Path("/")) -> Iterator[tuple[int, ...]]:
         system: the folder that holds sys.
 
     Returns:
-        The cores; none where the system cannot keep threads anywhere.
+        The cores; none where the system cannot keep threads anywhere, or forbids it.
     """
-    if not hasattr(os, "sched_setaffinity"):
+    if not hasattr(os, "sched_getaffinity"):
         yield ()
         return
-    before = {thread: os.sched_getaffinity(thread) for thread in _threads()}
+    before = _affinities()
     allowed = os.sched_getaffinity(0)
     chosen = tuple(sorted(apart(allowed, system)[:threads]))
+    if not _is_kept_on(chosen):
+        yield ()
+        return
     try:
         for thread in before:
             _move(thread, set(chosen))
         yield chosen
     finally:
-        for thread in _threads():
+        for thread in threads_of_this_process():
             _move(thread, before.get(thread, allowed))
 
 
@@ -63,11 +66,28 @@ def _siblings(core: int, system: Path) -> str:
     return " ".join(re.findall(r"\d+", text)) or str(core)
 
 
-def _threads() -> list[int]:
+def _is_kept_on(cores: tuple[int, ...]) -> bool:
+    """Keep the calling thread there, unless the system forbids it."""
+    try:
+        os.sched_setaffinity(0, cores)
+    except OSError:
+        return False
+    return True
+
+
+def threads_of_this_process() -> list[int]:
+    """By their numbers; one may have ended since it was listed."""
     return [int(entry.name) for entry in Path("/proc/self/task").iterdir()]
 
 
+def _affinities() -> dict[int, set[int]]:
+    found = {}
+    for thread in threads_of_this_process():
+        with suppress(ProcessLookupError):
+            found[thread] = os.sched_getaffinity(thread)
+    return found
+
+
 def _move(thread: int, cores: set[int]) -> None:
-    # A thread may have ended since it was listed.
     with suppress(ProcessLookupError):
         os.sched_setaffinity(thread, cores)

@@ -93,7 +93,7 @@ def test_json_on_standard_output_is_alone(gpunn: Gpunn) -> None:
 
 
 def test_without_a_gpu_the_cpu_is_timed_and_the_reason_told(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpunn.timing.opening.devices_there", lambda: (("cpu",), "no driver"))
+    monkeypatch.setattr("gpunn.timing.opening.devices_there", lambda precision: (("cpu",), {"cuda": "no driver"}))
     result = gpunn("time", "mlp", "--seconds", 0)
     assert result.status == 0
     assert result.out.splitlines()[-1] == "cuda is left out: no driver"
@@ -118,15 +118,24 @@ def test_the_chart_is_drawn_of_the_report(gpunn: Gpunn, monkeypatch: pytest.Monk
         (("--compare", "caffe"), 2, "'caffe' is not known; it may be pytorch"),
         (("--input", "28"), 2, "'28' is not rows x columns x channels"),
         (("--json", "/nowhere/times.json"), 2, "--json /nowhere/times.json: there is no folder /nowhere"),
+        (("--json", "/"), 2, "--json / is a folder; name a file in it"),
         (("--plot", "/nowhere/times.png"), 2, "--plot /nowhere/times.png: there is no folder /nowhere"),
+        (("--plot", "times.text"), 2, "the chart 'times.text' ends in '.text'; give it one of "),
     ],
 )
-def test_wrong_use(gpunn: Gpunn, options: tuple[str, ...], status: int, words: str) -> None:
+def test_wrong_use(
+    gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], status: int, words: str
+) -> None:
+    def nothing_is_measured(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("gpunn.timing.measure.measure", nothing_is_measured)
     result = gpunn("time", "mlp", "--batch", 1, "--seconds", 0, *options)
     assert result.status == status
     assert words in result.error
 
 
-def test_a_file_that_cannot_be_written(gpunn: Gpunn, tmp_path: Path) -> None:
-    result = gpunn("time", "mlp", "--devices", "cpu", "--batch", 1, "--seconds", 0, "--json", tmp_path)
-    assert (result.status, f"--json {tmp_path} cannot be written" in result.error) == (2, True)
+def test_a_file_that_cannot_be_written_costs_no_figures(gpunn: Gpunn) -> None:
+    result = gpunn("time", "mlp", "--devices", "cpu", "--batch", 1, "--seconds", 0, "--json", "/dev/full")
+    assert (result.status, "--json /dev/full cannot be written (No space left on device)" in result.error) == (2, True)
+    assert result.out.startswith("mlp, batch 1, float32")

@@ -51,7 +51,7 @@ def test_a_gpu_is_on_no_core(clock: Clock) -> None:
     assert device.cores == ()
 
 
-@pytest.mark.parametrize(("seconds", "rounds"), [(0.0, 3), (20.0, 10), (1e9, 200)])
+@pytest.mark.parametrize(("seconds", "rounds"), [(0.0, 3), (20.0, 10), (1e9, 200), (float("inf"), 200)])
 def test_rounds_fill_the_time(clock: Clock, seconds: float, rounds: int) -> None:
     told: list[tuple[int, int]] = []
     side = FakeContestant(clock, "cpu", [1.5], [0.5])

@@ -86,6 +86,15 @@ def test_a_precision_that_a_device_lacks() -> None:
         pass
 
 
+def test_a_precision_that_the_only_device_lacks() -> None:
+    task = Task(MLP, 2, "bfloat16", MLP.image, MLP.classes)
+    with (
+        pytest.raises(DeviceError, match=r"bfloat16 is not computed on cpu; use --precision float32 or float64$"),
+        open_sides(task, ("cpu",), 1, with_pytorch=False),
+    ):
+        pass
+
+
 def test_one_device_by_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     real = backend.open
     monkeypatch.setattr("gpunn.backend.open", lambda name, threads=None: real("cpu", threads))
@@ -97,14 +106,12 @@ def test_one_device_by_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_there(no_cuda: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert devices_there() == (("cpu",), "device 'cuda': no NVIDIA driver is installed")
-    monkeypatch.setattr("gpunn.backend.open", lambda name, threads=None: backend_stub())
-    assert devices_there() == (("cpu", "cuda"), "")
-
-
-def backend_stub() -> Any:
-    class Stub:
-        def close(self) -> None:
-            pass
-
-    return Stub()
+    missing = {"cuda": "device 'cuda': no NVIDIA driver is installed"}
+    assert devices_there("float32") == (("cpu",), missing)
+    # Whoever opens it then says which precisions there are.
+    assert devices_there("bfloat16") == (("cpu",), {"cpu": "it does not compute bfloat16", **missing})
+    real = backend.open
+    monkeypatch.setattr("gpunn.backend.open", lambda name: real("cpu" if name == "cpu" else "emulator"))
+    assert devices_there("float32") == (("cpu", "cuda"), {})
+    assert devices_there("bfloat16") == (("cuda",), {"cpu": "it does not compute bfloat16"})
+    assert devices_there("float64") == (("cpu",), {"cuda": "it does not compute float64"})

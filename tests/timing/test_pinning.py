@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gpunn.timing import pinning
 from gpunn.timing.pinning import apart, pinned
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system keeps no thread on a core")
@@ -64,6 +65,25 @@ def test_cores_are_given_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), pinned(1):
         print(1 // 0)
     assert os.sched_getaffinity(0) == before
+
+
+def test_a_system_that_forbids_it_is_timed_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: int, cores: set[int]) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.sched_setaffinity", refuse)
+    with pinned(1) as cores:
+        assert cores == ()
+
+
+def test_a_thread_that_ends_meanwhile_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+    ended.join()
+    real = pinning.threads_of_this_process
+    monkeypatch.setattr(pinning, "threads_of_this_process", lambda: [*real(), ended.native_id or 0])
+    with pinned(1) as cores:
+        assert os.sched_getaffinity(0) == set(cores)
 
 
 def test_no_more_cores_than_there_are() -> None:
