@@ -100,6 +100,18 @@ def test_a_terminal_has_the_whole_step_at_once(
     assert floor in shown
 
 
+@pytest.mark.usefixtures("no_compiler")
+def test_columns_that_do_not_fit_are_named(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ("explain", "mlp", "--device", "h100")
+    _, whole, *_ = gpunn(*asked).out.splitlines()
+    assert "left out" not in gpunn(*asked).out
+    monkeypatch.setattr("gpunn.cli.explain.terminal_size", lambda: os.terminal_size((60, 99)))
+    _, header, *lines = gpunn(*asked).out.splitlines()
+    (told,) = (line for line in lines if line.startswith("left out, for want of width: "))
+    titles = told.partition(": ")[2].partition(";")[0].split(", ")
+    assert sorted(" ".join([header, *titles]).split()) == sorted(whole.split())
+
+
 def results(name: str) -> str:
     """As gpunn time writes them, of one layer."""
     step = {"median": 1.0, "low": 1.0, "high": 1.0}

@@ -54,6 +54,26 @@ def test_tiles_cover_the_product() -> None:
     assert (linear.tile, linear.grid) == ("128x128", (196 * 32, 1, 1))
 
 
+@pytest.mark.parametrize(
+    ("device", "precision", "teraflops"),
+    [("h100", "float32", 47), ("h100", "tf32", 417), ("h100", "bfloat16", 798), ("a100", "tf32", 156)],
+)
+def test_the_ceiling_is_that_of_the_precision(device: str, precision: str, teraflops: float) -> None:
+    explanation = on_gpu("lenet", 8, precision, device)
+    assert explanation.product.per_second == teraflops * 1e12
+    found = call_of(explanation, "conv2", "convolution2d_forward")
+    assert found.product_ms == pytest.approx(1000 * 2 * 8 * 8 * 8 * 50 * 25 * 20 / (teraflops * 1e12))
+
+
+def test_a_source_is_compiled_once() -> None:
+    """However many launches have it."""
+    step = GpuStep(task("vgg11", 2, "bfloat16"), "h100", HARDWARE["h100"])
+    launched = [(launch.file, launch.choices) for call in step.explain({}).calls for launch in call.launches]
+    found = [(source.path.name, tuple(word for _, word in source.chosen)) for source in step.sources]
+    assert len(found) == len(set(found)) < len(launched)
+    assert set(found) == set(launched)
+
+
 def test_rows_are_layers_and_phases() -> None:
     explanation = on_gpu("lenet", 8, "float32")
     names = [(row.layer, row.phase) for row in explanation.rows]

@@ -53,6 +53,7 @@ def report() -> TimingReport:
     rows = (
         replace(layer, name="input", forward_ms=0.1),
         replace(layer, name="conv1", forward_ms=0.2, backward_ms=0.3),
+        replace(layer, name="pool1", forward_ms=0.06),
         replace(layer, name="loss", forward_ms=0.04),
         replace(layer, name="optimizer", backward_ms=0.05),
     )
@@ -90,6 +91,7 @@ def test_times_of_layers(explanation: Explanation, tmp_path: Path) -> None:
         ("input", "forward"): 0.1,
         ("conv1", "forward"): 0.2,
         ("conv1", "backward"): 0.3,
+        ("pool1", "forward"): 0.06,
         ("loss", "loss"): 0.04,
         ("optimizer", "update"): 0.05,
     }

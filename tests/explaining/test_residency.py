@@ -58,6 +58,12 @@ def test_shared_memory_of_both_kinds_counts() -> None:
     assert found.waves == found.tail_efficiency * 2 == 2.0
 
 
+def test_a_warp_that_is_not_full_is_taken_whole() -> None:
+    """40 threads are two warps: 32 blocks, the most there are, fill all 64."""
+    found = fill((1, 1, 1), 40, needs(32), "h100")
+    assert (found.blocks, found.occupancy) == (32, 1.0)
+
+
 def test_a_block_that_does_not_fit() -> None:
     found = fill((9, 1, 1), 1024, needs(128), "h100")
     assert (found.blocks, found.occupancy, found.waves, found.tail_efficiency) == (0, 0.0, 0.0, 0.0)

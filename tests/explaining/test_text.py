@@ -82,6 +82,15 @@ def test_a_line_for_each_launch(explanation: Explanation) -> None:
     assert found["bound by"] == ("product", "", "product", "", "copy", "", "copy")
 
 
+def test_a_row_is_that_of_its_longest_call(explanation: Explanation) -> None:
+    """Also where it is not the first: the sum of 7 x 1 blocks takes 11 ms, the product before it 8."""
+    _, product, copy, _ = explanation.calls
+    slow = replace(copy, copy_ms=11.0, launches=(SUM,))
+    found = cells(layer_columns(replace(explanation, rows=rows_of([product, slow]))))
+    assert found["kernel"] == ("sum_up +2",)
+    assert (found["grid"], found["bound by"]) == (("7",), ("copy",))
+
+
 def test_without_a_compiler(explanation: Explanation) -> None:
     bare = [replace(call, launches=(replace(PRODUCT, residency=None),)) for call in explanation.calls]
     found = cells(layer_columns(replace(explanation, rows=rows_of(bare))))

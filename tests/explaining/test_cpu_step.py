@@ -1,0 +1,85 @@
+"""A training step on a CPU: what is planned is what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gpunn.backend import open as open_device
+from gpunn.backend.cpu.device import CpuDevice
+from gpunn.explaining.cpu import explain_on_cpu, planned_work
+from gpunn.explaining.step import optimizer_of, plan_step, update_of
+from gpunn.precision import precision
+from gpunn.program.program import Program
+from gpunn.program.state import NetworkState
+from gpunn.program.update import Update
+from gpunn.timing.contestant import Task
+from gpunn.timing.report import Ceilings
+from tests.explaining.steps import task
+
+#: Few images: algorithms are chosen by geometry alone.
+TASKS = (
+    task("lenet", 3, "float32"),
+    task("mlp", 2, "float64"),
+    replace(task("lecture-cnn", 2, "float32"), classes=5),
+    task("vgg11-bn-cifar", 1, "float32"),
+)
+
+
+@pytest.fixture
+def device() -> Iterator[CpuDevice]:
+    opened = open_device("cpu")
+    assert isinstance(opened, CpuDevice)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("asked", TASKS, ids=lambda asked: asked.model.name)
+def test_algorithms_are_those_that_the_device_tells_of(asked: Task, device: CpuDevice) -> None:
+    network, number_types = asked.network(), precision(asked.precision)
+    state = NetworkState(network, device, number_types, optimizer_of(asked))
+    for name in ("image_mean", "image_deviation"):
+        state.set_constant(name, np.ones(asked.image[-1]))
+    plan = plan_step(asked, network, device, asked.batch)
+    memory = device.allocate(plan.memory.total)
+    memory[:] = 0
+    program = Program(plan, state, memory)
+    for call in (*plan.calls, *Update(state, update_of(asked)).calls):
+        assert planned_work(call) == device.observe(program.binding.step(call)), call
+
+
+def test_gradients_tap_by_tap_are_among_them(device: CpuDevice) -> None:
+    """So that the test above tells both algorithms apart."""
+    calls = [call for asked in TASKS for call in plan_step(asked, asked.network(), device, asked.batch).calls]
+    found = {planned_work(call).algorithm for call in calls if call.primitive == "convolution2d_backward_data"}
+    assert found == {"direct", "tapwise"}
+
+
+def test_rows_memory_and_ceilings(device: CpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of LeNet's 431,080 parameters is there with its gradient and its velocity, in four bytes each."""
+    monkeypatch.setattr("gpunn.timing.ceilings.LONG_ENOUGH", 0.0)
+    found = explain_on_cpu(TASKS[0], device)
+    assert found.memory.state == pytest.approx(3 * 4 * 431_080, rel=0.01)
+    assert found.memory.program > 4 * 3 * 24 * 24 * 20
+    assert (found.rows[0].layer, found.rows[-1].layer) == ("input", "optimizer")
+    product, copy = found.product.per_second, found.copy.per_second
+    for call in found.calls:
+        assert call.product_ms == pytest.approx(1000 * call.flops / product)
+        assert call.copy_ms == pytest.approx(1000 * call.bytes / copy)
+        assert call.launches == ()
+
+
+def test_the_best_of_several_measurements_is_a_ceiling(device: CpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = iter([1e9, 5e9, 3e9, 2e9, 4e9])
+
+    def measured(probe: object) -> Ceilings:
+        rate = next(rates)
+        return Ceilings(rate, 1e10 - rate, "a product")
+
+    monkeypatch.setattr("gpunn.explaining.cpu.CeilingProbe.measure", measured)
+    found = explain_on_cpu(TASKS[0], device)
+    assert (found.product.per_second, found.copy.per_second) == (5e9, 9e9)
+    assert found.product.source == "a product, measured now"
