@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpunn.cli.options import DeviceOption, RunArgument
-from gpunn.data.names import counted, printable
+from gpunn.data.names import printable
 from gpunn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ def _pages_of_errors(trained: TrainedRun, run: Path, wishes: _Wishes) -> Iterato
     examination, dataset = examine_run(trained, run, wishes.data, wishes.count or MISTAKES)
     left_out = len(dataset) - examination.images
     if left_out:
-        images = counted(left_out, "image", "images")
-        print(f"note: {images} of {len(dataset):,} cannot be read and are left out", file=sys.stderr)
+        print(f"note: {left_out:,} of {len(dataset):,} images cannot be read and are left out", file=sys.stderr)
     yield mistakes_page(examination, trained.classes, dataset, name)
     yield mistakes_table(examination, trained.classes, dataset)
     yield confusion_page(examination, trained.classes, name)

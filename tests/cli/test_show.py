@@ -108,6 +108,22 @@ def test_errors_are_those_of_evaluation_and_prediction(gpunn: Gpunn, run: Path, 
     assert losses == sorted(losses, reverse=True)
 
 
+def test_images_that_cannot_be_read_are_counted(gpunn: Gpunn, data: Path, tmp_path: Path) -> None:
+    """A run says what becomes of them: those of this one are left out."""
+    run, tree = tmp_path / "run", tmp_path / "tree"
+    options = ("--model", "mlp", "--epochs", 1, "--batch-size", 16, "--unreadable", "skip", "--out", run)
+    assert gpunn("train", "--data", data, *options).status == 0
+    pictures, labels = striped(9, 4)
+    for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        path = tree / str(label) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture[..., 0]).save(path)
+    (tree / "1" / "4.png").write_bytes(b"no picture")
+    result = gpunn("show", run, "--errors", "--data", tree, "--out", tmp_path / "out")
+    assert result.status == 0
+    assert result.error == "note: 1 of 9 images cannot be read and are left out\n"
+
+
 def test_a_network_without_convolution_shows_the_rest(gpunn: Gpunn, trained: Path, image: Path) -> None:
     refused = gpunn("show", trained, "--grad-cam", image)
     assert refused.status == 2

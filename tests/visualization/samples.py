@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from gpunn.backend.contract import Device
+from gpunn.data.decoding.by_name import decoder
 from gpunn.data.loading.batch import Batch
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.network import Network
 from gpunn.precision import precision
+from gpunn.training.configuration import configure
 from gpunn.training.learner import Learner
+from gpunn.training.manifest import Manifest
+from gpunn.training.trained_run import TrainedRun
 from gpunn.visualization.run_view import SeenImage
+from gpunn.visualization.sheet import Sheet
 
 Array = np.ndarray[Any, Any]
 
@@ -60,6 +66,34 @@ def seen(learner: Learner, image: Array) -> SeenImage:
     """An image as `see` would return it."""
     batch = batch_of(image)
     return SeenImage(Path("some/image.png"), batch, learner.predict(batch)[0])
+
+
+def run_of(learner: Learner, classes: tuple[str, ...] = ("ape", "bee", "cat")) -> TrainedRun:
+    """A run of a learner that was never trained."""
+    manifest = Manifest(
+        network={},
+        configuration={},
+        classes=list(classes),
+        preprocessing={},
+        thread_plan={},
+        progress={},
+        data_fingerprint="",
+    )
+    return TrainedRun(learner, learner.preprocessing, classes, configure({}), manifest, decoder("pillow"))
+
+
+def drawn_sheet(monkeypatch: pytest.MonkeyPatch, module: str, draw: Callable[[], object]) -> Sheet:
+    """What a module of gpunn.visualization puts on its page, before it becomes pixels."""
+    sheets: list[Sheet] = []
+
+    def kept(sheet: Sheet) -> bytes:
+        sheets.append(sheet)
+        return b""
+
+    monkeypatch.setattr(f"gpunn.visualization.{module}.png_of", kept)
+    draw()
+    (sheet,) = sheets
+    return sheet
 
 
 def pixels_of(png: bytes) -> Array:

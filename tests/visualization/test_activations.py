@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from gpunn.backend.contract import Device
-from gpunn.data.decoding.by_name import decoder
 from gpunn.errors import UsageError
 from gpunn.graph import Node
 from gpunn.layers import (
@@ -27,13 +26,19 @@ from gpunn.layers import (
 )
 from gpunn.models.registry import MODELS
 from gpunn.network import Network, Sequential
-from gpunn.training.configuration import configure
-from gpunn.training.learner import Learner
-from gpunn.training.manifest import Manifest
-from gpunn.training.trained_run import TrainedRun
 from gpunn.visualization.activations import activation_page, layer_outputs
 from gpunn.visualization.layers import stages
-from tests.visualization.samples import learner_of, noise, pixels_of, places, seen, set_weights, squares
+from tests.visualization.samples import (
+    drawn_sheet,
+    learner_of,
+    noise,
+    pixels_of,
+    places,
+    run_of,
+    seen,
+    set_weights,
+    squares,
+)
 
 
 def chain() -> Network:
@@ -49,20 +54,6 @@ def chain() -> Network:
         Tanh(name="tanh2"),
         Linear(7, 3, name="fc3"),
     ).network((14, 14, 1), "chain")
-
-
-def run_of(learner: Learner) -> TrainedRun:
-    classes = ("ape", "bee", "cat")
-    manifest = Manifest(
-        network={},
-        configuration={},
-        classes=list(classes),
-        preprocessing={},
-        thread_plan={},
-        progress={},
-        data_fingerprint="",
-    )
-    return TrainedRun(learner, learner.preprocessing, classes, configure({}), manifest, decoder("pillow"))
 
 
 def test_a_layer_is_shown_with_what_finishes_it() -> None:
@@ -148,3 +139,28 @@ def test_the_page_is_named_after_image_and_layer(cpu: Device) -> None:
     few, all_of_them = (pixels_of(activation_page(run, image, "conv1", count).content) for count in (1, 4))
     assert few.shape == all_of_them.shape
     assert (few == 255).sum() > (all_of_them == 255).sum()
+
+
+def test_vectors_are_strips_read_row_by_row(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """700 numbers in rows of 512: -2 is blue, 0 white, 2 red, and the end of the last row is blank."""
+    network = Sequential(Flatten(name="flat"), Linear(None, 700, name="fc1"), Linear(700, 3, name="fc2")).network(
+        (2, 2, 1), "wide"
+    )
+    learner = learner_of(network, cpu)
+    biases = np.zeros(700)
+    biases[[0, 1, 512, 699]] = (2, -2, -2, 2)
+    set_weights(learner, {"fc1.weight": np.zeros((4, 700)), "fc1.bias": biases})
+    image = seen(learner, noise(network))
+    drawn = drawn_sheet(monkeypatch, "activations", lambda: activation_page(run_of(learner), image))
+    _, strip, scores = drawn.bands
+    assert strip.heading == "fc1: 700, from -2 to 2"
+    (tile,) = strip.tiles
+    wide, tall = tile.pixels.shape[1] // 512, tile.pixels.shape[0] // 2
+    cells = tile.pixels[::tall, ::wide]
+    assert np.array_equal(squares(cells, 1).repeat(tall, axis=0).repeat(wide, axis=1), tile.pixels)
+    blue, white, red = (5, 48, 97), (247, 247, 247), (103, 0, 31)
+    assert [tuple(cells[place].tolist()) for place in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 187))] == [
+        *(red, blue, white, blue, red)
+    ]
+    assert (cells[1, 188:] == 255).all()
+    assert [tile.caption[0] for tile in scores.tiles] == ["ape", "bee", "cat"]

@@ -10,7 +10,7 @@ from gpunn.errors import UsageError
 from gpunn.layers import Conv2d, Flatten, GlobalMeanPool2d, Linear, ReLU
 from gpunn.network import Network, Sequential
 from gpunn.visualization.filters import filter_bank, filter_page
-from tests.visualization.samples import Array, learner_of, pixels_of, places, set_weights, squares
+from tests.visualization.samples import Array, drawn_sheet, learner_of, pixels_of, places, set_weights, squares
 
 #: The ends and the middle of ColorBrewer's RdBu: #053061, #f7f7f7 and #67001f.
 BLUE, WHITE, RED = (5, 48, 97), (247, 247, 247), (103, 0, 31)
@@ -83,6 +83,19 @@ def test_filters_of_other_channels_have_a_picture_for_each(cpu: Device) -> None:
     assert first[0] == second[0]
     assert first[1] < second[1]
     assert (second[0], 2 * second[1] - first[1]) in corners[2]
+
+
+def test_of_many_channels_and_filters_the_first_are_drawn(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 of 20 channels, of 32 pixels each with three between, and as many filters as are wanted."""
+    network = Sequential(
+        Conv2d(20, 1, name="conv1"), Conv2d(9, 1, name="conv2"), GlobalMeanPool2d(name="mean"), Linear(9, 2, name="fc")
+    ).network((4, 4, 3), "deep")
+    bank = filter_bank(learner_of(network, cpu), "conv2")
+    drawn = drawn_sheet(monkeypatch, "filters", lambda: filter_page(bank, "deep", 5))
+    (band,) = drawn.bands
+    assert [tile.pixels.shape for tile in band.tiles] == [(32, 16 * 32 + 15 * 3, 3)] * 5
+    assert drawn.title == "deep, conv2: the first 5 of 9 filters of 1x1x20"
+    assert drawn.lines[-1] == "From left to right the first 16 of its 20 channels."
 
 
 def test_units_that_see_the_image_are_pictures_of_it(cpu: Device) -> None:

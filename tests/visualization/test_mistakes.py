@@ -9,6 +9,8 @@ from math import exp, log
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gpunn.backend.contract import Device
 from gpunn.data.loading.batch import Batch
@@ -135,3 +137,39 @@ def test_a_confusion_matrix_is_drawn_for_any_number_of_classes(classes: int) -> 
     height, width, _ = pixels_of(page.content).shape
     assert 500 < height < 1600
     assert 900 < width < 3000
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, confusion: Array) -> list[Axes]:
+    """The matrix and the bars, as they are before they become pixels."""
+    figures: list[Figure] = []
+
+    def kept(figure: Figure, file: object, format: str) -> None:
+        figures.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
+    confusion_page(Examination((), (), confusion), tuple(f"c{k}" for k in range(len(confusion))), "net")
+    (figure,) = figures
+    return figure.axes
+
+
+def test_numbers_of_the_matrix_and_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistakes are red where they are light enough to be read on."""
+    matrix_axes, bars = drawn(monkeypatch, np.array([[6, 2, 2], [0, 0, 0], [0, 9, 1]]))
+    shown = {text.get_position()[::-1]: (text.get_text(), text.get_color()) for text in matrix_axes.texts}
+    red = "#d1495b"
+    assert shown == {(0, 0): ("6", "white"), (0, 1): ("2", red), (0, 2): ("2", red), (2, 1): ("9", "white")} | {
+        (2, 2): ("1", "black")
+    }
+    assert [text.get_text() for text in bars.texts] == ["60.0% of 10", "no images", "10.0% of 10"]
+
+
+def test_of_many_classes_the_least_recognised_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Class k has k hits in 100: the 25 that are lowest, in that order; those without images come last."""
+    right = np.arange(60)
+    confusion = np.diag(right)
+    confusion[right, (right + 1) % 60] = 100 - right
+    confusion[3] = 0
+    matrix_axes, bars = drawn(monkeypatch, confusion)
+    assert not matrix_axes.texts
+    assert [label.get_text() for label in bars.get_yticklabels()] == [f"c{k}" for k in range(26) if k != 3]
+    assert bars.get_title() == "The 25 classes recognised least"
