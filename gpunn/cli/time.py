@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,7 +66,8 @@ def time(
     with open_sides(task, names, threads, with_pytorch=compare is not None) as sides, _Bar() as bar:
         report = measure(task, sides.contestants, Extent(seconds, layers), bar.show, sides.cores)
     if as_json != STANDARD_OUTPUT:
-        print(tables(report))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print(tables(report, width))
         for device, reason in left_out.items():
             print(f"{device} is left out: {reason}")
     if as_json is not None:

@@ -5,25 +5,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpunn.cli.table import table
+from gpunn.explaining.columns import Column, fitting
 from gpunn.timing.report import DeviceTimes, LayerTimes, TimingReport
 from gpunn.timing.stopwatch import Times
 
+_KIND, _ALGORITHM = "kind", "algorithm, forward / backward"
+_TEXT = (_KIND, _ALGORITHM)
+#: Columns by what they are worth where a terminal has no room for all.
+_DEVICE_WORTH = (9, 8, 7, 6, 5, 3, 1, 4, 2)
+_LAYER_WORTH = (10, 1, 8, 7, 3, 9, 5, 2, 6, 4)
 
-def tables(report: TimingReport) -> str:
-    """Devices first, then the layers of each, then how they compare."""
+
+def tables(report: TimingReport, width: int | None = None) -> str:
+    """Devices first, then the layers of each, then how they compare.
+
+    Args:
+        width: characters of a line, for which the columns that tell least are left out; None has room for all.
+    """
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    parts = [f"{report.model}, batch {report.batch}, {report.precision} ({versions})", _devices(report.devices)]
+    parts = [f"{report.model}, batch {report.batch}, {report.precision} ({versions})", _devices(report.devices, width)]
     parts.append("\n".join(map(_hardware, report.devices)))
-    parts += [_layers(device) for device in report.devices if device.layers]
+    parts += [_layers(device, width) for device in report.devices if device.layers]
     first, *others = report.devices
     shared = [device for device in report.devices if device.layers]
     if len(shared) > 1:
-        parts.append(_side_by_side(shared))
+        parts.append(_side_by_side(shared, width))
     parts += [_speed_up(first, other) for other in others]
     return "\n\n".join(parts)
 
 
-def _devices(devices: Sequence[DeviceTimes]) -> str:
+def _fitted(header: Sequence[str], rows: Sequence[Sequence[str]], worth: Sequence[int], width: int | None) -> str:
+    """A table, and below it the titles of what there was no room for."""
+    columns = [
+        Column(title, cells, place > 0 and title not in _TEXT, worth[place])
+        for place, (title, cells) in enumerate(zip(header, zip(*rows, strict=True), strict=True))
+    ]
+    kept, left_out = fitting(columns, width)
+    numbers = [place for place, column in enumerate(kept) if column.is_number]
+    text = table([column.title for column in kept], list(zip(*(column.cells for column in kept), strict=True)), numbers)
+    if not left_out:
+        return text
+    titles = ", ".join(column.title for column in left_out)
+    return f"{text}\nleft out, for want of width: {titles}; a wider terminal has them, and --json"
+
+
+def _devices(devices: Sequence[DeviceTimes], width: int | None) -> str:
     header = (
         "device",
         "training images/s",
@@ -49,7 +75,7 @@ def _devices(devices: Sequence[DeviceTimes]) -> str:
         )
         for device in devices
     ]
-    return table(header, rows, range(1, len(header)))
+    return _fitted(header, rows, _DEVICE_WORTH, width)
 
 
 def _hardware(device: DeviceTimes) -> str:
@@ -63,10 +89,10 @@ def _hardware(device: DeviceTimes) -> str:
     return "; ".join(parts)
 
 
-def _layers(device: DeviceTimes) -> str:
+def _layers(device: DeviceTimes, width: int | None) -> str:
     header = (
         device.device,
-        "kind",
+        _KIND,
         "forward ms",
         "backward ms",
         "low to high",
@@ -74,7 +100,7 @@ def _layers(device: DeviceTimes) -> str:
         "GFLOP/s",
         "executed",
         "of ceiling",
-        "algorithm, forward / backward",
+        _ALGORITHM,
     )
     total = sum(map(_milliseconds, device.layers))
     rows = [_layer(layer, total) for layer in device.layers]
@@ -90,7 +116,7 @@ def _layers(device: DeviceTimes) -> str:
     )
     step = device.step_ms
     return (
-        f"{table(header, rows, range(2, len(header) - 1))}\n"
+        f"{_fitted(header, rows, _LAYER_WORTH, width)}\n"
         f"rows add up to {_ms(total)} ms, {total / step.median:.1%} of the whole step of {_ms(step.median)} ms "
         f"({_spread(step)})"
     )
@@ -112,34 +138,45 @@ def _layer(layer: LayerTimes, total: float) -> tuple[str, ...]:
     )
 
 
-def _side_by_side(devices: Sequence[DeviceTimes]) -> str:
+def _side_by_side(devices: Sequence[DeviceTimes], width: int | None) -> str:
     """Milliseconds of a layer on every device, and how many times faster than the first one it is."""
     found = [{layer.name: _milliseconds(layer) for layer in device.layers} for device in devices]
     header = (
         "forward + backward",
         *(f"{device.device} ms" for device in devices),
-        *(f"{device.device} is faster by" for device in devices[1:]),
+        *(f"{device.device} times as fast" for device in devices[1:]),
     )
     rows = [
         (
             name,
             *(_ms(times[name]) if name in times else "" for times in found),
-            *(f"{found[0][name] / times[name]:.2f}" if times.get(name) else "" for times in found[1:]),
+            *(_factor(found[0][name] / times[name]) if times.get(name) else "" for times in found[1:]),
         )
         for name in found[0]
     ]
-    return table(header, rows, range(1, len(header)))
+    return _fitted(header, rows, range(len(header), 0, -1), width)
 
 
 def _speed_up(first: DeviceTimes, other: DeviceTimes) -> str:
-    """With the range of a step as the worst that both spreads allow."""
     return (
-        f"{other.device} trains {first.step_ms.median / other.step_ms.median:.2f} times as fast as {first.device} "
-        f"({first.step_ms.low / other.step_ms.high:.2f} to {first.step_ms.high / other.step_ms.low:.2f}), and infers "
-        f"{first.inference_ms.median / other.inference_ms.median:.2f} times as fast "
-        f"({first.inference_ms.low / other.inference_ms.high:.2f} to "
-        f"{first.inference_ms.high / other.inference_ms.low:.2f})"
+        f"{other.device} trains {_faster(first.step_ms, other.step_ms, first.device)}, and infers "
+        f"{_faster(first.inference_ms, other.inference_ms)}"
     )
+
+
+def _faster(first: Times, other: Times, name: str = "") -> str:
+    """With the range that both spreads allow at worst."""
+    beside = f" as {name}" if name else ""
+    return (
+        f"{_factor(first.median / other.median)} times as fast{beside} "
+        f"({_factor(first.low / other.high)} to {_factor(first.high / other.low)})"
+    )
+
+
+def _factor(ratio: float) -> str:
+    """Three digits that count, down to a thousandth."""
+    digits = 0 if ratio >= 100 else 1 if ratio >= 10 else 2 if ratio >= 1 else 3
+    return f"{ratio:,.{digits}f}"
 
 
 def _milliseconds(layer: LayerTimes) -> float:
@@ -148,7 +185,10 @@ def _milliseconds(layer: LayerTimes) -> float:
 
 def _rate(operations: int, milliseconds: float) -> str:
     """Thousand millions a second; nothing where there are none."""
-    return f"{operations / milliseconds / 1e6:,.1f}" if operations and milliseconds else ""
+    if not operations or not milliseconds:
+        return ""
+    rate = operations / milliseconds / 1e6
+    return f"{rate:,.{1 if rate >= 1 else 3}f}"
 
 
 def _spread(times: Times) -> str:
