@@ -73,7 +73,7 @@ class GpunnContestant:
         self._clock.sample()
 
     def layers(self, ceilings: Ceilings | None) -> tuple[LayerTimes, ...]:
-        """Medians of the samples so far.
+        """Rows of the samples so far.
 
         Raises:
             DivergedError: when the numbers of a step were not finite, for void steps take less time.

@@ -62,9 +62,10 @@ class LayerClock:
             1000 * fmean(self._seconds(sample, numbers, direction) for sample in middle_half(self._samples))
             for direction in ("forward", "backward")
         )
-        floor = 0.0
-        if ceilings is not None:
+        share = None
+        if ceilings is not None and forward + backward > 0:
             floor = sum(piece.cost.floor_seconds(ceilings.flops, ceilings.bytes_per_second) for piece in pieces)
+            share = 1000 * floor / (forward + backward)
         return LayerTimes(
             name=name,
             kind=kind,
@@ -77,7 +78,7 @@ class LayerClock:
             ),
             bytes=sum(piece.cost.bytes for piece in pieces),
             algorithm=_algorithm(pieces, works),
-            share_of_ceiling=None if ceilings is None else 1000 * floor / (forward + backward),
+            share_of_ceiling=share,
             both_ms=both,
         )
 

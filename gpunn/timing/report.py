@@ -38,7 +38,7 @@ class LayerTimes:
         executed_flops: what the algorithm multiplies and adds, padding of tiles included.
         bytes: the least that has to be read and written.
         algorithm: what ran, forward / backward: an algorithm of the CPU, kernels of a GPU.
-        share_of_ceiling: the floor that flops and bytes imply, over the time; None where no ceilings were measured.
+        share_of_ceiling: the floor that flops and bytes imply, over the time; None without ceilings, and of no time.
         both_ms: forward and backward of a step together: median of the steps, lowest and highest.
     """
 

@@ -94,6 +94,12 @@ def test_the_share_is_of_the_floor_of_each_piece() -> None:
     assert conv.share_of_ceiling == pytest.approx(3 * 2 / 13)
 
 
+def test_what_takes_no_time_has_no_share() -> None:
+    """The clock of a GPU counts half microseconds."""
+    rows = clock_of([0.0] * 7).rows(Ceilings(1e5, 1e4, ""))
+    assert [row.share_of_ceiling for row in rows] == [None] * 5
+
+
 def test_rows_are_those_of_a_usual_step() -> None:
     samples = [scaled(factor) for factor in (50.0, 1.0, 3.0, 0.1)]
     conv = clock_of(*samples).rows(None)[1]
