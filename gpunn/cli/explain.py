@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gpunn.explaining.explanation import Explanation
     from gpunn.explaining.hardware import Hardware
     from gpunn.timing.contestant import Task
+    from gpunn.timing.report import Ceilings
 
 #: What is explained unless something else is asked for: what these devices train networks of ImageNet in.
 _BATCH = 128
@@ -92,7 +93,10 @@ def explain(
     found = newest_measured(wanted) if results is None and as_designed else None
     measured = found if results is None else read_measured(results, wanted)
     notes: list[str] = []
-    explanation = _on_cpu(task, tuning) if hardware is None else _on_gpu(task, device, hardware, tuning, notes)
+    ceilings = None if measured is None else measured.ceilings
+    explanation = (
+        _on_cpu(task, tuning, ceilings) if hardware is None else _on_gpu(task, device, hardware, tuning, notes)
+    )
     if measured is not None:
         explanation = with_measured(explanation, measured)
     if as_json:
@@ -101,7 +105,7 @@ def explain(
         _print(explanation, calls, notes)
 
 
-def _on_cpu(task: Task, tuning: Path | None) -> Explanation:
+def _on_cpu(task: Task, tuning: Path | None, ceilings: Ceilings | None) -> Explanation:
     from gpunn.backend.cpu.device import open_cpu
     from gpunn.explaining.cpu import explain_on_cpu
 
@@ -109,7 +113,7 @@ def _on_cpu(task: Task, tuning: Path | None) -> Explanation:
         raise UsageError("--tuning is for GPUs; leave it out with --device cpu")
     device = open_cpu()
     try:
-        return explain_on_cpu(task, device)
+        return explain_on_cpu(task, device, ceilings)
     finally:
         device.close()
 

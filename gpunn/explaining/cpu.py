@@ -9,20 +9,28 @@ from gpunn.explaining.explanation import Explanation, StepMemory, rows_of
 from gpunn.explaining.hardware import Ceiling
 from gpunn.explaining.step import explain_call, optimizer_of, plan_step, update_of
 from gpunn.geometry import Conv2dGeometry, LinearGeometry
+from gpunn.precision import Precision
 from gpunn.program.call import Call
 from gpunn.program.state import state_bytes
 from gpunn.program.tables import tables_of
 from gpunn.program.update import plan_update
 from gpunn.timing.ceilings import CeilingProbe
 from gpunn.timing.contestant import Task
+from gpunn.timing.report import Ceilings
 from gpunn.training.devices import check_precision
 
 #: A ceiling is what was reached once in so many times.
 _REPEATS = 5
 
 
-def explain_on_cpu(task: Task, device: CpuDevice) -> Explanation:
-    """A training step as it would run here; its ceilings are measured now, which takes a second or two.
+def explain_on_cpu(task: Task, device: CpuDevice, ceilings: Ceilings | None = None) -> Explanation:
+    """A training step as it would run here.
+
+    Args:
+        task: what to train.
+        device: of this machine.
+        ceilings: that were measured together with the times that the floors are to stand beside; None measures them
+            now, which takes a second or two.
 
     Raises:
         DeviceError: when the CPU does not compute the precision.
@@ -32,10 +40,10 @@ def explain_on_cpu(task: Task, device: CpuDevice) -> Explanation:
     plan = plan_step(task, network, device, task.batch)
     optimizer = optimizer_of(task)
     update = plan_update(tables_of(network, optimizer.weight_decay), number_types, update_of(task))
-    probe = CeilingProbe(device, number_types)
-    measured = [probe.measure() for _ in range(_REPEATS)]
-    product = Ceiling(max(one.flops for one in measured), f"{measured[0].product}, measured now")
-    copy = Ceiling(max(one.bytes_per_second for one in measured), "measured now")
+    when = "measured now" if ceilings is None else "measured with the times"
+    reached = _measured_now(device, number_types) if ceilings is None else ceilings
+    product = Ceiling(reached.flops, f"{reached.product}, {when}")
+    copy = Ceiling(reached.bytes_per_second, when)
     return Explanation(
         model=task.model.name,
         batch=task.batch,
@@ -47,6 +55,13 @@ def explain_on_cpu(task: Task, device: CpuDevice) -> Explanation:
         rows=rows_of(explain_call(call, planned_work(call), product, copy) for call in (*plan.calls, *update)),
         memory=StepMemory(plan.memory.total, state_bytes(network, device, number_types, optimizer), None),
     )
+
+
+def _measured_now(device: CpuDevice, number_types: Precision) -> Ceilings:
+    probe = CeilingProbe(device, number_types)
+    measured = [probe.measure() for _ in range(_REPEATS)]
+    flops, bytes_per_second = max(one.flops for one in measured), max(one.bytes_per_second for one in measured)
+    return Ceilings(flops, bytes_per_second, measured[0].product)
 
 
 def planned_work(call: Call) -> Work:

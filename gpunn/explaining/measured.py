@@ -15,6 +15,7 @@ from typing import Any
 
 from gpunn.errors import UsageError
 from gpunn.explaining.explanation import OUTSIDE, ExplainedCall, Explanation, rows_of
+from gpunn.timing.report import Ceilings
 
 #: Where the benchmark of this repository writes, from the folder it is started in.
 RESULTS = Path("benchmarks/results")
@@ -53,12 +54,14 @@ class Measured:
         calls: milliseconds by layer, phase and primitive, one for each such call in its order.
         layers: milliseconds by row and phase.
         step_ms: of a whole step; None where it was not measured.
+        ceilings: of the device in the same run; None where they were not measured.
     """
 
     source: str
     calls: Mapping[tuple[str, str, str], Sequence[float]]
     layers: Mapping[tuple[str, str], float]
     step_ms: float | None
+    ceilings: Ceilings | None = None
 
 
 def read_measured(path: Path, wanted: Wanted) -> Measured:
@@ -120,7 +123,8 @@ def _of_timing(found: Any, wanted: Wanted, path: Path) -> Measured | None:
         if device["device"].startswith(_PEER) or not wanted.is_device(device["device"], device["name"]):
             continue
         layers = {key: time for layer in device["layers"] for key, time in _phases(layer) if time > 0}
-        return Measured(f"{path}, {device['name']}", {}, layers, float(device["step_ms"]["median"]))
+        ceilings = Ceilings(**device["ceilings"]) if device.get("ceilings") else None
+        return Measured(f"{path}, {device['name']}", {}, layers, float(device["step_ms"]["median"]), ceilings)
     return None
 
 

@@ -83,3 +83,12 @@ def test_the_best_of_several_measurements_is_a_ceiling(device: CpuDevice, monkey
     found = explain_on_cpu(TASKS[0], device)
     assert (found.product.per_second, found.copy.per_second) == (5e9, 9e9)
     assert found.product.source == "a product, measured now"
+
+
+def test_times_are_held_against_the_ceilings_of_their_run(device: CpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another moment has others; nothing is measured then."""
+    monkeypatch.delattr("gpunn.explaining.cpu.CeilingProbe.measure")
+    found = explain_on_cpu(TASKS[0], device, Ceilings(2e11, 2e10, "NumPy's BLAS"))
+    assert (found.product.per_second, found.copy.per_second) == (2e11, 2e10)
+    assert found.product.source == "NumPy's BLAS, measured with the times"
+    assert found.copy.source == "measured with the times"

@@ -13,7 +13,7 @@ import pytest
 from gpunn.errors import UsageError
 from gpunn.explaining.explanation import Explanation
 from gpunn.explaining.measured import Wanted, newest_measured, read_measured, with_measured
-from gpunn.timing.report import DeviceTimes, LayerTimes, TimingReport
+from gpunn.timing.report import Ceilings, DeviceTimes, LayerTimes, TimingReport
 from gpunn.timing.stopwatch import Times
 from tests.explaining.steps import on_gpu
 
@@ -137,7 +137,9 @@ def test_the_newest_that_fits(explanation: Explanation, tmp_path: Path) -> None:
 
 
 def test_a_cpu_is_not_another_library_on_it(tmp_path: Path) -> None:
-    on_cpu = replace(report().devices[1], device="cpu", name="Some Processor")
+    ceilings = Ceilings(4e11, 2e10, "BLAS")
+    on_cpu = replace(report().devices[1], device="cpu", name="Some Processor", ceilings=ceilings)
     peer = replace(on_cpu, device="pytorch:cpu", step_ms=Times(7.0, 7.0, 7.0))
     path = write(tmp_path / "time.json", replace(report(), devices=(peer, on_cpu)).as_json())
-    assert read_measured(path, replace(WANTED, word="cpu")).step_ms == 2.0
+    found = read_measured(path, replace(WANTED, word="cpu"))
+    assert (found.step_ms, found.ceilings) == (2.0, Ceilings(4e11, 2e10, "BLAS"))
