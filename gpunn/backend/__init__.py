@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.backend.contract import Device
 from gpunn.errors import UsageError
 
@@ -9,13 +10,14 @@ from gpunn.errors import UsageError
 DEVICES = ("cpu", "emulator", "emulator:check", "cuda", "cuda:N")
 
 
-def open(name: str, threads: int | None = None) -> Device:
+def open(name: str, threads: int | None = None, algorithm: ConvolutionAlgorithm = "auto") -> Device:
     """A handle for the device of that name.
 
     Args:
         name: "cpu"; "emulator", which runs the CUDA kernels on the CPU, or "emulator:check", which also finds what is
             wrong with them; "cuda" or "cuda:1" for a GPU.
         threads: for the CPU, how many; None takes GPUNN_THREADS or every core this process may use.
+        algorithm: for the CPU, of the convolutions that name none themselves.
 
     Raises:
         DeviceError: when the device is not there, or cannot be used.
@@ -25,7 +27,7 @@ def open(name: str, threads: int | None = None) -> Device:
     if kind == "cpu" and not number:
         from gpunn.backend.cpu.device import open_cpu
 
-        return open_cpu(threads)
+        return open_cpu(threads, algorithm)
     if kind == "emulator" and number in ("", "check"):
         from gpunn.backend.emulator import open_emulator
 

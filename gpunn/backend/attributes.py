@@ -75,6 +75,11 @@ class Activation:
         return "x" if from_input else "y"
 
 
+#: "direct" multiplies what the definition says and nothing else; "winograd" transforms first, which takes fewer
+#: products and rounds more; "auto" is whichever should be faster.
+ConvolutionAlgorithm = Literal["auto", "direct", "winograd"]
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """How the products of a convolution or a fully connected layer are computed; sums are float32 or wider.
@@ -82,15 +87,18 @@ class Arithmetic:
     Attributes:
         multiplied: the number type of the factors: the arrays' own, or tf32, to which float32 factors are rounded
             (10 bits of mantissa).
+        algorithm: of a convolution, where the device has several.
 
     Raises:
-        UsageError: for a type that is not known.
+        UsageError: for a type or an algorithm that is not known.
     """
 
     multiplied: Multiplied
+    algorithm: ConvolutionAlgorithm = "auto"
 
     def __post_init__(self) -> None:
         _require_one_of(get_args(Multiplied), "arithmetic: multiplied", self.multiplied)
+        _require_one_of(get_args(ConvolutionAlgorithm), "arithmetic: algorithm", self.algorithm)
 
 
 LINEAR = Activation("linear")

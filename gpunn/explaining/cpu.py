@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpunn.backend.cpu.convolution_algorithms import direct, tapwise
+from gpunn.backend.cpu.convolution_algorithms.choosing import ALGORITHMS, asked_of, in_order
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.backend.work import Work
 from gpunn.explaining.explanation import Explanation, StepMemory, rows_of
@@ -52,7 +52,7 @@ def explain_on_cpu(task: Task, device: CpuDevice, ceilings: Ceilings | None = No
         name=f"{device.hardware} ({device.threads} threads)",
         product=product,
         copy=copy,
-        rows=rows_of(explain_call(call, planned_work(call), product, copy) for call in (*plan.calls, *update)),
+        rows=rows_of(explain_call(call, planned_work(call, device), product, copy) for call in (*plan.calls, *update)),
         memory=StepMemory(plan.memory.total, state_bytes(network, device, number_types, optimizer), None),
     )
 
@@ -64,15 +64,12 @@ def _measured_now(device: CpuDevice, number_types: Precision) -> Ceilings:
     return Ceilings(flops, bytes_per_second, measured[0].product)
 
 
-def planned_work(call: Call) -> Work:
+def planned_work(call: Call, device: CpuDevice) -> Work:
     """How the CPU will compute a call, as it tells when it does."""
     geometry = call.settings.get("geometry")
     if isinstance(geometry, LinearGeometry):
         return Work("BLAS", None)
-    if not isinstance(geometry, Conv2dGeometry) or not call.primitive.startswith("convolution2d"):
-        return Work("NumPy", None)
-    if call.primitive != "convolution2d_backward_data":
-        return Work("direct", None)
-    if tapwise.suits(geometry):
-        return Work("tapwise", tapwise.backward_data_flops(geometry))
-    return Work("direct", direct.backward_data_flops(geometry))
+    if isinstance(geometry, Conv2dGeometry) and call.primitive in ALGORITHMS:
+        chosen = in_order(ALGORITHMS[call.primitive], geometry, asked_of(device, call.settings["arithmetic"]))[0]
+        return Work(chosen.name, chosen.flops(geometry))
+    return Work("NumPy", None)

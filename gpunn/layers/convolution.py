@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from gpunn.backend.attributes import LINEAR
+from gpunn.backend.attributes import LINEAR, ConvolutionAlgorithm
 from gpunn.errors import ShapeError
 from gpunn.geometry import Conv2dGeometry, PaddingRule, ReceptiveField, Shape, pair, resolve_padding
 from gpunn.graph import Node
@@ -151,11 +152,31 @@ class Conv2d(_Windowed):
         weight: initialiser of the filters, He's normal by default.
         bias_value: initialiser of the biases, zeros by default.
         channels: when given, the number of input channels that the layer insists on.
+        algorithm: "direct", "winograd" where it serves the shape, or "auto" for what the device was opened with; CUDA
+            has the direct one only.
     """
 
     kind = "conv"
     widens = True
     primitive = "convolution2d"
+
+    def __init__(
+        self,
+        filters: int,
+        size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: PaddingRule = "none",
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        weight: Initializer | None = None,
+        bias_value: Initializer | None = None,
+        channels: int | None = None,
+        name: str | None = None,
+        algorithm: ConvolutionAlgorithm = "auto",
+    ) -> None:
+        super().__init__(filters, size, stride, padding, dilation, groups, bias, weight, bias_value, channels, name)
+        self.algorithm = algorithm
 
     def parameters(self, inputs: Sequence[Shape]) -> Sequence[Parameter]:
         geometry = self.geometry(1, inputs[0])
@@ -174,7 +195,7 @@ class Conv2d(_Windowed):
         return {"saved": None}
 
     def _arithmetic(self, emit: Emitter) -> dict[str, Any]:
-        return {"arithmetic": emit.arithmetic}
+        return {"arithmetic": replace(emit.arithmetic, algorithm=self.algorithm)}
 
 
 class LocallyConnected2d(_Windowed):

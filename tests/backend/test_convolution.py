@@ -59,7 +59,7 @@ each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=str)
 
 
 def arithmetic(dtype: Any) -> Arithmetic:
-    return Arithmetic(np.dtype(dtype).name)
+    return Arithmetic(np.dtype(dtype).name, "direct")
 
 
 def run_forward(

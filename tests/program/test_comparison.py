@@ -32,6 +32,14 @@ def compared(cpu: Device, tested: Device, network: Network | None = None) -> lis
     return list(compare_devices(network or lenet(), cpu, tested, FLOAT32, batch=2, seed=1))
 
 
+@pytest.fixture
+def cpu() -> Iterator[Device]:
+    """The CPU as a reference: what is compared is bounded by the definition's products."""
+    opened = open_cpu(2, "direct")
+    yield opened
+    opened.close()
+
+
 class BrokenDevice(CpuDevice):
     """The CPU with one primitive that changes what it has written."""
 
@@ -44,7 +52,7 @@ class BrokenDevice(CpuDevice):
 
 @pytest.fixture
 def broken_device() -> Iterator[BrokenDevice]:
-    opened = open_cpu(1)
+    opened = open_cpu(1, "direct")
     opened.__class__ = BrokenDevice
     yield cast("BrokenDevice", opened)
     opened.close()
@@ -64,7 +72,7 @@ def break_primitive(device: BrokenDevice, name: str, output: str, change: Any) -
 @pytest.mark.parametrize("name", ["lenet", "vgg11-bn-cifar"])
 def test_float32_lies_within_its_rounding_of_float64(cpu: Device, name: str) -> None:
     chosen = model(name)
-    other = open_cpu(1)
+    other = open_cpu(1, "direct")
     results = compared(cpu, other, chosen.build(chosen.image, chosen.classes))
     other.close()
     assert max(result.share for result in results) < 1

@@ -1,8 +1,4 @@
-"""Convolution on the CPU: each function chooses an algorithm for its geometry.
-
-Gathering (convolution_algorithms.direct) serves every shape and pass; backward-data to few channels goes tap by tap
-(convolution_algorithms.tapwise). Further algorithms are chosen here too; each choice is told to the device's journal.
-"""
+"""Convolution on the CPU: each function has an algorithm chosen for its geometry (convolution_algorithms.choosing)."""
 
 from __future__ import annotations
 
@@ -13,7 +9,14 @@ import numpy as np
 from gpunn.backend.attributes import Activation, Arithmetic
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu.activation import activation_backward
-from gpunn.backend.cpu.convolution_algorithms import direct, tapwise
+from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall, BackwardFilterCall, ForwardCall
+from gpunn.backend.cpu.convolution_algorithms.choosing import (
+    BACKWARD_DATA,
+    BACKWARD_FILTER,
+    FORWARD,
+    carry_out,
+    workspace_bytes,
+)
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry
 
@@ -32,15 +35,15 @@ def convolution2d_forward(
     workspace: Array,
 ) -> None:
     """y[n,p,q,k] = f(bias[k] + sum over r,s,c of x[n, p*stride + r*dilation - top, ..., c] * w[r,s,c,k])."""
-    device.journal.chose("direct")
-    direct.forward(device, y, x, w, bias, geometry, activation, workspace)
+    call = ForwardCall(y, x, w, bias, geometry, activation, workspace)
+    carry_out(device, FORWARD, call, arithmetic)
 
 
 def convolution2d_forward_workspace(
     device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
 ) -> int:
     """Bytes of scratch."""
-    return direct.forward_workspace(device, geometry, dtype)
+    return workspace_bytes(device, FORWARD, geometry, dtype, arithmetic)
 
 
 def convolution2d_backward_data(
@@ -56,12 +59,8 @@ def convolution2d_backward_data(
     workspace: Array,
 ) -> None:
     """gx = the transpose of the convolution applied to gy, times the derivative of the activation before it."""
-    if tapwise.suits(geometry):
-        device.journal.chose("tapwise", lambda: tapwise.backward_data_flops(geometry))
-        tapwise.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
-    else:
-        device.journal.chose("direct", lambda: direct.backward_data_flops(geometry))
-        direct.backward_data(device, gx, gy, w, geometry, accumulate, workspace)
+    call = BackwardDataCall(gx, gy, w, geometry, accumulate, workspace)
+    carry_out(device, BACKWARD_DATA, call, arithmetic)
     if saved is not None:
         activation_backward(device, gx, gx, saved, activation, False)
 
@@ -70,9 +69,7 @@ def convolution2d_backward_data_workspace(
     device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
 ) -> int:
     """Bytes of scratch."""
-    if tapwise.suits(geometry):
-        return tapwise.backward_data_workspace(device, geometry, dtype)
-    return direct.backward_data_workspace(device, geometry, dtype)
+    return workspace_bytes(device, BACKWARD_DATA, geometry, dtype, arithmetic)
 
 
 def convolution2d_backward_filter(
@@ -87,12 +84,12 @@ def convolution2d_backward_filter(
     workspace: Array,
 ) -> None:
     """gw[r,s,c,k] = sum over n,p,q of x[n, p*stride + r*dilation - top, ..., c] * gy[n,p,q,k]; gbias = sum gy."""
-    device.journal.chose("direct")
-    direct.backward_filter(device, gw, gbias, x, gy, geometry, accumulate, workspace)
+    call = BackwardFilterCall(gw, gbias, x, gy, geometry, accumulate, workspace)
+    carry_out(device, BACKWARD_FILTER, call, arithmetic)
 
 
 def convolution2d_backward_filter_workspace(
     device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, arithmetic: Arithmetic
 ) -> int:
     """Bytes of scratch."""
-    return direct.backward_filter_workspace(device, geometry, dtype)
+    return workspace_bytes(device, BACKWARD_FILTER, geometry, dtype, arithmetic)

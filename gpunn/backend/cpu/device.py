@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from threading import local
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from gpunn.arena import align
-from gpunn.backend.attributes import LINEAR, Arithmetic
+from gpunn.backend.attributes import LINEAR, Arithmetic, ConvolutionAlgorithm
 from gpunn.backend.contract import DType, Layout, Primitives, nothing
 from gpunn.backend.host_clock import host_seconds
 from gpunn.backend.work import Journal, Work
@@ -39,14 +39,16 @@ class CpuDevice:
 
     Attributes:
         threads: how many threads share the chunks of a primitive. The BLAS itself runs on one thread.
+        algorithm: of the convolutions that name none themselves.
         journal: where primitives that choose among algorithms say which.
     """
 
     name = "cpu"
     precisions: tuple[str, ...] = ("float32", "float64")
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, algorithm: ConvolutionAlgorithm = "auto") -> None:
         self.threads = threads
+        self.algorithm = algorithm
         self.journal = Journal()
         self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="gpunn") if threads > 1 else None
         self._scratch = local()
@@ -174,11 +176,14 @@ class CpuDevice:
         return "NumPy's BLAS"
 
     def thread_plan(self) -> dict[str, int | str]:
-        """Sums are split over the threads, so their number is part of a result."""
-        return {"cpu_threads": self.threads}
+        """Sums are split over the threads, so their number is part of a result, and so is how they are computed."""
+        return {"cpu_threads": self.threads, "cpu_algorithm": self.algorithm}
 
     def adopt_plan(self, plan: Mapping[str, object]) -> None:
-        """Nothing: a device has the threads that it was opened with."""
+        """Convolve as a checkpoint was computed; the threads are those that the device was opened with."""
+        algorithm = plan.get("cpu_algorithm")
+        if algorithm in get_args(ConvolutionAlgorithm):
+            self.algorithm = cast("ConvolutionAlgorithm", algorithm)
 
     def close(self) -> None:
         """Stop the threads and give the BLAS its own back."""
@@ -192,7 +197,7 @@ def _aligned(memory: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     return memory[start : start + size]
 
 
-def open_cpu(threads: int | None = None) -> CpuDevice:
+def open_cpu(threads: int | None = None, algorithm: ConvolutionAlgorithm = "auto") -> CpuDevice:
     """A handle with `threads` threads; the default is GPUNN_THREADS, or every core this process may use.
 
     Raises:
@@ -201,13 +206,13 @@ def open_cpu(threads: int | None = None) -> CpuDevice:
     if threads is not None:
         if not (is_whole(threads) and threads >= 1):
             raise UsageError(f"a CPU with {threads} threads; it must be a whole number of 1 or more")
-        return CpuDevice(threads)
+        return CpuDevice(threads, algorithm)
     asked = os.environ.get(THREADS_VARIABLE, "")
     if not asked:
-        return CpuDevice(available_cores())
+        return CpuDevice(available_cores(), algorithm)
     if not asked.isdecimal() or int(asked) < 1:
         raise UsageError(f"{THREADS_VARIABLE} is {asked!r}; it must be a whole number of 1 or more, or not set")
-    return CpuDevice(int(asked))
+    return CpuDevice(int(asked), algorithm)
 
 
 def memory_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend.attributes import Activation
 from gpunn.backend.contract import DType
+from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall, BackwardFilterCall, ForwardCall
 from gpunn.backend.cpu.convolution_algorithms.cutting import SMALL_WORK
 from gpunn.backend.cpu.convolution_algorithms.gather import as_rows, by_group, gather
 from gpunn.backend.cpu.convolution_algorithms.plan import (
@@ -32,26 +32,18 @@ from gpunn.geometry import Conv2dGeometry, Shape
 Array = np.ndarray[Any, Any]
 
 
-def forward(
-    device: CpuDevice,
-    y: Array,
-    x: Array,
-    w: Array,
-    bias: Array | None,
-    geometry: Conv2dGeometry,
-    activation: Activation,
-    workspace: Array,
-) -> None:
+def forward(device: CpuDevice, call: ForwardCall) -> None:
     """convolution2d_forward of the contract."""
-    plan = plan_forward(geometry, x.dtype.itemsize, device.threads)
-    cutter = Cutter(workspace, x.dtype)
+    geometry = call.geometry
+    plan = plan_forward(geometry, call.x.dtype.itemsize, device.threads)
+    cutter = Cutter(call.workspace, call.x.dtype)
     shares = cutter.take_shares(plan.share, device.threads)
-    image, result = memory_order(x), memory_order(y)
-    filters = by_group(w.reshape(-1, geometry.K), geometry.groups)
+    image, result = memory_order(call.x), memory_order(call.y)
+    filters = by_group(call.w.reshape(-1, geometry.K), geometry.groups)
     pixel_bias = None
-    if bias is not None:
+    if call.bias is not None:
         pixel_bias = cutter.take(geometry.N, geometry.K)
-        np.copyto(pixel_bias, bias)
+        np.copyto(pixel_bias, call.bias)
 
     def work(index: int) -> None:
         window, patches, product = shares[index % device.threads]
@@ -60,7 +52,7 @@ def forward(
         with np.errstate(all="ignore"):
             read = gather(plan.reading, block, image, window, patches)
             _multiply(part, read, filters, product, accumulate=False)
-            finish(device, part, pixel_bias, activation)
+            finish(device, part, pixel_bias, call.activation)
 
     device.parallel(work, range(len(plan.blocks)))
 
@@ -71,18 +63,17 @@ def forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType)
     return workspace_bytes(plan.share, device.threads, [(geometry.N, geometry.K)], dtype.itemsize)
 
 
-def backward_data(
-    device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Array
-) -> None:
+def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
     """convolution2d_backward_data of the contract."""
-    plan = plan_data(geometry, gx.dtype.itemsize, device.threads)
-    cutter = Cutter(workspace, gx.dtype)
+    geometry = call.geometry
+    plan = plan_data(geometry, call.gx.dtype.itemsize, device.threads)
+    cutter = Cutter(call.workspace, call.gx.dtype)
     shares = cutter.take_shares(plan.share, device.threads)
-    image, result = memory_order(gy), memory_order(gx)
+    image, result = memory_order(call.gy), memory_order(call.gx)
     targets = [
         result[phase.row :: geometry.stride.rows, phase.column :: geometry.stride.columns] for phase in plan.phases
     ]
-    packed = [_pack(cutter.take(*shape), w, phase) for phase, shape in _packed_shapes(plan, geometry)]
+    packed = [_pack(cutter.take(*shape), call.w, phase) for phase, shape in _packed_shapes(plan, geometry)]
 
     def work(index: int) -> None:
         window, patches, product = shares[index % device.threads]
@@ -91,8 +82,9 @@ def backward_data(
         part = block.of(targets[phase])
         if reading is not None:
             with np.errstate(all="ignore"):
-                _multiply(part, gather(reading, block, image, window, patches), packed[phase], product, accumulate)
-        elif not accumulate:
+                read = gather(reading, block, image, window, patches)
+                _multiply(part, read, packed[phase], product, call.accumulate)
+        elif not call.accumulate:
             part.fill(0)
 
     device.parallel(work, range(len(plan.blocks)))
@@ -112,23 +104,15 @@ def backward_data_flops(geometry: Conv2dGeometry) -> int:
     return 2 * geometry.N * geometry.C * products
 
 
-def backward_filter(
-    device: CpuDevice,
-    gw: Array,
-    gbias: Array | None,
-    x: Array,
-    gy: Array,
-    geometry: Conv2dGeometry,
-    accumulate: bool,
-    workspace: Array,
-) -> None:
+def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
     """convolution2d_backward_filter of the contract."""
-    plan = plan_filter(geometry, gw.dtype.itemsize, device.threads)
-    cutter = Cutter(workspace, gw.dtype)
+    geometry = call.geometry
+    plan = plan_filter(geometry, call.gw.dtype.itemsize, device.threads)
+    cutter = Cutter(call.workspace, call.gw.dtype)
     shares = cutter.take_shares(plan.share, device.threads)
     filter_sums, bias_sums, ones = (cutter.take(*shape) for shape in _sum_shapes(plan, geometry))
     ones.fill(1)
-    image, gradients = memory_order(x), memory_order(gy)
+    image, gradients = memory_order(call.x), memory_order(call.gy)
 
     def work(slot: int) -> None:
         window, patches, product = shares[slot % device.threads]
@@ -142,16 +126,16 @@ def backward_filter(
                 np.matmul(
                     read.transpose(0, 2, 1), by_group(gradient, geometry.groups), out=by_group(filters, geometry.groups)
                 )
-                if gbias is not None:
+                if call.gbias is not None:
                     np.matmul(ones[: len(gradient)], gradient, out=biases)
                 if place > 0:
                     np.add(filter_sums[slot], filters, out=filter_sums[slot])
                     np.add(bias_sums[slot], biases, out=bias_sums[slot])
 
     device.parallel(work, range(len(plan.slots)))
-    _add_slots(device, gw.reshape(-1), filter_sums.reshape(len(plan.slots), -1), accumulate)
-    if gbias is not None:
-        _add_slots(device, gbias, bias_sums, accumulate)
+    _add_slots(device, call.gw.reshape(-1), filter_sums.reshape(len(plan.slots), -1), call.accumulate)
+    if call.gbias is not None:
+        _add_slots(device, call.gbias, bias_sums, call.accumulate)
 
 
 def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import DType
+from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall
 from gpunn.backend.cpu.convolution_algorithms.cutting import cut_rows
 from gpunn.backend.cpu.convolution_algorithms.gather import by_group
 from gpunn.backend.cpu.convolution_algorithms.plan import read_input
@@ -32,21 +33,20 @@ def suits(geometry: Conv2dGeometry) -> bool:
     return adding < gathering
 
 
-def backward_data(
-    device: CpuDevice, gx: Array, gy: Array, w: Array, geometry: Conv2dGeometry, accumulate: bool, workspace: Array
-) -> None:
+def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
     """convolution2d_backward_data of the contract."""
+    geometry = call.geometry
     reading = read_input(geometry)
-    gradient, result = memory_order(gy), memory_order(gx)
+    gradient, result = memory_order(call.gy), memory_order(call.gx)
     spans = _spans(device, geometry)
-    shares = Cutter(workspace, gx.dtype).take_shares(_share(device, geometry), device.threads)
-    filters = w.reshape(geometry.R, geometry.S, -1, geometry.groups, geometry.K // geometry.groups)
+    shares = Cutter(call.workspace, call.gx.dtype).take_shares(_share(device, geometry), device.threads)
+    filters = call.w.reshape(geometry.R, geometry.S, -1, geometry.groups, geometry.K // geometry.groups)
     filters = filters.transpose(0, 1, 3, 4, 2)
 
     def work(index: int) -> None:
         first, stop = spans[index]
         _, _, product = shares[index % device.threads]
-        if not accumulate:
+        if not call.accumulate:
             result[first:stop].fill(0)
         for r in range(geometry.R):
             p, rows = reading.rows.reaching(r, first, stop)
