@@ -34,7 +34,8 @@ def compare(
     """Run one training step on two devices, call by call, and compare every result; exit status 1 when one is wrong.
 
     Each call gets the same inputs on both devices, so an error is the call's own. The reference computes in float64
-    where it can; the bound is what rounding to the tested precision may do. Example:
+    where it can; the bound is what rounding to the tested precision may do to the definition's products, so a CPU
+    convolves directly. Example:
 
     gpunn compare lenet --devices cpu,emulator --precision bfloat16
     """
@@ -48,7 +49,7 @@ def compare(
     chosen = find_model(model)
     shape = parse_shape(image) if image is not None else chosen.image
     network = chosen.build(shape, classes or chosen.classes)
-    (reference, _), (tested, _) = (open_device(name) for name in names)
+    (reference, _), (tested, _) = (open_device(name, algorithm="direct") for name in names)
     try:
         number_types = check_precision(precision, tested)
         results = list(compare_devices(network, reference, tested, number_types, batch, seed))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.errors import UsageError
 from gpunn.geometry import Shape
 
@@ -17,9 +18,24 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or emul
 CheckOption = Annotated[
     bool, typer.Option("--check", help="With --device emulator: look for races and wild accesses in kernels.")
 ]
+AlgorithmOption = Annotated[
+    str, typer.Option(help="Of convolutions on the CPU: auto, direct (rounds least) or winograd (fewer products).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 InputOption = Annotated[str | None, typer.Option("--input", help="Rows x columns x channels, such as 224x224x3.")]
 ClassesOption = Annotated[int | None, typer.Option(min=1, help="Classes instead of the model's own number.")]
+
+
+def parse_algorithm(text: str) -> ConvolutionAlgorithm:
+    """One of the algorithms.
+
+    Raises:
+        UsageError: when it is none of them.
+    """
+    known = get_args(ConvolutionAlgorithm)
+    if text not in known:
+        raise UsageError(f"--algorithm {text!r} is not one of {', '.join(known)}")
+    return cast("ConvolutionAlgorithm", text)
 
 
 def parse_shape(text: str) -> Shape:

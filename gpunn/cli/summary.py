@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpunn.cli.options import ClassesOption, InputOption, JsonOption, ModelArgument, parse_shape
 from gpunn.errors import UsageError
+
+if TYPE_CHECKING:
+    from gpunn.network import Network
 
 
 def summary(
@@ -17,6 +20,9 @@ def summary(
     classes: ClassesOption = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time, for the memory of training.")] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Print the training program with its buffers.")] = False,
+    algorithms: Annotated[
+        bool, typer.Option("--algorithms", help="Print how a CPU would convolve, layer by layer.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Describe a network layer by layer: shapes, parameters, FLOPs (two per multiply-add), receptive fields.
@@ -31,8 +37,8 @@ def summary(
     from gpunn.program.describe import describe_program
     from gpunn.training.budget import training_budget
 
-    if plan and as_json:
-        raise UsageError("--plan prints text; leave out --json")
+    if (plan or algorithms) and as_json:
+        raise UsageError(f"--{'plan' if plan else 'algorithms'} prints text; leave out --json")
     chosen = find_model(model)
     shape = parse_shape(image) if image is not None else chosen.image
     network = chosen.build(shape, classes or chosen.classes)
@@ -81,6 +87,25 @@ def summary(
         f"({budget.program.memory.total / 2**20:,.1f} activations and scratch, {budget.state / 2**20:,.1f} weights, "
         "gradients and optimiser)"
     )
+    if algorithms:
+        print()
+        print(_algorithms(network, batch))
     if plan:
         print()
         print(describe_program(budget.program, budget.update))
+
+
+def _algorithms(network: Network, batch: int) -> str:
+    """A line for each convolution: its shape, and what computes its three passes on a CPU."""
+    from gpunn.backend.cpu.convolution_algorithms.choosing import ALGORITHMS, in_order
+    from gpunn.cli.table import table
+    from gpunn.layers import Conv2d
+
+    rows = []
+    for node in network.nodes:
+        if isinstance(node.layer, Conv2d):
+            geometry = node.layer.geometry(batch, node.inputs[0].shape)
+            shape = f"{geometry.H}x{geometry.W}x{geometry.C}, {geometry.R}x{geometry.S}, {geometry.K}"
+            chosen = (in_order(ways, geometry, node.layer.algorithm)[0].name for ways in ALGORITHMS.values())
+            rows.append((network.labels[node], shape, *chosen))
+    return table(("convolution", "input, filter, filters", "forward", "backward data", "backward filter"), rows)

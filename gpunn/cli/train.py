@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gpunn.cli.options import CheckOption, DeviceOption
+from gpunn.cli.options import AlgorithmOption, CheckOption, DeviceOption
 
 
 def train(
@@ -24,6 +24,7 @@ def train(
     precision: Annotated[
         str, typer.Option(help="float32; float64 on the CPU; tf32, bfloat16 or float16 on CUDA and the emulator.")
     ] = "float32",
+    algorithm: AlgorithmOption = "auto",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training images; with --resume, more than the run had.")
     ] = None,
@@ -75,6 +76,7 @@ def train(
         "model": model,
         "device": with_check(device, check),
         "precision": precision,
+        "algorithm": algorithm,
         "epochs": epochs,
         "batch_size": batch_size,
         "accumulate": accumulate,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.data.loading.loader import TIMEOUT, WorkerKind
 from gpunn.errors import UsageError
 from gpunn.models.recipe import OptimizerName, Recipe
@@ -51,6 +52,8 @@ class Configuration(BaseModel):
         keep_empty_classes: let class folders without images keep their index.
         image_size: rows and columns of the network's input, where the network takes any.
         threads: of the CPU device.
+        algorithm: of convolutions on the CPU: "direct" rounds least, "winograd" takes fewer products, "auto" is
+            whichever should be faster for a layer's shape.
         quarantine: a file of images to leave out, such as `gpunn data check --quarantine` writes.
         decoder: "pillow", "fast" (needs the extra of that name) or "auto"; a run keeps what "auto" was when it began,
             since their pixels differ slightly.
@@ -89,6 +92,7 @@ class Configuration(BaseModel):
     keep_empty_classes: bool = False
     image_size: int | None = Field(None, ge=1)
     threads: int | None = Field(None, ge=1, le=1024)
+    algorithm: ConvolutionAlgorithm = "auto"
     quarantine: str | None = None
     decoder: Literal["auto", "pillow", "fast"] = "auto"
     workers: int | None = Field(None, ge=1, le=1024)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from gpunn import backend
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.backend.contract import Device
 from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.precision import Precision, precision
 
 
-def open_device(name: str, threads: int | None = None) -> tuple[Device, str]:
+def open_device(name: str, threads: int | None = None, algorithm: ConvolutionAlgorithm = "auto") -> tuple[Device, str]:
     """A device, and a line that says which; "auto" takes CUDA where it works, else the CPU, and says why.
 
     Raises:
         DeviceError: when a device that was asked for by name is not there.
     """
     if name != "auto":
-        device = backend.open(name, threads)
+        device = backend.open(name, threads, algorithm)
         return device, f"device: {device.name}"
     try:
         device = backend.open("cuda")
     except (DeviceError, MemoryExhaustedError) as error:
-        device = backend.open("cpu", threads)
+        device = backend.open("cpu", threads, algorithm)
         reason, _, _ = str(error).partition(";")
         return device, f"device: cpu (auto: {' '.join(reason.split())})"
     return device, f"device: {device.name} (auto)"

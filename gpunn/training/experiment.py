@@ -124,7 +124,7 @@ def new_run(configuration: Configuration, out: Path | None, observer: Observer) 
         raise DataError(f"{error}. {how_to_begin(configuration.data)}") from error
     augmentation = augmentation_of(configuration, split)
     others = adaptation_lines(split.validation, fitting.preprocessing)
-    device, line = open_device(configuration.device, configuration.threads)
+    device, line = open_device(configuration.device, configuration.threads, configuration.algorithm)
     number_types = check_precision(configuration.precision, device)
     line = f"{line}, {number_types.name}"
     observer.on_note(f"data: {split.description}")

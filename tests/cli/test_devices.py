@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gpunn import backend
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.backend.contract import Device
 from gpunn.backend.cuda import opening
 from gpunn.backend.cuda.gpu.installation import Installation
@@ -121,7 +122,7 @@ def test_check_trains_measures_and_predicts_on_the_check_build(
     opened: list[str] = []
     original = backend.open
 
-    def open_cpu_instead(name: str, threads: int | None = None) -> Device:
+    def open_cpu_instead(name: str, threads: int | None = None, algorithm: ConvolutionAlgorithm = "auto") -> Device:
         opened.append(name)
         return original("cpu", threads)
 

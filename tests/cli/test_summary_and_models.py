@@ -111,3 +111,18 @@ def test_wrong_gradients(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = [line.split()[0] for line in result.out.splitlines() if line.endswith("WRONG")]
     assert wrong == ["fc1.weight", "fc2.weight", "fc3.weight"]
     assert result.out.endswith("3 parameters differ by more than 1e-06, or have no gradient\n")
+
+
+def test_the_algorithms_are_listed_layer_by_layer(gpunn: Gpunn) -> None:
+    lines = gpunn("summary", "alexnet", "--batch", "32", "--algorithms").out.splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("convolution "))
+    rows = {line.split()[0]: line for line in lines[first + 2 :]}
+    assert list(rows) == ["conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert "224x224x3, 11x11, 64" in rows["conv1"]
+    assert "winograd" not in rows["conv1"]
+    assert rows["conv2"].count("winograd F(4x4,5x5)") == rows["conv3"].count("winograd F(4x4,3x3)") == 3
+
+
+def test_the_algorithms_are_text(gpunn: Gpunn) -> None:
+    result = gpunn("summary", "lenet", "--algorithms", "--json")
+    assert (result.status, result.error) == (2, "error: --algorithms prints text; leave out --json\n")

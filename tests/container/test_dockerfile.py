@@ -25,7 +25,9 @@ TARGETS = ("cpu", "cuda")
 def test_the_base_is_one_argument_with_a_version_down_to_the_last_number() -> None:
     names = {stage.name for stage in DOCKERFILE.stages}
     assert {stage.parent for stage in DOCKERFILE.stages} - names == {"${BASE}"}
-    version = re.fullmatch(r"docker\.io/library/python:(\d+)\.(\d+)\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", DOCKERFILE.arguments["BASE"])
+    version = re.fullmatch(
+        r"docker\.io/library/python:(\d+)\.(\d+)\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", DOCKERFILE.arguments["BASE"]
+    )
     assert version is not None
     assert f"Programming Language :: Python :: {version[1]}.{version[2]}" in PROJECT["classifiers"]
 

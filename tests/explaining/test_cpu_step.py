@@ -48,14 +48,14 @@ def test_algorithms_are_those_that_the_device_tells_of(asked: Task, device: CpuD
     memory[:] = 0
     program = Program(plan, state, memory)
     for call in (*plan.calls, *Update(state, update_of(asked)).calls):
-        assert planned_work(call) == device.observe(program.binding.step(call)), call
+        assert planned_work(call, device) == device.observe(program.binding.step(call)), call
 
 
-def test_gradients_tap_by_tap_are_among_them(device: CpuDevice) -> None:
-    """So that the test above tells both algorithms apart."""
+def test_several_algorithms_are_among_them(device: CpuDevice) -> None:
+    """So that the test above tells them apart."""
     calls = [call for asked in TASKS for call in plan_step(asked, asked.network(), device, asked.batch).calls]
-    found = {planned_work(call).algorithm for call in calls if call.primitive == "convolution2d_backward_data"}
-    assert found == {"direct", "tapwise"}
+    found = {planned_work(call, device).algorithm for call in calls if call.primitive == "convolution2d_backward_data"}
+    assert {"direct", "tapwise"} < found
 
 
 def test_rows_memory_and_ceilings(device: CpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,10 +143,11 @@ def test_resuming_takes_the_thread_count_of_the_checkpoint(
     monkeypatch.setenv("GPUNN_THREADS", "1")
     observer = Recorder()
     resumed = resume_run(tmp_path / "parts", observer)
-    assert dict(resumed.learner.device.thread_plan()) == {"cpu_threads": 2}
+    plan = {"cpu_threads": 2, "cpu_algorithm": "auto"}
+    assert dict(resumed.learner.device.thread_plan()) == plan
     list(resumed.fit())
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
-    assert dict(load_run(tmp_path / "parts", "cpu").learner.device.thread_plan()) == {"cpu_threads": 2}
+    assert dict(load_run(tmp_path / "parts", "cpu").learner.device.thread_plan()) == plan
 
 
 def test_edited_settings_are_refused(data: Path, tmp_path: Path) -> None:
