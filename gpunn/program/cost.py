@@ -29,14 +29,21 @@ class Cost:
         return max(self.flops / flops_per_second, self.bytes / bytes_per_second)
 
 
+#: What an update writes without reading it: the copy of the weights in the stored type.
+_MADE_ANEW = "rounded"
+
+
 def cost_of(call: Call) -> Cost:
     """The cost of one call. The workspace is not counted: it is the device's own way."""
     geometry = call.settings.get("geometry")
     flops = geometry.flops if isinstance(geometry, Conv2dGeometry | LinearGeometry) else 0
     written = {buffer for buffer in buffers_of(call.writes) if buffer.kind != "workspace"}
     read = {buffer for buffer in buffers_of(call.reads) if buffer.kind != "workspace"}
-    if call.settings.get("accumulate") or call.phase == "update":
+    if call.settings.get("accumulate"):
         read |= written
+    elif call.phase == "update":
+        changed = {name: argument for name, argument in call.writes.items() if name != _MADE_ANEW}
+        read |= written.intersection(buffers_of(changed))
     return Cost(flops, sum(map(_bytes, written)) + sum(map(_bytes, read)))
 
 

@@ -33,6 +33,16 @@ def test_what_is_added_to_is_read_too() -> None:
     assert cost_of(call) == Cost(0, 120)
 
 
+def test_an_update_reads_what_it_changes_but_not_the_narrow_copy() -> None:
+    """Ten weights, their velocity and their gradient wide; the copy, in half as many bytes, is written alone."""
+    narrow = Buffer("rounded", (10,), np.dtype(np.float16), "plain", "flat")
+    writes = {"parameters": buffer("w", 10), "rounded": narrow, "velocity": buffer("v", 10)}
+    call = Call("sgd", "update", "update", writes, {"gradients": buffer("g", 10)}, {})
+    assert cost_of(call) == Cost(0, 2 * 40 + 2 * 40 + 40 + 20)
+    alone = Call("sgd", "update", "update", {**writes, "rounded": None}, {"gradients": buffer("g", 10)}, {})
+    assert cost_of(alone) == Cost(0, 200)
+
+
 def test_in_place_reads_and_writes() -> None:
     y = buffer("y", 10)
     assert cost_of(Call("activation_forward", "relu", "forward", {"y": y}, {"x": y}, {})) == Cost(0, 80)
