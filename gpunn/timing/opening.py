@@ -65,25 +65,32 @@ def open_sides(task: Task, devices: Sequence[str], threads: int | None, with_pyt
         MemoryExhaustedError: when the task does not fit a device.
     """
     with ExitStack() as stack:
-        opened = [_open(name, devices, threads) for name in devices]
-        for device in opened:
+        opened: list[Device] = []
+        for name in devices:
+            device = _open(name, devices, threads)
             stack.callback(device.close)
-        for number, device in enumerate(opened):
-            _require_precision(device, task.precision, is_alone=len(opened) == 1)
-            if device.name in [other.name for other in opened[:number]]:
+            _require_precision(device, task.precision, is_alone=len(devices) == 1)
+            if device.name in [other.name for other in opened]:
                 raise UsageError(f"{device.name} is named twice in --devices {','.join(devices)}; name it once")
+            opened.append(device)
         counts = [count for device in opened if isinstance(count := device.thread_plan().get("cpu_threads"), int)]
         cores = stack.enter_context(pinned(max(counts))) if counts else ()
         contestants: list[Contestant] = []
-        for device in opened:
-            contestants.append(GpunnContestant(task, device))
-            if with_pytorch and device.name.partition(":")[0] in _SHARED:
-                from gpunn.timing.pytorch import pytorch_contestant
-
-                contestants.append(pytorch_contestant(task, device.name, max(counts, default=None)))
-        for contestant in contestants:
+        for contestant in _contestants(task, opened, max(counts, default=None), with_pytorch):
             stack.callback(contestant.close)
+            contestants.append(contestant)
         yield Sides(tuple(contestants), cores)
+
+
+def _contestants(
+    task: Task, devices: Sequence[Device], threads: int | None, with_pytorch: bool
+) -> Iterator[Contestant]:
+    for device in devices:
+        yield GpunnContestant(task, device)
+        if with_pytorch and device.name.partition(":")[0] in _SHARED:
+            from gpunn.timing.pytorch import pytorch_contestant
+
+            yield pytorch_contestant(task, device.name, threads)
 
 
 def _open(name: str, devices: Sequence[str], threads: int | None) -> Device:

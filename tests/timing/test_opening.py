@@ -11,7 +11,8 @@ import pytest
 
 from gpunn import backend
 from gpunn.backend.contract import Device
-from gpunn.errors import DeviceError, UsageError
+from gpunn.backend.cpu.device import CpuDevice
+from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.models import model
 from gpunn.timing.contestant import Task
 from gpunn.timing.opening import devices_there, open_sides
@@ -70,6 +71,41 @@ def test_a_missing_device_names_the_others(no_cuda: None) -> None:
         open_sides(TASK, ("cpu", "cuda"), 1, with_pytorch=False),
     ):
         pass
+
+
+def test_what_was_opened_is_closed_when_another_device_is_missing(
+    no_cuda: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    real = CpuDevice.close
+
+    def close(device: CpuDevice) -> None:
+        closed.append(device.name)
+        real(device)
+
+    monkeypatch.setattr(CpuDevice, "close", close)
+    with pytest.raises(DeviceError, match="no NVIDIA driver"), open_sides(TASK, ("cpu", "cuda"), 1, with_pytorch=False):
+        pass
+    assert closed == ["cpu"]
+
+
+def test_a_side_that_is_ready_is_closed_when_the_next_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    def contestant(task: Task, device: Device) -> FakeContestant:
+        if device.name == "emulator":
+            raise MemoryExhaustedError("no memory")
+        side = FakeContestant(Clock(), device.name, [1.0], [1.0])
+        monkeypatch.setattr(side, "close", lambda: closed.append(side.device))
+        return side
+
+    monkeypatch.setattr("gpunn.timing.opening.GpunnContestant", contestant)
+    with (
+        pytest.raises(MemoryExhaustedError, match="no memory"),
+        open_sides(TASK, ("cpu", "emulator"), 1, with_pytorch=False),
+    ):
+        pass
+    assert closed == ["cpu"]
 
 
 def test_a_device_alone_has_its_own_remedy(no_cuda: None) -> None:
