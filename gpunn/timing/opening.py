@@ -60,7 +60,8 @@ def open_sides(task: Task, devices: Sequence[str], threads: int | None, with_pyt
         with_pytorch: whether PyTorch takes part on the same devices.
 
     Raises:
-        UsageError: when two names are of one device.
+        UsageError: when two names are of one device; when PyTorch has none of them, is not installed, or lacks the
+            precision or a layer.
         DeviceError: when a device is not there or does not compute the task's precision.
         MemoryExhaustedError: when the task does not fit a device.
     """
@@ -73,6 +74,10 @@ def open_sides(task: Task, devices: Sequence[str], threads: int | None, with_pyt
             if device.name in [other.name for other in opened]:
                 raise UsageError(f"{device.name} is named twice in --devices {','.join(devices)}; name it once")
             opened.append(device)
+        if with_pytorch and not any(map(_is_shared, opened)):
+            raise UsageError(
+                f"PyTorch has none of --devices {','.join(devices)}; add {' or '.join(_SHARED)}, or leave out --compare"
+            )
         counts = [count for device in opened if isinstance(count := device.thread_plan().get("cpu_threads"), int)]
         cores = stack.enter_context(pinned(max(counts))) if counts else ()
         contestants: list[Contestant] = []
@@ -87,10 +92,14 @@ def _contestants(
 ) -> Iterator[Contestant]:
     for device in devices:
         yield GpunnContestant(task, device)
-        if with_pytorch and device.name.partition(":")[0] in _SHARED:
+        if with_pytorch and _is_shared(device):
             from gpunn.timing.pytorch import pytorch_contestant
 
             yield pytorch_contestant(task, device.name, threads)
+
+
+def _is_shared(device: Device) -> bool:
+    return device.name.partition(":")[0] in _SHARED
 
 
 def _open(name: str, devices: Sequence[str], threads: int | None) -> Device:

@@ -65,6 +65,14 @@ def test_pytorch_stands_behind_the_devices_that_it_has(monkeypatch: pytest.Monke
     assert made[0].events == ["closed"]
 
 
+def test_pytorch_without_any_device_of_its_own() -> None:
+    with (
+        pytest.raises(UsageError, match="PyTorch has none of --devices emulator; add cpu or cuda, or leave out --comp"),
+        open_sides(TASK, ("emulator",), None, with_pytorch=True),
+    ):
+        pass
+
+
 def test_a_missing_device_names_the_others(no_cuda: None) -> None:
     with (
         pytest.raises(DeviceError, match=r"no NVIDIA driver is installed.*the others go without it: --devices cpu$"),
