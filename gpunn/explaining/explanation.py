@@ -68,9 +68,9 @@ class ExplainedCall:
         layer: of the network, or "loss1", "update".
         algorithm: what was chosen for it, or the names of its kernels.
         flops: two per multiply-add; only products are counted.
-        executed_flops: the same with the padding of tiles.
+        executed_flops: the same with the padding of tiles; fewer where an algorithm does with fewer products.
         bytes: every array that is read or written, once.
-        product_ms: that the operations take at the ceiling of products.
+        product_ms: that the operations take at the ceiling of products, without padding.
         copy_ms: that the bytes take at the ceiling of copies.
         launches: of a GPU, in order; empty on a CPU.
         measured_ms: None where nobody measured.

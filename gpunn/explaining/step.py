@@ -45,17 +45,22 @@ def plan_step(task: Task, network: Network, device: Device, batch: int) -> Progr
 def explain_call(
     call: Call, work: Work, product: Ceiling, copy: Ceiling, launches: tuple[Launch, ...] = ()
 ) -> ExplainedCall:
-    """What a call cannot do without, how long that takes at the ceilings, and what is done."""
+    """What a call cannot do without, how long that takes at the ceilings, and what is done.
+
+    Where the algorithm does with fewer products than the call asks for, as Winograd's, its own number counts; what
+    tiles execute in vain does not.
+    """
     cost = cost_of(call)
+    executed = cost.flops if work.flops is None else work.flops
     return ExplainedCall(
         layer=call.node,
         phase=call.phase,
         primitive=call.primitive,
         algorithm=work.algorithm,
         flops=cost.flops,
-        executed_flops=cost.flops if work.flops is None else work.flops,
+        executed_flops=executed,
         bytes=cost.bytes,
-        product_ms=1000 * cost.flops / product.per_second,
+        product_ms=1000 * min(cost.flops, executed) / product.per_second,
         copy_ms=1000 * cost.bytes / copy.per_second,
         launches=launches,
     )

@@ -11,8 +11,8 @@ from gpunn.explaining.explanation import ExplainedCall, Explanation, Launch, Row
 from gpunn.explaining.hardware import Ceiling
 
 HOW_COUNTED = (
-    "floor: calls follow one another, and each takes the longer of its product's time (two FLOPs a multiply-add) and "
-    "of its copy's (each array once, none kept in a cache)"
+    "floor: calls follow one another, and each takes the longer of its product's time (two FLOPs a multiply-add, fewer "
+    "where its algorithm needs fewer) and of its copy's (each array once, none kept in a cache)"
 )
 #: Shorter steps are told in microseconds.
 _SHORT_MS = 1.0

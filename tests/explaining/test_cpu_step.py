@@ -67,9 +67,18 @@ def test_rows_memory_and_ceilings(device: CpuDevice, monkeypatch: pytest.MonkeyP
     assert (found.rows[0].layer, found.rows[-1].layer) == ("input", "optimizer")
     product, copy = found.product.per_second, found.copy.per_second
     for call in found.calls:
-        assert call.product_ms == pytest.approx(1000 * call.flops / product)
+        assert call.product_ms == pytest.approx(1000 * min(call.flops, call.executed_flops) / product)
         assert call.copy_ms == pytest.approx(1000 * call.bytes / copy)
         assert call.launches == ()
+
+
+def test_an_algorithm_with_fewer_products_has_a_lower_floor(device: CpuDevice) -> None:
+    """Else it would be faster than what nothing is said to be faster than."""
+    found = explain_on_cpu(task("vgg11-bn-cifar", 8, "float32"), device, Ceilings(1e9, 1e10, "a product"))
+    fewer = [call for call in found.calls if call.executed_flops < call.flops]
+    assert {call.algorithm.split()[0] for call in fewer} == {"winograd"}
+    for call in fewer:
+        assert call.product_ms == pytest.approx(1000 * call.executed_flops / 1e9)
 
 
 def test_the_best_of_several_measurements_is_a_ceiling(device: CpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,9 +67,24 @@ def test_what_was_compiled_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert measured("90") == measured("90") == {source: {"advance": needs}}
     assert measured("80") == {source: {"advance": needs}}
     assert compiled == [("advance.cu", "90"), ("advance.cu", "80")]
+    monkeypatch.setattr(resources, "compiler_version", lambda: (99, 0))
+    assert measured("80") == {source: {"advance": needs}}
+    assert compiled == [("advance.cu", "90"), ("advance.cu", "80"), ("advance.cu", "80")]
+    monkeypatch.undo()
+    monkeypatch.setattr(resources, "_compile", compile_one)
+    compiled.clear()
     for damage in (b"{", json.dumps({"advance": {"registers": 1}}).encode(), b"[3]", b""):
         (kept,) = tmp_path.glob("*sm_90*")
         kept.write_bytes(damage)
         compiled.clear()
         assert measured("90") == {source: {"advance": needs}}
         assert compiled == [("advance.cu", "90")]
+
+
+def test_a_kernel_that_was_changed_is_compiled_again(tmp_path: Path) -> None:
+    path = tmp_path / "reverse.cu"
+    files = CacheFiles(tmp_path / "cache")
+    for rows in (3, 4):
+        path.write_text(SHARING.replace("3", str(rows)))
+        ((_, found),) = measure_resources([KernelSource(path)], "90", files)
+        assert found["reverse"].static_shared == rows * 256 * 4
