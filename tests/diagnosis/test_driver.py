@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.diagnosis.machines import H100, Made, failing
@@ -141,6 +144,30 @@ def test_no_device_for_want_of_a_device_file(made: Made) -> None:
     assert made.found("GPU").remedy == "sudo nvidia-modprobe -c 0 -u"
     made.container()
     assert made.found("GPU").remedy == "docker run --gpus all gpunn:cuda"
+
+
+@pytest.mark.parametrize(
+    ("status", "node", "words"),
+    [
+        (100, "nvidia0", "the driver shows no GPU, for this user may not open /dev/nvidia0"),
+        (304, "nvidia-uvm", "CUDA does not start: this user may not open /dev/nvidia-uvm (cuInit: 304)"),
+    ],
+)
+def test_a_device_file_that_only_others_may_open(
+    made: Made, monkeypatch: pytest.MonkeyPatch, status: int, node: str, words: str
+) -> None:
+    made.driver(status=status)
+    real = Path.open
+
+    def refusing(path: Path, *arguments: Any, **options: Any) -> Any:
+        """As for root no mode does."""
+        if path.name == node:
+            raise PermissionError
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    found = made.found("GPU")
+    assert (found.text, found.remedy) == (words, 'sudo usermod -aG video "$USER"')
 
 
 def test_no_device_for_want_of_the_module(made: Made) -> None:

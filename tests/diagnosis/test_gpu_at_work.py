@@ -123,6 +123,11 @@ def test_no_kernel_is_run_where_cupy_is_newer_than_the_driver(gpu: Made, version
     assert "GPU kernels" not in {each.subject for each in gpu.findings()}
 
 
+def test_no_kernel_is_run_on_a_gpu_that_is_not_there(gpu: Made) -> None:
+    assert "GPU kernels" not in {each.subject for each in gpu.findings("cuda:1")}
+    assert not any(name == "gpu" for name, *_ in gpu.asked)
+
+
 @pytest.mark.parametrize("packages", [(), ("cupy-cuda12x", "cupy-cuda13x")])
 def test_no_kernel_is_run_without_a_single_cupy(gpu: Made, packages: tuple[str, ...]) -> None:
     gpu.cupy(*packages)

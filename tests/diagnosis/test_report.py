@@ -41,6 +41,12 @@ def test_text_is_broken_to_the_terminal_and_commands_are_not() -> None:
     assert " ".join(" ".join(lines[:command]).split()) == "warning cache " + "a few words " * 19 + "a few words"
 
 
+def test_names_of_packages_stay_whole() -> None:
+    for width in range(40, 60):
+        text = as_text([Finding("CuPy", "ok", "a word or two of cupy-cuda13x and of nvidia-cuda-nvrtc")], width=width)
+        assert {"cupy-cuda13x", "nvidia-cuda-nvrtc"} <= set(text.split())
+
+
 def test_colours_are_around_the_status_only() -> None:
     plain, coloured = as_text(FINDINGS), as_text(FINDINGS, colour=True)
     assert "\x1b[31mproblem\x1b[0m  CuPy" in coloured

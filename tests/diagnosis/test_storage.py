@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,19 @@ def test_a_file_that_goes_away_while_the_clock_is_looked_at_counts_as_nothing(ma
     kept.mkdir()
     (kept / "building").symlink_to(kept / "moved away")
     assert made.found("clock").status == "ok"
+
+
+def test_a_folder_that_takes_a_file_but_no_content(tmp_path: Path) -> None:
+    """As on a full disk; here a limit of this process."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        found = trial(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found is not None
+    assert found.errno == errno.EFBIG
+    assert trial(tmp_path) is None
 
 
 def test_the_nearest_folder_is_one_that_is_there(tmp_path: Path) -> None:
