@@ -82,11 +82,16 @@ def _hardware(device: DeviceTimes) -> str:
     """Whose times they are, and what they are held against."""
     parts = [f"{device.device}: {device.name}"]
     if device.threads is not None:
-        kept = f" on cores {', '.join(map(str, device.cores))}" if device.cores else ""
-        parts.append(f"{device.threads} thread{'s' if device.threads > 1 else ''}{kept}")
+        cores = ", ".join(map(str, device.cores))
+        kept = f" on core{_plural(len(device.cores))} {cores}" if cores else ""
+        parts.append(f"{device.threads} thread{_plural(device.threads)}{kept}")
     if device.ceilings is not None:
         parts.append(f"product by {device.ceilings.product}")
     return "; ".join(parts)
+
+
+def _plural(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _layers(device: DeviceTimes, width: int | None) -> str:

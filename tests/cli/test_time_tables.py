@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -67,6 +68,19 @@ def test_tables_fit_a_terminal(width: int) -> None:
     row = cells(text, "cuda:0", "conv1")
     assert {"forward ms", "backward ms", "of the step", "of ceiling"} <= set(row)
     assert ("left out, for want of width: " in text) == (width < 132)
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "words"),
+    [
+        (1, (3,), "cpu: a chip; 1 thread on core 3"),
+        (2, (0, 4), "cpu: a chip; 2 threads on cores 0, 4"),
+        (2, (), "cpu: a chip; 2 threads"),
+    ],
+)
+def test_threads_and_the_cores_they_are_kept_on(threads: int, cores: tuple[int, ...], words: str) -> None:
+    kept = replace(device_of("cpu", layer("conv1", 1.0)), threads=threads, cores=cores)
+    assert words in tables(TimingReport("tiny", 1, "float32", (kept,), {})).splitlines()
 
 
 def test_a_file_gets_every_column() -> None:
