@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.errors import UsageError
 from gpunn.geometry import Shape
+
+if TYPE_CHECKING:
+    from gpunn.backend.attributes import ConvolutionAlgorithm
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that gpunn train printed.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A name from gpunn models.")]
@@ -32,6 +34,9 @@ def parse_algorithm(text: str) -> ConvolutionAlgorithm:
     Raises:
         UsageError: when it is none of them.
     """
+    # gpunn doctor reads this file, and works where NumPy does not.
+    from gpunn.backend.attributes import ConvolutionAlgorithm
+
     known = get_args(ConvolutionAlgorithm)
     if text not in known:
         raise UsageError(f"--algorithm {text!r} is not one of {', '.join(known)}")
