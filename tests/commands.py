@@ -28,7 +28,7 @@ EXCERPT = "excerpt"
 #: Marks that a block may bear.
 MARKS = NEEDS | {TAKES_MINUTES, EXCERPT}
 #: Whoever runs the tests has installed the package.
-INSTALLATION = ("pip install", "python3 -m venv")
+INSTALLATION = ("pip install", "python3 -m venv", ". .venv/bin/activate")
 
 _FENCE = re.compile(
     r"(?:^[ ]*<!--(?P<comment>[^\n]*)-->\n)?"
