@@ -33,28 +33,28 @@ Array = np.ndarray[Any, Any]
 
 def backward_filter(device: CpuDevice, call: BackwardFilterCall, m: int) -> None:
     """convolution2d_backward_filter of the contract, in tiles of m x m outputs."""
-    job = filter_task(call.geometry, m, call.gw.dtype, device.threads)
-    scratch = _Scratch(job, Cutter(call.workspace, call.gw.dtype), device.threads)
+    task = filter_task(call.geometry, m, call.gw.dtype, device.threads)
+    scratch = _Scratch(task, Cutter(call.workspace, call.gw.dtype), device.threads)
     image, gradients = memory_order(call.x), memory_order(call.gy)
     with np.errstate(all="ignore"):
         scratch.ones.fill(1)
-        if job.plan.together:
-            _sum_together(device, job, scratch, image, gradients)
+        if task.plan.together:
+            _sum_together(device, task, scratch, image, gradients)
         else:
-            _sum_alone(device, job, scratch, image, gradients)
-        _bring_back(device, job, scratch, call.gw, call.accumulate)
+            _sum_alone(device, task, scratch, image, gradients)
+        _bring_back(device, task, scratch, call.gw, call.accumulate)
         if call.gbias is not None:
             _add(call.gbias, scratch.biases, call.accumulate)
 
 
 def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, m: int) -> int:
     """Bytes of scratch."""
-    job = filter_task(geometry, m, dtype, device.threads)
-    return dtype.itemsize * sum(align(prod(shape), ALIGNMENT) for shape in job.shapes(device.threads))
+    task = filter_task(geometry, m, dtype, device.threads)
+    return dtype.itemsize * sum(align(prod(shape), ALIGNMENT) for shape in task.shapes(device.threads))
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class FilterTask:
     """What is summed.
 
     Attributes:
@@ -115,79 +115,81 @@ class _Job:
 class _Scratch:
     """The workspace, cut up."""
 
-    def __init__(self, job: _Job, cutter: Cutter, threads: int) -> None:
-        self.sums, self.biases, self.ones, self.inputs, self.outputs = (cutter.take(*shape) for shape in job.of_all())
-        self.threads = [[cutter.take(*shape) for shape in job.of_thread()] for _ in range(threads)]
+    def __init__(self, task: FilterTask, cutter: Cutter, threads: int) -> None:
+        self.sums, self.biases, self.ones, self.inputs, self.outputs = (cutter.take(*shape) for shape in task.of_all())
+        self.threads = [[cutter.take(*shape) for shape in task.of_thread()] for _ in range(threads)]
 
 
 @lru_cache(PLANS)
-def filter_task(geometry: Conv2dGeometry, m: int, dtype: DType, threads: int) -> _Job:
+def filter_task(geometry: Conv2dGeometry, m: int, dtype: DType, threads: int) -> FilterTask:
     plan = plan_tiles(read_input(geometry), geometry.K, m, dtype.itemsize, threads)
     if plan.together:
         slots: tuple[tuple[Band, ...], ...] = (plan.pieces,)
     else:
         spans = split(len(plan.bands), min(threads, len(plan.bands)))
         slots = tuple(plan.pieces[first:stop] for first, stop in spans)
-    return _Job(plan, transforms(m, geometry.R, dtype), geometry.C, geometry.K, slots)
+    return FilterTask(plan, transforms(m, geometry.R, dtype), geometry.C, geometry.K, slots)
 
 
-def _gather(job: _Job, piece: Band, image: Array, gradients: Array, half: Array, inputs: Array, outputs: Array) -> None:
+def _gather(
+    task: FilterTask, piece: Band, image: Array, gradients: Array, half: Array, inputs: Array, outputs: Array
+) -> None:
     """Both sides of the product: (planes, tiles, C) and (planes, tiles, K)."""
-    plan, maps = job.plan, job.maps
+    plan, maps = task.plan, task.maps
     pixels = pixels_of(image, plan.inputs, piece)
     gather_tiles(maps.inputs, plan.inputs, piece, pixels, half, tiles_of(inputs, maps.size, piece))
     pixels = pixels_of(gradients, plan.outputs, piece)
     gather_tiles(maps.outputs.T, plan.outputs, piece, pixels, half, tiles_of(outputs, maps.size, piece))
 
 
-def _sum_alone(device: CpuDevice, job: _Job, scratch: _Scratch, image: Array, gradients: Array) -> None:
+def _sum_alone(device: CpuDevice, task: FilterTask, scratch: _Scratch, image: Array, gradients: Array) -> None:
     """Each slot's bands one after another."""
 
     def work(slot: int) -> None:
         half, first, second, product = scratch.threads[slot % device.threads]
-        for place, piece in enumerate(job.slots[slot]):
-            inputs = first[: job.planes * piece.tiles * job.C].reshape(job.planes, piece.tiles, job.C)
-            outputs = second[: job.planes * piece.tiles * job.K].reshape(job.planes, piece.tiles, job.K)
+        for place, piece in enumerate(task.slots[slot]):
+            inputs = first[: task.planes * piece.tiles * task.C].reshape(task.planes, piece.tiles, task.C)
+            outputs = second[: task.planes * piece.tiles * task.K].reshape(task.planes, piece.tiles, task.K)
             filters, biases = scratch.sums[slot], scratch.biases[slot]
             if place > 0:
-                filters, biases = product[: filters.size].reshape(filters.shape), product[-job.K :]
+                filters, biases = product[: filters.size].reshape(filters.shape), product[-task.K :]
             with np.errstate(all="ignore"):
-                _gather(job, piece, image, gradients, half, inputs, outputs)
+                _gather(task, piece, image, gradients, half, inputs, outputs)
                 np.matmul(inputs.transpose(0, 2, 1), outputs, out=filters)
-                np.matmul(scratch.ones[: piece.tiles], outputs[job.constant], out=biases)
+                np.matmul(scratch.ones[: piece.tiles], outputs[task.constant], out=biases)
                 if place > 0:
                     np.add(scratch.sums[slot], filters, out=scratch.sums[slot])
                     np.add(scratch.biases[slot], biases, out=scratch.biases[slot])
 
-    device.parallel(work, range(len(job.slots)))
+    device.parallel(work, range(len(task.slots)))
 
 
-def _sum_together(device: CpuDevice, job: _Job, scratch: _Scratch, image: Array, gradients: Array) -> None:
+def _sum_together(device: CpuDevice, task: FilterTask, scratch: _Scratch, image: Array, gradients: Array) -> None:
     """All bands one after another, and each thread some of the matrices."""
-    for place, band in enumerate(job.plan.bands):
-        _gather_band(device, job, scratch, band, image, gradients)
-        _multiply_band(device, job, scratch, sum(piece.tiles for piece in band), place > 0)
+    for place, band in enumerate(task.plan.bands):
+        _gather_band(device, task, scratch, band, image, gradients)
+        _multiply_band(device, task, scratch, sum(piece.tiles for piece in band), place > 0)
 
 
 def _gather_band(
-    device: CpuDevice, job: _Job, scratch: _Scratch, band: tuple[Band, ...], image: Array, gradients: Array
+    device: CpuDevice, task: FilterTask, scratch: _Scratch, band: tuple[Band, ...], image: Array, gradients: Array
 ) -> None:
     spans = spans_of(band)
 
     def work(index: int) -> None:
         half, span = scratch.threads[index % device.threads][0], spans[index]
         with np.errstate(all="ignore"):
-            _gather(job, band[index], image, gradients, half, scratch.inputs[:, span], scratch.outputs[:, span])
+            _gather(task, band[index], image, gradients, half, scratch.inputs[:, span], scratch.outputs[:, span])
 
     device.parallel(work, range(len(band)))
 
 
-def _multiply_band(device: CpuDevice, job: _Job, scratch: _Scratch, tiles: int, accumulate: bool) -> None:
+def _multiply_band(device: CpuDevice, task: FilterTask, scratch: _Scratch, tiles: int, accumulate: bool) -> None:
     """The products of the first so many tiles, written to the sums or added to them."""
     inputs, outputs = scratch.inputs[:, :tiles], scratch.outputs[:, :tiles]
 
     def work(index: int) -> None:
-        planes = slice(index * PLANES, min((index + 1) * PLANES, job.planes))
+        planes = slice(index * PLANES, min((index + 1) * PLANES, task.planes))
         part = scratch.sums[0][planes]
         product = scratch.threads[index % device.threads][3][: part.size].reshape(part.shape)
         with np.errstate(all="ignore"):
@@ -195,17 +197,17 @@ def _multiply_band(device: CpuDevice, job: _Job, scratch: _Scratch, tiles: int, 
             if accumulate:
                 np.add(part, product, out=part)
 
-    device.parallel(work, range(-(-job.planes // PLANES)))
-    biases = scratch.threads[0][3][-job.K :] if accumulate else scratch.biases[0]
-    np.matmul(scratch.ones[:tiles], outputs[job.constant], out=biases)
+    device.parallel(work, range(-(-task.planes // PLANES)))
+    biases = scratch.threads[0][3][-task.K :] if accumulate else scratch.biases[0]
+    np.matmul(scratch.ones[:tiles], outputs[task.constant], out=biases)
     if accumulate:
         np.add(scratch.biases[0], biases, out=scratch.biases[0])
 
 
-def _bring_back(device: CpuDevice, job: _Job, scratch: _Scratch, gw: Array, accumulate: bool) -> None:
+def _bring_back(device: CpuDevice, task: FilterTask, scratch: _Scratch, gw: Array, accumulate: bool) -> None:
     """gw = the transposed filter transform of the sum of all slots, or gw += it."""
-    first, *others = scratch.sums.reshape(len(scratch.sums), job.planes, -1)
-    result = gw.reshape(job.maps.taps**2, -1)
+    first, *others = scratch.sums.reshape(len(scratch.sums), task.planes, -1)
+    result = gw.reshape(task.maps.taps**2, -1)
     spans = split(result.shape[1], -(-result.shape[1] // FILTER_PIECE))
 
     def work(index: int) -> None:
@@ -216,10 +218,10 @@ def _bring_back(device: CpuDevice, job: _Job, scratch: _Scratch, gw: Array, accu
                 np.add(first[:, start:stop], other[:, start:stop], out=first[:, start:stop])
             if accumulate:
                 product = scratch.threads[index % device.threads][3][: part.size].reshape(part.shape)
-                np.matmul(job.maps.filters.T, first[:, start:stop], out=product)
+                np.matmul(task.maps.filters.T, first[:, start:stop], out=product)
                 np.add(part, product, out=part)
             else:
-                np.matmul(job.maps.filters.T, first[:, start:stop], out=part)
+                np.matmul(task.maps.filters.T, first[:, start:stop], out=part)
 
     device.parallel(work, range(len(spans)))
 
