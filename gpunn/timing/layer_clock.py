@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from gpunn.backend.contract import Device
@@ -64,7 +65,11 @@ class LayerClock:
         )
         share = None
         if ceilings is not None and forward + backward > 0:
-            floor = sum(piece.cost.floor_seconds(ceilings.flops, ceilings.bytes_per_second) for piece in pieces)
+            needed = (
+                replace(piece.cost, flops=min(piece.cost.flops, _executed(piece, work)))
+                for piece, work in zip(pieces, works, strict=True)
+            )
+            floor = sum(cost.floor_seconds(ceilings.flops, ceilings.bytes_per_second) for cost in needed)
             share = 1000 * floor / (forward + backward)
         return LayerTimes(
             name=name,
@@ -72,10 +77,7 @@ class LayerClock:
             forward_ms=forward,
             backward_ms=backward,
             flops=sum(piece.cost.flops for piece in pieces),
-            executed_flops=sum(
-                piece.cost.flops if work.flops is None else work.flops
-                for piece, work in zip(pieces, works, strict=True)
-            ),
+            executed_flops=sum(map(_executed, pieces, works)),
             bytes=sum(piece.cost.bytes for piece in pieces),
             algorithm=_algorithm(pieces, works),
             share_of_ceiling=share,
@@ -94,6 +96,11 @@ def middle_half(samples: Sequence[list[float]]) -> Sequence[list[float]]:
     """
     quarter = len(samples) // 4
     return sorted(samples, key=sum)[quarter : len(samples) - quarter]
+
+
+def _executed(piece: Piece, work: Work) -> int:
+    """Operations: more than the definition has where tiles are padded, fewer in Winograd's algorithm."""
+    return piece.cost.flops if work.flops is None else work.flops
 
 
 def _algorithm(pieces: Sequence[Piece], works: Sequence[Work]) -> str:

@@ -35,10 +35,12 @@ class LayerTimes:
         forward_ms: mean over the middle half of the steps, by their length; 0 where nothing is computed.
         backward_ms: the same.
         flops: of both directions for the whole batch, as the layer defines them.
-        executed_flops: what the algorithm multiplies and adds, padding of tiles included.
+        executed_flops: what the algorithm multiplies and adds: more than `flops` where tiles are padded, fewer in
+            Winograd's; `flops` again where a library does not tell.
         bytes: the least that has to be read and written.
         algorithm: what ran, forward / backward: an algorithm of the CPU, kernels of a GPU.
-        share_of_ceiling: the floor that flops and bytes imply, over the time; None without ceilings, and of no time.
+        share_of_ceiling: the floor that bytes and flops imply, or executed_flops where they are fewer, call by call,
+            over the time; None without ceilings, and of no time.
         both_ms: forward and backward of a step together: median of the steps, lowest and highest.
     """
 

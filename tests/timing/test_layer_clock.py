@@ -94,6 +94,12 @@ def test_the_share_is_of_the_floor_of_each_piece() -> None:
     assert conv.share_of_ceiling == pytest.approx(3 * 2 / 13)
 
 
+def test_an_algorithm_with_fewer_products_has_a_lower_floor() -> None:
+    conv = clock_of(SAMPLE).rows(Ceilings(1e5, 1e6, ""))[1]
+    # 150 operations where 100 would do, 90 where the definition has 100, and 100: what tiles do in vain is no floor.
+    assert conv.share_of_ceiling == pytest.approx((100 + 90 + 100) / 1e5 / 0.013)
+
+
 def test_what_takes_no_time_has_no_share() -> None:
     """The clock of a GPU counts half microseconds."""
     rows = clock_of([0.0] * 7).rows(Ceilings(1e5, 1e4, ""))
