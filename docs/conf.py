@@ -25,7 +25,8 @@ project = "gpunn"
 author = "the gpunn authors"
 release = version = gpunn.__version__
 
-extensions = ["myst_parser", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "mathml"]
+html_math_renderer = "mathml"
 exclude_patterns = ["pictures"]
 nitpicky = True
 # Two dashes are the beginning of an option.

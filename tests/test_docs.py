@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -90,6 +91,21 @@ def test_every_internal_link_leads_to_a_page_and_an_anchor(site: dict[Path, Page
             assert there.exists(), f"{path.name}: {target}"
             if parts.fragment and there in site:
                 assert unquote(parts.fragment) in site[there].anchors, f"{path.name}: {target}"
+
+
+def test_pages_need_no_network_to_be_read(site: dict[Path, Page]) -> None:
+    for path, page in site.items():
+        assert not re.search(r'<(?:script|link|img)\b[^>]*(?:src|href)="(?:https?:)?//', page.text), path.name
+
+
+def test_formulas_are_drawn_by_the_browser(site: dict[Path, Page]) -> None:
+    (page,) = (page for path, page in site.items() if path.name == "formulas.html")
+    formulas = [ElementTree.fromstring(text) for text in re.findall("<math.*?</math>", page.text, flags=re.S)]
+    assert len(formulas) > 100
+    symbols = [symbol for formula in formulas for symbol in formula.itertext()]
+    assert {"λ", "∑", "⌊", "←"} <= set(symbols)
+    # What the converter does not know it leaves as it stands.
+    assert not [symbol for symbol in symbols if re.search(r"\\|&", symbol)]
 
 
 def test_every_command_has_a_section_with_all_its_options(site: dict[Path, Page]) -> None:
