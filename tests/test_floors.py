@@ -21,7 +21,7 @@ FLOORS = (
     {"program", "models", "data"},
     {"network", "layers", "graph", "losses", "initializers", "optimizers", "schedules"},
     {"backend"},
-    {"geometry", "precision", "random", "arena", "cache", "cores", "durable_files", "errors", "heartbeat"},
+    {"geometry", "precision", "random", "arena", "cache", "cores", "drawing", "durable_files", "errors", "heartbeat"},
     {"kernels"},
 )
 

@@ -76,9 +76,11 @@ def show(
     """
     wishes = _Wishes(filters, activations, grad_cam, errors, class_name, layer, data, count)
     _require_something(wishes)
+    from gpunn.drawing import require_drawing
     from gpunn.training.trained_run import load_run
     from gpunn.visualization.page import write_pages
 
+    require_drawing("gpunn show")
     trained = load_run(run, device)
     if trained.note is not None:
         print(f"note: {trained.note}", file=sys.stderr)

@@ -70,6 +70,7 @@ def _begin(trainer: Trainer, bar: ProgressBar) -> None:
 
 def _train(trainer: Trainer, bar: ProgressBar) -> None:
     path = trainer.run.path if trainer.run is not None else None
+    had_ended = trainer.progress.finished
     bar.on_note(f"run: {path}")
     try:
         for _ in trainer.fit():
@@ -80,7 +81,10 @@ def _train(trainer: Trainer, bar: ProgressBar) -> None:
     best = trainer.best
     if best is not None:
         bar.on_note(f"best validation top-1: {best[1]:.2%} in epoch {best[0]}")
-    bar.on_note(f"written to {path}: the best and last checkpoint, metrics.csv and curves.png")
+    if not had_ended:
+        drawn = trainer.curves is not None and trainer.curves.trouble is None
+        files = "metrics.csv and curves.png" if drawn else "metrics.csv; there is no curves.png"
+        bar.on_note(f"written to {path}: the best and last checkpoint, {files}")
     if trainer.run is not None and trainer.run.quarantine.is_file():
         bar.on_note(
             f"images that could not be read are listed; --quarantine {trainer.run.quarantine} leaves them out of "

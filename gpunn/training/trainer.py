@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from itertools import islice, takewhile
 from typing import Any
@@ -13,12 +13,11 @@ import numpy as np
 from gpunn.data.augmenting.augmentation import Augmentation
 from gpunn.data.dataset import Split
 from gpunn.data.loading.batch import Batch
-from gpunn.data.names import printable
 from gpunn.data.preprocessing import Preprocessing
 from gpunn.errors import CheckpointError, DataError, DivergedError, GpunnError, UsageError
 from gpunn.heartbeat import Heartbeat
 from gpunn.training.agreement import require_data, require_same_preprocessing, require_soft_labels
-from gpunn.training.curves import draw_curves
+from gpunn.training.curve_picture import CurvePicture
 from gpunn.training.early_stopping import EarlyStopping
 from gpunn.training.guessing import Guessing
 from gpunn.training.history import EpochRecord, History
@@ -61,6 +60,9 @@ class Trainer:
         description: the parts of the manifest that name network and configuration.
         observer: who is told.
         loading: how images are read.
+
+    Attributes:
+        curves: draws the learning curves; None where nothing is written.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Trainer:
         self._snapshots = Snapshots(run, learner, split, described) if run is not None else None
         self._ranks = any(objective.loss.ranks for objective in learner.objectives)
         self._stopping = EarlyStopping(plan.patience, "max" if self._ranks else "min")
+        self.curves = CurvePicture(run, self._observer) if run is not None else None
         self._begun = False
         self._skipped_before_update = 0
         self._validation_seconds = 0.0
@@ -132,6 +135,8 @@ class Trainer:
             self.learner.state.set_control(name, value)
         self.learner.load_sums(self.progress.totals)
         history = self._history()
+        if self.curves is not None and not self.progress.finished:
+            self.curves.announce()
         with InterruptionGuard(self._announce) as guard, closing(self._supply), self._heartbeat:
             if self.progress.step == 0:
                 self._save(is_best=False)
@@ -149,10 +154,10 @@ class Trainer:
                     self._observer.on_note(warning)
                 if is_best and self._snapshots is None and self.plan.patience is not None:
                     self._best_state = self.learner.state.export()
-                if history is not None and self.run is not None:
+                if history is not None and self.curves is not None:
                     history.append(record)
                     self._save(is_best)
-                    self._draw_curves(history.records, self.run)
+                    self.curves.draw(history.records)
                 self._observer.on_epoch(record, is_best=is_best)
                 self._supply.end_epoch(trained.spent, len(self.split.train) - trained.skipped)
                 yield record
@@ -366,14 +371,6 @@ class Trainer:
             )
         self.progress.early_stopping = self._stopping.to_manifest()
         self._snapshots.save(state, self.progress, is_best=is_best)
-
-    def _draw_curves(self, records: Sequence[EpochRecord], run: RunFolder) -> None:
-        """A picture that cannot be drawn costs no training."""
-        try:
-            draw_curves(records, run.curves, printable(run.path.name))
-        except Exception as error:
-            # Also matplotlib's own cache may be damaged, and then it fails in ways listed nowhere.
-            self._observer.on_note(f"the curves could not be drawn: {printable(str(error)) or type(error).__name__}")
 
     def _history(self) -> History | None:
         if self.run is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
 
 
 @pytest.fixture
+def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if it had never been installed."""
+    for name in {"matplotlib", *(loaded for loaded in sys.modules if loaded.startswith("matplotlib."))}:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.fixture
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes far longer than these runs."""
-    monkeypatch.setattr("gpunn.training.trainer.draw_curves", lambda *_: None)
+    monkeypatch.setattr("gpunn.training.curve_picture.draw_curves", lambda *_: None)

@@ -16,7 +16,7 @@ import pytest
 from tests.training.runs import assert_same_run, records_of, write_stripes
 
 #: Drawing takes far longer than these epochs, and is not what is tested here.
-WITHOUT_CURVES = "import gpunn.training.trainer; gpunn.training.trainer.draw_curves = lambda *_: None; "
+WITHOUT_CURVES = "import gpunn.training.curve_picture; gpunn.training.curve_picture.draw_curves = lambda *_: None; "
 RUN = "from gpunn.cli import main; main()"
 EPOCHS = 30
 

@@ -58,6 +58,15 @@ def test_everything_at_once(gpunn: Gpunn, run: Path, image: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("without_matplotlib")
+def test_without_matplotlib_nothing_is_shown_and_the_remedy_told(gpunn: Gpunn, run: Path, tmp_path: Path) -> None:
+    result = gpunn("show", run, "--filters", "--errors", "--out", tmp_path / "out")
+    assert (result.status, result.out, result.error.count("\n")) == (2, "", 1)
+    assert result.error.startswith("error: gpunn show needs matplotlib, which cannot be loaded (")
+    assert result.error.endswith("); pip install matplotlib\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_class_is_the_most_likely_one_unless_it_is_given(gpunn: Gpunn, run: Path, image: Path) -> None:
     best = json.loads(gpunn("predict", run, image, "--json").out)[0]["predictions"][0]["class"]
     assert written(gpunn("show", run, "--grad-cam", image), run / "pictures") == [f"grad-cam-one-{best}.png"]

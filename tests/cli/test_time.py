@@ -135,6 +135,20 @@ def test_wrong_use(
     assert words in result.error
 
 
+@pytest.mark.usefixtures("without_matplotlib")
+def test_without_matplotlib_a_chart_is_refused_before_anything_is_measured(
+    gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nothing_is_measured(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("gpunn.timing.measure.measure", nothing_is_measured)
+    result = gpunn("time", "mlp", "--devices", "cpu", "--seconds", 0, "--plot", tmp_path / "times.png")
+    assert (result.status, result.error.count("\n")) == (2, 1)
+    assert result.error.startswith("error: a chart needs matplotlib, which cannot be loaded (")
+    assert result.error.endswith("); pip install matplotlib\n")
+
+
 def test_a_file_that_cannot_be_written_costs_no_figures(gpunn: Gpunn) -> None:
     result = gpunn("time", "mlp", "--devices", "cpu", "--batch", 1, "--seconds", 0, "--json", "/dev/full")
     assert (result.status, "--json /dev/full cannot be written (No space left on device)" in result.error) == (2, True)

@@ -37,7 +37,7 @@ def test_what_a_run_prints(gpunn: Gpunn, data: Path, tmp_path: Path) -> None:
         assert f"loss {record['train_loss']:.4f}" in line
         assert f"top-1 {record['validation_top1']:6.2%}" in line
     assert lines[7].startswith("best validation top-1: ")
-    assert str(out) in lines[8]
+    assert lines[8] == f"written to {out}: the best and last checkpoint, metrics.csv and curves.png"
     assert lines[9].startswith(f"next: gpunn evaluate {out}")
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -127,6 +127,20 @@ def test_a_folder_in_use_is_refused_before_any_data_are_read(gpunn: Gpunn, train
     assert (result.status, "is not empty" in result.error) == (2, True)
 
 
+@pytest.mark.usefixtures("without_matplotlib")
+def test_without_matplotlib_a_run_says_before_and_after_that_it_has_no_curves(
+    gpunn: Gpunn, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    result = gpunn("train", "--data", data, "--model", "mlp", "--epochs", 2, "--batch-size", 16, "--out", out)
+    assert (result.status, result.error) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[5] == "the curves will not be drawn: matplotlib is not installed; pip install matplotlib"
+    assert sum("curves" in line for line in lines) == 2
+    assert f"written to {out}: the best and last checkpoint, metrics.csv; there is no curves.png" in lines
+    assert not (out / "curves.png").exists()
+
+
 @pytest.mark.usefixtures("no_curves")
 class TestResuming:
     """The command line's part in it."""
@@ -136,6 +150,7 @@ class TestResuming:
         result = gpunn("train", "--resume", tmp_path / "run")
         assert result.status == 0
         assert "this run has already ended" in result.out
+        assert "written to" not in result.out
         assert_same_run(tmp_path / "run", trained)
 
     def test_a_damaged_last_checkpoint(self, gpunn: Gpunn, trained: Path, tmp_path: Path) -> None:

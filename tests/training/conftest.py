@@ -11,5 +11,5 @@ import pytest
 def no_curves() -> Iterator[None]:
     """Drawing takes far longer than the small runs of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpunn.training.trainer.draw_curves", lambda *_: None)
+        patch.setattr("gpunn.training.curve_picture.draw_curves", lambda *_: None)
         yield

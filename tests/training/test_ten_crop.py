@@ -107,7 +107,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(random_picture(number, 37 + number % 4, 37 + number % 3)).save(path)
     settings = {"data": str(root / "data"), "model": "lecture-cnn", "epochs": 1, "device": "cpu", "decoder": "pillow"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpunn.training.trainer.draw_curves", lambda *_: None)
+        patch.setattr("gpunn.training.curve_picture.draw_curves", lambda *_: None)
         list(new_run(with_recipe({**settings, "image_size": 32}), root / "run", Silence()).fit())
     return root
 

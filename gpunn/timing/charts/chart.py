@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpunn.drawing import require_drawing
 from gpunn.durable_files import describe_write_failure, replace_file
 from gpunn.errors import UsageError
 from gpunn.timing.charts.labels import label_points
@@ -32,8 +33,9 @@ def chart_format(path: Path) -> str:
     """What the ending of a path says it is to be, such as "png".
 
     Raises:
-        UsageError: when that is no picture; the text lists what is.
+        UsageError: when that is no picture; the text lists what is. When matplotlib is missing, too.
     """
+    require_drawing("a chart")
     from matplotlib.backend_bases import FigureCanvasBase
 
     formats = sorted(set(FigureCanvasBase.get_supported_filetypes()) - _WITHOUT)
@@ -48,7 +50,7 @@ def draw_chart(report: TimingReport, path: Path) -> None:
     """Write the chart of a report, as a PNG of 1600 x 900 pixels or what else the path's ending says.
 
     Raises:
-        UsageError: when the ending is no picture's, or the file cannot be written.
+        UsageError: when the ending is no picture's, or the file cannot be written, or matplotlib is missing.
     """
     kind = chart_format(path)
     picture = io.BytesIO()
