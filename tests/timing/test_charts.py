@@ -142,6 +142,21 @@ def test_whiskers_reach_from_the_slowest_sample_to_the_fastest() -> None:
     assert "400  (200 to 500)" in words
 
 
+@pytest.mark.parametrize(("executed", "counted"), [(3_000_000, 3_000_000), (9_000_000, 6_000_000)])
+def test_the_roofline_counts_what_is_needed(executed: int, counted: int) -> None:
+    """Winograd's algorithm does with fewer operations than the layer has; what tiles do in vain achieves nothing."""
+    row = replace(layer("conv1", 2, 3, flops=6_000_000, moved=1_500_000), executed_flops=executed)
+    figure = figure_of(reported(device_of("cpu", row, ceilings=Ceilings(2e9, 1e9, "a product"))))
+    (point,) = panel(figure, "operations a byte that has to be moved (FLOP/B)").collections
+    assert point.get_offsets().tolist() == [[counted / 1_500_000, pytest.approx(counted / 0.005)]]
+
+
+def test_the_foot_says_which_averages_are_drawn() -> None:
+    both, alone = (words_of(figure_of(report_of("lenet", 8, CPU, layers=layers))) for layers in (True, False))
+    assert any("layers: means over the middle half of the steps; rates: medians of samples" in text for text in both)
+    assert any(text.startswith("rates: medians of samples taken in turn") for text in alone)
+
+
 def test_a_point_of_the_roofline_is_operations_over_bytes_and_over_time() -> None:
     ceilings = Ceilings(2e9, 1e9, "a product")
     rows = (layer("conv1", 2, 3, flops=6_000_000, moved=1_500_000), layer("relu1", 5, moved=9), layer("fc", 0, 0, 9, 9))

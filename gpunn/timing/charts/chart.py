@@ -169,7 +169,9 @@ def _describe(device: DeviceTimes) -> str:
 
 def _draw_foot(figure: Figure, report: TimingReport, timeless: int) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    text = "medians of samples taken in turn; whiskers from the slowest to the fastest"
+    text = "rates: medians of samples taken in turn, whiskers from the slowest to the fastest"
+    if any(device.layers for device in report.devices):
+        text = f"layers: means over the middle half of the steps; {text}"
     if timeless:
         text += f"; left out: {timeless} layer{'s' * (timeless != 1)} without time"
     text = f"{text}. {elide(versions, 150)}"

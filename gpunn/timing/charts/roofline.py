@@ -8,7 +8,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from gpunn.timing.charts.style import FAINT, INK, device_color, logarithmic_ticks, marker, with_prefix
-from gpunn.timing.report import Ceilings, DeviceTimes
+from gpunn.timing.report import Ceilings, DeviceTimes, LayerTimes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ class Point:
 
     Attributes:
         intensity: operations a byte that has to be moved.
-        rate: operations a second, as the layer defines them: above the roof where an algorithm needs fewer.
+        rate: operations a second: as the layer defines them, or as executed where the algorithm needs fewer.
         share: of the step that they take.
     """
 
@@ -55,14 +55,18 @@ def points_of(devices: Sequence[DeviceTimes]) -> list[Point]:
         Point(
             layer.name,
             place,
-            layer.flops / layer.bytes,
-            1000 * layer.flops / (layer.forward_ms + layer.backward_ms),
+            _needed(layer) / layer.bytes,
+            1000 * _needed(layer) / (layer.forward_ms + layer.backward_ms),
             (layer.forward_ms + layer.backward_ms) / device.step_ms.median,
         )
         for place, device in enumerate(devices)
         for layer in device.layers
-        if layer.flops > 0 and layer.bytes > 0 and layer.forward_ms + layer.backward_ms > 0
+        if _needed(layer) > 0 and layer.bytes > 0 and layer.forward_ms + layer.backward_ms > 0
     ]
+
+
+def _needed(layer: LayerTimes) -> int:
+    return min(layer.flops, layer.executed_flops)
 
 
 def roof(ceilings: Ceilings, intensity: float) -> float:
@@ -130,9 +134,9 @@ def _draw_roof(axes: Axes, ceilings: Ceilings, place: int, low: float, high: flo
 
 
 def _name_axes(axes: Axes) -> None:
-    axes.set_title("Roofline: layers below what the device was measured to do", loc="left", fontsize=11)
+    axes.set_title("Roofline: layers, and what the device was measured to do", loc="left", fontsize=11)
     axes.set_xlabel("operations a byte that has to be moved (FLOP/B)")
-    axes.set_ylabel("operations a second (FLOP/s)")
+    axes.set_ylabel("operations that are needed, a second (FLOP/s)")
     intensities, rates = logarithmic_ticks(*axes.get_xlim()), logarithmic_ticks(*axes.get_ylim())
     axes.set_xticks(intensities, [f"{tick:,.10g}" for tick in intensities])
     axes.set_yticks(rates, [with_prefix(tick, "").strip() for tick in rates])
