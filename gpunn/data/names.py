@@ -19,6 +19,11 @@ def printable(name: str | bytes | os.PathLike[str]) -> str:
     )
 
 
+def unquoted(name: str) -> str:
+    """The name that a data set gives a picture, as a table has it: of a path, without the quotes around the whole."""
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == "'" else name
+
+
 def counted(count: int, one: str, several: str) -> str:
     """ "1 class" or "2,000 classes"."""
     return f"{count:,} {one if count == 1 else several}"

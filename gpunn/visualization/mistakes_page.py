@@ -6,7 +6,7 @@ import csv
 import io
 
 from gpunn.data.dataset import Dataset
-from gpunn.data.names import counted
+from gpunn.data.names import counted, unquoted
 from gpunn.visualization.mistakes import Examination, Mistake
 from gpunn.visualization.page import Page, file_name
 from gpunn.visualization.sheet import Band, Sheet, Tile, enlarged, png_of
@@ -44,16 +44,20 @@ def _caption(one: Mistake, classes: tuple[str, ...], dataset: Dataset) -> tuple[
         f"taken for {classes[one.predicted]}",
         f"is {classes[one.label]}",
         f"{one.probability:.1%} sure, loss {one.loss:.2f}",
-        dataset.name(one.index),
+        unquoted(dataset.name(one.index)),
     )
 
 
 def mistakes_table(examination: Examination, classes: tuple[str, ...], dataset: Dataset) -> Page:
-    """All mistakes as a CSV file, with whole names, the largest loss first."""
+    """All mistakes as a CSV file, with whole names, the largest loss first.
+
+    A file's name is its path as the data set was opened with, without quotes, escaped as `gpunn.data.names.printable`
+    says where it holds bytes that are not UTF-8 or do not print.
+    """
     written = io.StringIO()
     table = csv.writer(written, lineterminator="\n")
     table.writerow(("image", "class", "taken_for", "probability", "loss"))
     for one in examination.mistakes:
         figures = (f"{one.probability:.6f}", f"{one.loss:.6f}")
-        table.writerow((dataset.name(one.index), classes[one.label], classes[one.predicted], *figures))
+        table.writerow((unquoted(dataset.name(one.index)), classes[one.label], classes[one.predicted], *figures))
     return Page("errors.csv", written.getvalue().encode())

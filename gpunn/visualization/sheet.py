@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,8 @@ _FRAME = (190, 190, 190)
 _CROSS = (150, 150, 150)
 _TITLE, _HEADING, _TEXT, _CAPTION = 22, 15, 14, 12
 _MINIMUM_WIDTH = 560
+#: That one text of a caption may take.
+_CAPTION_LINES = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Tile:
 
     Attributes:
         pixels: (H, W, 3), as large as they are drawn.
-        caption: lines below it, shortened in their middle where they are wider than the picture.
+        caption: texts below it, each on a line of its own; on two, shortened in its middle if need be, where it is
+            wider than the picture.
         crossed: there is nothing to see in it.
     """
 
@@ -109,7 +113,8 @@ class _Grid:
         self.band = band
         sizes = [tile.pixels.shape for tile in band.tiles]
         self._across = max((size[1] for size in sizes), default=0)
-        lines = max((len(tile.caption) for tile in band.tiles), default=0)
+        self._captions = [list(_caption_lines(tile, self._across)) for tile in band.tiles]
+        lines = max(map(len, self._captions), default=0)
         self._cell = (
             max((size[0] for size in sizes), default=0) + lines * (_CAPTION + 4) + _GAP + (4 if lines else 0),
             self._across + _GAP,
@@ -122,15 +127,21 @@ class _Grid:
     def draw(self, page: Image.Image, pen: ImageDraw.ImageDraw, top: int) -> None:
         """Put the band on the page, its upper edge at `top`."""
         pen.text((_MARGIN, top + _GAP), self.band.heading, _INK, _font(_HEADING))
-        for number, tile in enumerate(self.band.tiles):
+        for number, (tile, caption) in enumerate(zip(self.band.tiles, self._captions, strict=True)):
             row, column = divmod(number, self.band.columns)
             left, upper = _MARGIN + column * self._cell[1], top + self._head + row * self._cell[0]
             page.paste(Image.fromarray(tile.pixels), (left, upper))
             _frame(pen, tile, (left, upper))
             upper += tile.pixels.shape[0] + 4
-            for place, line in enumerate(tile.caption):
-                ink = _FAINT if place else _INK
-                pen.text((left, upper + place * (_CAPTION + 4)), shortened(line, self._across), ink, _font(_CAPTION))
+            for place, (line, ink) in enumerate(caption):
+                pen.text((left, upper + place * (_CAPTION + 4)), line, ink, _font(_CAPTION))
+
+
+def _caption_lines(tile: Tile, width: int) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """The lines below a picture, each with its colour."""
+    for place, text in enumerate(tile.caption):
+        for line in in_lines(text, width, _CAPTION_LINES):
+            yield line, _FAINT if place else _INK
 
 
 def _frame(pen: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int]) -> None:
@@ -142,14 +153,37 @@ def _frame(pen: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int]) -> Non
         pen.line((left, upper + height - 1, left + width - 1, upper), _CROSS)
 
 
-def shortened(text: str, width: int) -> str:
-    """A caption that is no wider than `width` pixels: of a long one, as much as fits of both its ends."""
-    font = _font(_CAPTION)
-    kept, cut = len(text), text
-    while font.getlength(cut) > width and kept > 1:
+def in_lines(text: str, width: int, most: int) -> tuple[str, ...]:
+    """A caption as lines that are no wider than `width` pixels: of one too long, as much as fits of both its ends.
+
+    Lines end where a word or a part of a path or a name does, unless that part alone is too wide.
+
+    Args:
+        text: on one line.
+        width: in pixels, wider than any character.
+        most: lines.
+    """
+    kept, lines = len(text), _broken(text, width)
+    while len(lines) > most and kept > 1:
         kept -= 1
         cut = f"{text[: kept // 2]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (kept - kept // 2) :]}"
-    return cut
+        lines = _broken(cut, width)
+    return tuple(lines)
+
+
+def _broken(text: str, width: int) -> list[str]:
+    font = _font(_CAPTION)
+    lines = [""]
+    for part in re.findall(r"[^ /_-]*(?:[ /_-]|$)", text):
+        if font.getlength(f"{lines[-1]}{part}".rstrip()) <= width:
+            lines[-1] += part
+            continue
+        lines.append("")
+        for character in part:
+            if font.getlength(f"{lines[-1]}{character}") > width:
+                lines.append("")
+            lines[-1] += character
+    return [line.rstrip() for line in lines if line] or [""]
 
 
 @cache

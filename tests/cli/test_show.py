@@ -118,19 +118,23 @@ def test_errors_are_those_of_evaluation_and_prediction(gpunn: Gpunn, run: Path, 
 
 
 def test_images_that_cannot_be_read_are_counted(gpunn: Gpunn, data: Path, tmp_path: Path) -> None:
-    """A run says what becomes of them: those of this one are left out."""
+    """A run says what becomes of them: those of this one are left out. One of the others lies in a wrong folder."""
     run, tree = tmp_path / "run", tmp_path / "tree"
     options = ("--model", "mlp", "--epochs", 1, "--batch-size", 16, "--unreadable", "skip", "--out", run)
     assert gpunn("train", "--data", data, *options).status == 0
     pictures, labels = striped(9, 4)
     for number, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        path = tree / str(label) / f"{number}.png"
+        path = tree / str((label + (number == 0)) % 3) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture[..., 0]).save(path)
     (tree / "1" / "4.png").write_bytes(b"no picture")
     result = gpunn("show", run, "--errors", "--data", tree, "--out", tmp_path / "out")
     assert result.status == 0
     assert result.error == "note: 1 of 9 images cannot be read and are left out\n"
+    with (tmp_path / "out" / "errors.csv").open() as file:
+        wrong = list(csv.DictReader(file))
+    assert wrong
+    assert all(Path(row["image"]).parent == tree / row["class"] and Path(row["image"]).is_file() for row in wrong)
 
 
 def test_a_network_without_convolution_shows_the_rest(gpunn: Gpunn, trained: Path, image: Path) -> None:

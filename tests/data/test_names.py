@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.data.names import counted, printable
+from gpunn.data.names import counted, printable, unquoted
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,20 @@ def test_text_with_undecodable_bytes_reads_like_the_bytes() -> None:
     assert printable(as_text) == printable(raw) == "odd\\xff\\né"
     assert printable(Path(as_text)) == printable(raw)
     assert printable(os.path.join("folder", as_text)) == "folder/odd\\xff\\né"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("'val/it's.jpg'", "val/it's.jpg"),
+        ("''odd''", "'odd'"),
+        ("image 3 of 'a.npz'", "image 3 of 'a.npz'"),
+        ("'", "'"),
+        ("", ""),
+    ],
+)
+def test_only_the_quotes_around_the_whole_are_taken_off(name: str, text: str) -> None:
+    assert unquoted(name) == text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from gpunn.errors import UsageError
 from gpunn.visualization.grad_cam_page import overlaid
 from gpunn.visualization.page import Page, file_name, write_pages
 from gpunn.visualization.run_view import class_number
-from gpunn.visualization.sheet import Band, Sheet, Tile, enlarged, fitted, png_of, shortened
+from gpunn.visualization.sheet import Band, Sheet, Tile, enlarged, fitted, in_lines, png_of
 from tests.visualization.samples import Array, pixels_of, places, squares
 
 
@@ -74,14 +74,39 @@ def test_a_sheet_has_its_pictures_in_rows() -> None:
 
 
 def test_captions_keep_both_ends() -> None:
-    text = "'/a/long/path/to/a/picture.jpg'"
-    assert shortened(text, 2000) == text
-    short = shortened(text, 100)
+    text = "/a/long/path/to/a/picture.jpg"
+    assert in_lines(text, 2000, 1) == (text,)
+    (short,) = in_lines(text, 100, 1)
     beginning, end = short.split("\N{HORIZONTAL ELLIPSIS}")
     assert text.startswith(beginning)
     assert text.endswith(end)
     assert 0 <= len(end) - len(beginning) <= 1
-    assert len(shortened(text, 60)) < len(short) < len(text)
+    assert len(in_lines(text, 60, 1)[0]) < len(short) < len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("taken for 0003-slant-waves-azure", ("taken for 0003-slant-waves-", "azure")),
+        ("image 155 of the validation digits", ("image 155 of the validation", "digits")),
+        ("pictures/val/0000-disc-plain-red/00012.jpg", ("pictures/val/0000-disc-plain-", "red/00012.jpg")),
+        ("a" * 40, None),
+        ("", ("",)),
+    ],
+)
+def test_captions_that_are_too_wide_go_on_in_a_second_line(text: str, lines: tuple[str, ...] | None) -> None:
+    found = in_lines(text, 192, 2)
+    assert lines in (found, None)
+    assert len(found) <= 2
+    assert "".join(found).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_caption_that_two_lines_do_not_hold_keeps_both_ends() -> None:
+    text = f"/a/folder/{'of/many/folders/' * 6}0003-slant-waves-azure/000012.jpg"
+    found = in_lines(text, 192, 2)
+    assert len(found) == 2
+    assert found[0].startswith("/a/folder/")
+    assert found[1].endswith("azure/000012.jpg")
 
 
 def test_the_map_hides_the_image_where_it_is_large() -> None:
