@@ -63,7 +63,7 @@ def test_the_code_is_there_and_defined_in_that_file(row: Row) -> None:
     found = getattr(importlib.import_module(module), name)
     assert found.__module__ == module
     assert callable(found)
-    if module.startswith("gpunn.backend.cpu."):
+    if module.startswith("gpunn.backend.cpu.") and ".convolution_algorithms." not in module:
         twin = getattr(cuda, name)
         assert inspect.signature(twin).parameters.keys() == inspect.signature(found).parameters.keys()
 
