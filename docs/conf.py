@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
 import gpunn
-from gpunn.cli.time_tables import tables
-from gpunn.timing.report import TimingReport
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))
-
-
-def _timing() -> str:
-    """What `gpunn time` printed of the run that is kept."""
-    return tables(TimingReport.from_json(json.loads((HERE / "pictures/runs/time-alexnet.json").read_text())))
-
 
 project = "gpunn"
 author = "the gpunn authors"
@@ -32,11 +23,10 @@ nitpicky = True
 # Two dashes are the beginning of an option.
 smartquotes = False
 
-# Formulas between dollars, sizes of pictures, notes, lists of terms, and names that stand for text.
-myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "colon_fence", "deflist", "substitution"]
+# Formulas between dollars, sizes of pictures, notes, and lists of terms.
+myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "colon_fence", "deflist"]
 # Every heading of the first three levels can be linked to as `page.md#its-words`.
 myst_heading_anchors = 3
-myst_substitutions = {"time_tables": f"```text\n{_timing()}\n```"}
 
 html_theme = "furo"
 html_title = "gpunn"
