@@ -69,6 +69,17 @@ def test_every_block_of_a_page_is_of_a_kind_that_is_known(page: str) -> None:
         assert block.language == "console" or not block.commands, block
 
 
+def test_pages_followed_in_one_folder_do_not_get_in_each_others_way() -> None:
+    """A folder of pictures is made once, or on every page by the same command."""
+    made: dict[str, str] = {}
+    for page in PAGES.keys() - {"commands"}:
+        for command in (command for block in blocks_of(text_of(page)) for command in block.commands):
+            if command.startswith("gpunn data synthesize"):
+                folder = command.split()[3]
+                assert made.setdefault(folder, command) == command, page
+    assert len(made) > 1
+
+
 PAGE = """
 ```console
 $ pip install "." && gpunn models   # installs, then lists

@@ -28,15 +28,15 @@ def gpunn(*arguments: str) -> None:
 
 
 def train(images: int, *settings: str) -> None:
-    """Make pictures/ and train runs/own, as the recipe says."""
-    gpunn("data", "synthesize", "pictures", "--classes", "10", "--images", str(images), "--size", "128x96")
-    gpunn("train", "--data", "pictures", "--model", "lecture-cnn", "--out", "runs/own", *settings)
+    """Make shapes/ and train runs/own, as the recipe says."""
+    gpunn("data", "synthesize", "shapes", "--classes", "10", "--images", str(images), "--size", "128x96")
+    gpunn("train", "--data", "shapes", "--model", "lecture-cnn", "--out", "runs/own", *settings)
 
 
 def draw(folder: Path) -> None:
     """What `gpunn show` makes of the run, under the names that the pages use."""
-    picture = str(max(Path("pictures/val", SHOWN_CLASS).iterdir()))
-    gpunn("show", "runs/own", "--out", "shown", "--filters", "--errors", "--data", "pictures/val")
+    picture = str(max(Path("shapes/val", SHOWN_CLASS).iterdir()))
+    gpunn("show", "runs/own", "--out", "shown", "--filters", "--errors", "--data", "shapes/val")
     gpunn(
         *("show", "runs/own", "--out", "shown", "--class", SHOWN_CLASS),
         *("--activations", picture, "--grad-cam", picture),

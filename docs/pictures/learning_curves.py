@@ -17,7 +17,7 @@ TITLES = {
     "digits": "gpunn train",
     "lecture-cnn": "gpunn train --model lecture-cnn",
     "fashion-mnist": "gpunn train --data fashion-mnist --epochs 5",
-    "own-pictures": "gpunn train --data pictures --model lecture-cnn",
+    "own-pictures": "gpunn train --data shapes --model lecture-cnn",
 }
 
 
