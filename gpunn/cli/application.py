@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -81,9 +82,16 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # File names may hold bytes that no encoding knows.
             stream.reconfigure(errors="backslashreplace")
-    with warnings.catch_warnings():
-        warnings.showwarning = _warn
-        return _run(arguments)
+    # What matplotlib tells of its cache, in a home that cannot be written to, is no use to who runs a command.
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return _run(arguments)
+    finally:
+        logger.setLevel(level)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -78,6 +78,7 @@ def _print(results: Sequence[Comparison], wrong: Sequence[Comparison], precision
     ]
     print(table(("layer", "phase", "call", "result", "largest error", "of its bound"), rows, (4, 5)))
     print("the worst result of each layer and phase; all of them with --json")
+    print("of its bound: the error over what rounding may add up to at worst; up to 1 a result is right")
     if wrong:
         first = wrong[0]
         print(

@@ -65,6 +65,8 @@ def check(
         _print(report)
     if not report.clean:
         raise DataError(_verdict(report, quarantine))
+    if not as_json:
+        print("every picture can be read, and training would take the data as they are")
 
 
 def _refuse_unwritable(quarantine: Path | None) -> None:

@@ -16,7 +16,7 @@ def synthesize(
     classes: Annotated[int, typer.Option(help="How many classes.")],
     images: Annotated[int, typer.Option(help="How many images in all; a tenth of them goes to val.")],
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random about the images.")] = 0,
-    size: Annotated[str, typer.Option(help="Longer and shorter side from which images vary.")] = "500x375",
+    size: Annotated[str, typer.Option(help="Longer x shorter side, from which images vary.")] = "500x375",
     vary: Annotated[float, typer.Option(help="How far sides vary, as a part of them; 0: not at all.")] = 0.2,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; default one for each core.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,

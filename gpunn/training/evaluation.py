@@ -55,6 +55,8 @@ def evaluate_run(run: Path, data: str | None, device: str = "auto", *, ten_crops
     notes = [trained.note] if trained.note is not None else []
     dataset = open_measured(trained, run, data)
     notes += adaptation_lines(dataset, preprocessing)
+    if crops is not None:
+        notes.append(crops.description)
     with closing(loader_of(trained, dataset, preprocessing)) as loader:
         batches = readable(loader.batches(0))
         totals = crops.evaluate(trained.learner, batches) if crops else trained.learner.evaluate(batches)

@@ -57,6 +57,12 @@ class TenCrop:
         corners = ((0, 0), (0, beside), (below, 0), (below, beside), (below // 2, beside // 2))
         return tuple((top, left, mirror) for mirror in (0, 1) for top, left in corners)
 
+    @property
+    def description(self) -> str:
+        """What the network sees of `pictures`, in words."""
+        shown = f"{self.input.height}x{self.input.width}"
+        return f"the network sees {CROPS} crops of {shown} of each: the corners, the centre, and their mirrors"
+
     def probabilities(self, learner: Learner, batch: Batch) -> npt.NDArray[np.float64]:
         """The mean over the crops of each class's probability, (N, classes); the device crops and mirrors.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import subprocess
 import sys
@@ -196,6 +197,14 @@ def test_a_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_matplotlib_s_remarks_about_its_cache_are_not_passed_on() -> None:
+    command = [sys.executable, "-m", "gpunn", "time", "mlp", "--plot", "times.text"]
+    environment = {**os.environ, "MPLCONFIGDIR": "/proc/nowhere"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("error: the chart 'times.text' ends in '.text'")
 
 
 def modules_after(statement: str) -> set[str]:

@@ -14,6 +14,7 @@ def test_two_devices_agree(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["layer", "phase"]
     assert lines[2].startswith("conv1    forward   convolution2d_forward")
+    assert lines[-2] == "of its bound: the error over what rounding may add up to at worst; up to 1 a result is right"
     assert lines[-1] == "all 34 results lie within the rounding of float32"
 
 

@@ -85,7 +85,9 @@ def test_a_clean_tree_is_clean(tmp_path: Path, gpunn: Gpunn) -> None:
 
 def test_one_picture_of_one_class(tmp_path: Path, gpunn: Gpunn) -> None:
     write_pngs(tmp_path / "ant", {"0.png": (0, "RGB", 40, 50)})
-    assert gpunn("data", "check", tmp_path).out.startswith("1 picture of 1 class\n")
+    out = gpunn("data", "check", tmp_path).out
+    assert out.startswith("1 picture of 1 class\n")
+    assert "training would take" not in out
 
 
 def test_the_text_counts_each_half_and_escapes_names(tmp_path: Path, gpunn: Gpunn) -> None:
@@ -199,6 +201,7 @@ def test_duplicates_and_warnings_alone_are_clean(tmp_path: Path, gpunn: Gpunn) -
     assert "the classes are uneven: 'bee' has 21 images, 'ant' has 2" in result.out
     assert "23 pictures are lower or narrower than 32 pixels, such as 'ant/0.jpg' of 8x9" in result.out
     assert "more than one half" not in result.out
+    assert result.out.endswith("\nevery picture can be read, and training would take the data as they are\n")
 
 
 def test_what_is_passed_over_is_said(tmp_path: Path, gpunn: Gpunn) -> None:

@@ -115,6 +115,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_measured_by_them(trained: Path) -> None:
     """Squares of side 37 are cut from the pictures whose shorter side is 37 without scaling; the others are scaled."""
     evaluation = evaluate_run(trained / "run", str(trained / "data"), "cpu", ten_crops=True)
+    assert evaluation.notes[-1] == (
+        "the network sees 10 crops of 32x32 of each: the corners, the centre, and their mirrors"
+    )
     run = load_run(trained / "run", "cpu")
     loss = 0.0
     for path in sorted((trained / "data").glob("*/*.png")):
