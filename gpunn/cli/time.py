@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpunn.cli.options import ClassesOption, InputOption, ModelArgument, parse_shape
+from gpunn.cli.options import AlgorithmOption, ClassesOption, InputOption, ModelArgument, parse_algorithm, parse_shape
 from gpunn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def time(
     precision: Annotated[str, typer.Option(help="float32, tf32, bfloat16, float16 or float64.")] = "float32",
     layers: Annotated[bool, typer.Option("--layers", help="Time every layer, too.")] = False,
     compare: Annotated[str | None, typer.Option(metavar="pytorch", help="Time PyTorch on the same devices.")] = None,
+    algorithm: AlgorithmOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of the CPU; all cores by default.")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="How long to measure, after the warm-up.")] = 30.0,
     image: InputOption = None,
@@ -54,17 +56,20 @@ def time(
     """
     from gpunn.cli.time_tables import tables
     from gpunn.precision import precision as find_precision
+    from gpunn.timing.load import machine_load
     from gpunn.timing.measure import Extent, measure
     from gpunn.timing.opening import devices_there, open_sides
 
     if compare not in (None, "pytorch"):
         raise UsageError(f"--compare {compare!r} is not known; it may be pytorch")
+    computed_by = parse_algorithm(algorithm)
+    load = machine_load()
     _require_writable("--json", as_json)
     _require_chart(plot)
     names, left_out = (_names(devices), {}) if devices is not None else devices_there(find_precision(precision).name)
-    task = _task(model, names, batch, precision, image, classes)
+    task = replace(_task(model, names, batch, precision, image, classes), algorithm=computed_by)
     with open_sides(task, names, threads, with_pytorch=compare is not None) as sides, _Bar() as bar:
-        report = measure(task, sides.contestants, Extent(seconds, layers), bar.show, sides.cores)
+        report = measure(task, sides.contestants, Extent(seconds, layers), bar.show, sides.cores, load)
     if as_json != STANDARD_OUTPUT:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         print(tables(report, width))

@@ -14,6 +14,9 @@ _TEXT = (_KIND, _ALGORITHM)
 #: Columns by what they are worth where a terminal has no room for all.
 _DEVICE_WORTH = (9, 8, 7, 6, 5, 3, 1, 4, 2)
 _LAYER_WORTH = (10, 1, 8, 7, 3, 9, 5, 2, 6, 4)
+#: Rows that add up to less or more of the step were taken at other moments than the step.
+_LEAST_SUM, _LARGEST_SUM = 0.9, 1.1
+_HELD_UP = "something else held the machine up, or the step is too short to time piece by piece: take the run again"
 
 
 def tables(report: TimingReport, width: int | None = None) -> str:
@@ -23,14 +26,18 @@ def tables(report: TimingReport, width: int | None = None) -> str:
         width: characters of a line, for which the columns that tell least are left out; None has room for all.
     """
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    parts = [f"{report.model}, batch {report.batch}, {report.precision} ({versions})", _devices(report.devices, width)]
+    asked = f"{report.model}, batch {report.batch}, {report.precision}"
+    if report.algorithm != "auto":
+        asked += f", convolutions on the CPU {report.algorithm}"
+    parts = [f"{asked} ({versions})", _devices(report.devices, width)]
     parts.append("\n".join(map(_hardware, report.devices)))
     parts += [_layers(device, width) for device in report.devices if device.layers]
     first, *others = report.devices
     shared = [device for device in report.devices if device.layers]
     if len(shared) > 1:
-        parts.append(_side_by_side(shared, width))
-    parts += [_speed_up(first, other) for other in others]
+        parts.append(_side_by_side(report, shared, width))
+    parts += [_speed_up(first, other) for other in others if report.are_comparable(first, other)]
+    parts += [f"warning: {warning}" for warning in report.warnings]
     return "\n\n".join(parts)
 
 
@@ -120,10 +127,12 @@ def _layers(device: DeviceTimes, width: int | None) -> str:
         )
     )
     step = device.step_ms
+    part = total / step.median
+    told = "" if _LEAST_SUM <= part <= _LARGEST_SUM else f"; {_HELD_UP}"
     return (
         f"{_fitted(header, rows, _LAYER_WORTH, width)}\n"
-        f"rows add up to {_ms(total)} ms, {total / step.median:.1%} of the whole step of {_ms(step.median)} ms "
-        f"({_spread(step)})"
+        f"rows add up to {_ms(total)} ms, {part:.1%} of the whole step of {_ms(step.median)} ms "
+        f"({_spread(step)}){told}"
     )
 
 
@@ -143,19 +152,20 @@ def _layer(layer: LayerTimes, total: float) -> tuple[str, ...]:
     )
 
 
-def _side_by_side(devices: Sequence[DeviceTimes], width: int | None) -> str:
+def _side_by_side(report: TimingReport, devices: Sequence[DeviceTimes], width: int | None) -> str:
     """Milliseconds of a layer on every device, and how many times faster than the first one it is."""
+    compared = [place for place, device in enumerate(devices) if place and report.are_comparable(devices[0], device)]
     found = [{layer.name: _milliseconds(layer) for layer in device.layers} for device in devices]
     header = (
         "forward + backward",
         *(f"{device.device} ms" for device in devices),
-        *(f"{device.device} times as fast" for device in devices[1:]),
+        *(f"{devices[place].device} times as fast" for place in compared),
     )
     rows = [
         (
             name,
             *(_ms(times[name]) if name in times else "" for times in found),
-            *(_factor(found[0][name] / times[name]) if times.get(name) else "" for times in found[1:]),
+            *(_factor(found[0][name] / found[place][name]) if found[place].get(name) else "" for place in compared),
         )
         for name in found[0]
     ]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.geometry import Shape
 from gpunn.models.definition import Model
 from gpunn.network import Network
@@ -28,6 +29,7 @@ class Task:
         precision: by its name in gpunn.precision.
         image: height, width and channels of a picture.
         classes: that are told apart.
+        algorithm: of convolutions on gpunn's CPU.
     """
 
     model: Model
@@ -35,6 +37,7 @@ class Task:
     precision: str
     image: Shape
     classes: int
+    algorithm: ConvolutionAlgorithm = "auto"
 
     def network(self) -> Network:
         """A network of its own for each contestant."""

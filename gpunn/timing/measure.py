@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from gpunn.timing.contestant import Contestant, Task
-from gpunn.timing.report import Ceilings, DeviceTimes, TimingReport
+from gpunn.timing.report import Ceilings, DeviceTimes, Load, TimingReport
 from gpunn.timing.stopwatch import Series
 
 #: Rounds of samples: with fewer there is no spread to speak of, and more hardly narrow it.
@@ -37,6 +37,7 @@ def measure(
     extent: Extent,
     progress: Progress,
     cores: tuple[int, ...] = (),
+    load: Load | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TimingReport:
     """Time every side, all of them once in each round.
@@ -47,6 +48,7 @@ def measure(
         extent: what of it is timed.
         progress: is told of every round.
         cores: that the threads are kept on.
+        load: of the machine before it measured.
         clock: seconds; a test has its own.
     """
     sides = [_Side(contestant, extent.layers) for contestant in contestants]
@@ -66,6 +68,8 @@ def measure(
         precision=task.precision,
         devices=tuple(side.times(task.batch, cores) for side in sides),
         versions=versions,
+        algorithm=task.algorithm,
+        load=load,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from gpunn import backend
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.backend.contract import Device
 from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.timing.contestant import Contestant, Task
@@ -68,7 +69,7 @@ def open_sides(task: Task, devices: Sequence[str], threads: int | None, with_pyt
     with ExitStack() as stack:
         opened: list[Device] = []
         for name in devices:
-            device = _open(name, devices, threads)
+            device = _open(name, devices, threads, task.algorithm)
             stack.callback(device.close)
             _require_precision(device, task.precision, is_alone=len(devices) == 1)
             if device.name in [other.name for other in opened]:
@@ -102,9 +103,9 @@ def _is_shared(device: Device) -> bool:
     return device.name.partition(":")[0] in _SHARED
 
 
-def _open(name: str, devices: Sequence[str], threads: int | None) -> Device:
+def _open(name: str, devices: Sequence[str], threads: int | None, algorithm: ConvolutionAlgorithm) -> Device:
     try:
-        return backend.open(name, threads)
+        return backend.open(name, threads, algorithm)
     except DeviceError as error:
         others = [other for other in devices if other != name]
         if not others:

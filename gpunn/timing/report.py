@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.errors import DataError
 from gpunn.timing.stopwatch import Times
+
+#: Samples of one side that lie further apart, slowest over fastest, measured something else as well.
+SPREAD = 3
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,21 @@ class DeviceTimes:
 
 
 @dataclass(frozen=True)
+class Load:
+    """How busy the machine was before it measured: processes that wanted to run, on average over a minute."""
+
+    average: float
+    cores: int
+
+
+@dataclass(frozen=True)
 class TimingReport:
     """A network on one or several devices, timed in turn.
 
     Attributes:
         versions: of what takes part, by name.
+        algorithm: of convolutions on gpunn's CPU, as it was asked for.
+        load: when measuring began; None where the system does not tell.
     """
 
     model: str
@@ -95,10 +109,37 @@ class TimingReport:
     precision: str
     devices: tuple[DeviceTimes, ...]
     versions: dict[str, str]
+    algorithm: ConvolutionAlgorithm = "auto"
+    load: Load | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why figures are not worth comparing; none where nothing speaks against it."""
+        found = []
+        if self.load is not None and _is_busy(self.load):
+            found.append(
+                f"the machine was busy when measuring began (load average {self.load.average:.1f} on "
+                f"{self.load.cores} core{'s' * (self.load.cores != 1)}): these figures are not worth comparing"
+            )
+        spread = [
+            f"{device.device} lie more than {SPREAD} times apart ({', '.join(wide)})"
+            for device in self.devices
+            if (wide := _wide(device))
+        ]
+        if spread:
+            found.append(
+                f"samples of {', of '.join(spread)}: something else held the machine up, and these figures are not "
+                "worth comparing"
+            )
+        return tuple(found)
+
+    def are_comparable(self, *devices: DeviceTimes) -> bool:
+        """Whether a ratio of their times says something of them, and not of the machine's moods."""
+        return not (self.load is not None and _is_busy(self.load)) and not any(map(_wide, devices))
 
     def as_json(self) -> dict[str, Any]:
-        """The same, for json.dumps."""
-        return asdict(self)
+        """The same, for json.dumps, and the warnings."""
+        return {**asdict(self), "warnings": list(self.warnings)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TimingReport:
@@ -108,10 +149,31 @@ class TimingReport:
             DataError: when an entry is missing, or there is one that no report has.
         """
         try:
-            devices = tuple(_device(device) for device in document["devices"])
-            return cls(**{**document, "devices": devices})
+            given = {name: value for name, value in document.items() if name != "warnings"}
+            load = given.get("load")
+            given["devices"] = tuple(_device(device) for device in document["devices"])
+            given["load"] = None if load is None else Load(**load)
+            return cls(**given)
         except (KeyError, TypeError) as error:
             raise DataError(f"this is no report of gpunn time ({error}); write one with gpunn time --json") from error
+
+
+def _is_busy(load: Load) -> bool:
+    return load.average > load.cores
+
+
+def _wide(device: DeviceTimes) -> list[str]:
+    """What of a side spreads too far."""
+    times = {"training": device.step_ms, "inference": device.inference_ms}
+    return [
+        f"{name} {_short(one.low)} to {_short(one.high)} ms"
+        for name, one in times.items()
+        if one.high > SPREAD * one.low
+    ]
+
+
+def _short(milliseconds: float) -> str:
+    return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
 def _device(document: Mapping[str, Any]) -> DeviceTimes:

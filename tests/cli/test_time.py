@@ -41,6 +41,8 @@ LAYER_FIELDS = {
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call a sample, and small products and copies."""
     monkeypatch.setattr("gpunn.timing.stopwatch.LARGEST_SAMPLE", 1)
+    monkeypatch.setattr("gpunn.timing.load.os.getloadavg", lambda: (0.5, 0.5, 0.5))
+    monkeypatch.setattr("gpunn.timing.report.SPREAD", float("inf"))
     monkeypatch.setattr(ceilings, "SIDES", (32, 64))
     monkeypatch.setattr(ceilings, "LENGTHS", (2**10, 2**12))
 
@@ -87,6 +89,27 @@ def test_tables(gpunn: Gpunn) -> None:
     assert "emulator trains 0." in out.splitlines()[-1]
 
 
+def test_a_busy_machine_is_told_of(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpunn.timing.load.os.getloadavg", lambda: (99.0, 0.5, 0.5))
+    monkeypatch.setattr("gpunn.timing.load.os.cpu_count", lambda: 4)
+    out = gpunn("time", "mlp", "--devices", "cpu,emulator", "--batch", 1, "--seconds", 0).out
+    assert "warning: the machine was busy when measuring began (load average 99.0 on 4 cores)" in out
+    assert "times as fast" not in out
+
+
+def test_convolutions_are_computed_as_it_was_asked_for(gpunn: Gpunn, tmp_path: Path) -> None:
+    options = ("--devices", "cpu", "--batch", 1, "--seconds", 0, "--layers", "--json")
+    algorithms = {}
+    for asked in ("direct", "winograd"):
+        out = gpunn("time", "vgg11-bn-cifar", *options, tmp_path / "a.json", "--algorithm", asked).out
+        assert f"float32, convolutions on the CPU {asked} (" in out
+        found = json.loads((tmp_path / "a.json").read_text())
+        assert found["algorithm"] == asked
+        algorithms[asked] = {row["algorithm"] for row in found["devices"][0]["layers"]}
+    assert not any("winograd" in name for name in algorithms["direct"])
+    assert any("winograd" in name for name in algorithms["winograd"])
+
+
 def test_json_on_standard_output_is_alone(gpunn: Gpunn) -> None:
     result = gpunn("time", "mlp", "--devices", "cpu", "--batch", 2, "--seconds", 0, "--json", "-")
     assert json.loads(result.out)["devices"][0]["layers"] == []
@@ -115,6 +138,7 @@ def test_the_chart_is_drawn_of_the_report(gpunn: Gpunn, monkeypatch: pytest.Monk
         (("--precision", "float8"), 2, "precision 'float8' is not known"),
         (("--devices", "cpu", "--precision", "tf32"), 4, "tf32 is not computed on cpu; use --precision float32"),
         (("--devices", "cpu,cuda:99"), 4, "the others go without it: --devices cpu"),
+        (("--devices", "cpu", "--algorithm", "fft"), 2, "--algorithm 'fft' is not one of auto, direct, winograd"),
         (("--compare", "caffe"), 2, "'caffe' is not known; it may be pytorch"),
         (("--input", "28"), 2, "'28' is not rows x columns x channels"),
         (("--json", "/nowhere/times.json"), 2, "--json /nowhere/times.json: there is no folder /nowhere"),

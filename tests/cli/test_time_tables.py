@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from gpunn.cli.time_tables import tables
-from gpunn.timing.report import TimingReport
+from gpunn.timing.report import Load, TimingReport
+from gpunn.timing.stopwatch import Times
 from tests.timing.reports import CPU, GPU, device_of, layer, report_of
 
 SLOW = device_of("cpu", layer("conv1", 1.0, 3.0, flops=10_000_000), layer("loss", 1.0))
@@ -57,6 +58,26 @@ def test_a_ratio_has_the_range_that_both_spreads_allow() -> None:
     assert "cuda:0 trains 2.50 times as fast as cpu (1.88 to 3.33)" in tables(REPORT)
     slower = TimingReport("tiny", 10, "float32", (FAST, device_of("cpu", layer("conv1", 100.0))), {})
     assert "cpu trains 0.020 times as fast as cuda:0 (0.015 to 0.027)" in tables(slower)
+
+
+def test_what_is_not_worth_comparing_is_not_compared() -> None:
+    wide = replace(FAST, step_ms=Times(2, 0.5, 4))
+    text = tables(TimingReport("tiny", 10, "float32", (SLOW, wide), {}))
+    assert "times as fast" not in text
+    assert cells(text, "forward + backward", "conv1")["cuda:0 ms"] == "1.000"
+    assert text.splitlines()[-1].startswith("warning: samples of cuda:0 lie more than 3 times apart (training 0.5 to 4")
+    busy = tables(replace(REPORT, load=Load(9.0, 8)))
+    assert "times as fast" not in busy
+    assert busy.splitlines()[-1].startswith("warning: the machine was busy when measuring began (load average 9.0")
+
+
+@pytest.mark.parametrize(("step", "is_told"), [(5.5, False), (4.6, False), (5.7, True), (4.4, True)])
+def test_rows_that_add_up_badly_say_why(step: float, is_told: bool) -> None:
+    """They take 5 ms."""
+    off = replace(SLOW, step_ms=Times(step, step, step))
+    (line,) = [line for line in tables(replace(REPORT, devices=(off,))).splitlines() if line.startswith("rows add up")]
+    told = "; something else held the machine up, or the step is too short to time piece by piece: take the run again"
+    assert line.endswith(told) is is_told
 
 
 @pytest.mark.parametrize("width", [80, 100, 132])

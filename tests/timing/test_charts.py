@@ -18,7 +18,7 @@ from PIL import Image
 from gpunn.errors import DataError, UsageError
 from gpunn.models import model
 from gpunn.timing.charts import chart_format, draw_chart, figure_of
-from gpunn.timing.report import Ceilings, TimingReport
+from gpunn.timing.report import Ceilings, Load, TimingReport
 from gpunn.timing.stopwatch import Times
 from tests.timing.reports import CPU, GPU, GPU_PEER, PEER, device_of, layer, report_of
 
@@ -105,6 +105,33 @@ def test_a_speed_up_is_the_quotient_of_the_times_and_slower_layers_go_the_other_
     words = words_of(figure)
     assert f"cuda\n9.5{times_sign} as fast (dashed)" in words
     assert words.count("no such layer") == 2
+
+
+def test_what_is_not_worth_comparing_is_not_compared() -> None:
+    steady, other = (device_of(name, layer("conv1", time)) for name, time in (("cpu", 8), ("cuda", 2)))
+    wide = replace(device_of("pytorch:cpu", layer("conv1", 16)), step_ms=Times(16, 4, 20))
+    figure = figure_of(reported(steady, wide))
+    words = words_of(figure)
+    assert not any("\N{MULTIPLICATION SIGN}" in word or "times as fast" in word for word in words)
+    assert any(word.startswith("warning: samples of pytorch:cpu lie more than 3 times apart") for word in words)
+    assert len(time_panels(figure)) == 2
+    among = figure_of(reported(steady, wide, other))
+    (line,) = [line for line in panel(among, "times as fast as cpu").lines if line.get_linestyle() == "--"]
+    assert list(line.get_xdata()) == [4, 4]
+    assert not any("\N{MULTIPLICATION SIGN}" in word for word in words_of(figure_of(reported(steady, wide))))
+
+
+def test_a_warning_covers_nothing() -> None:
+    report = report_of("lenet", 8, CPU, GPU)
+    figure = figure_of(replace(report, load=Load(9.5, 2)))
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    (warning,) = [text for text in figure.texts if text.get_text().startswith("warning: the machine was busy")]
+    box = warning.get_window_extent(renderer)
+    assert box.x1 < figure.bbox.x1
+    for axes in figure.findobj(Axes):
+        assert not axes.get_tightbbox(renderer).overlaps(box)
+    assert not any(text is not warning and text.get_window_extent(renderer).overlaps(box) for text in figure.texts)
 
 
 def test_of_three_devices_each_is_held_against_the_first() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpunn.models import model
 from gpunn.timing.contestant import Task
 from gpunn.timing.measure import Extent, measure
-from gpunn.timing.report import Ceilings, TimingReport
+from gpunn.timing.report import Ceilings, Load, TimingReport
 from gpunn.timing.stopwatch import Times
 from tests.timing.fakes import Clock, FakeContestant
 
@@ -36,6 +38,15 @@ def test_images_a_second_are_those_of_the_median_step(clock: Clock) -> None:
     assert device.inference_images_per_second == pytest.approx(16)
     assert (device.ceilings, device.layers, device.cores, device.threads) == (None, (), (0, 1), 2)
     assert report.versions == {"cpu": "1.0"}
+
+
+def test_the_report_says_what_was_asked_for_and_how_busy_the_machine_was(clock: Clock) -> None:
+    side = FakeContestant(clock, "cpu", [1.0], [0.5])
+    task = replace(TASK, algorithm="winograd")
+    load = Load(0.5, 2)
+    report = measure(task, [side], Extent(0.0, False), lambda done, rounds: None, load=load, clock=clock)
+    assert (report.algorithm, report.load) == ("winograd", load)
+    assert run(clock, 0.0, side).algorithm == "auto"
 
 
 def test_sides_take_turns_within_a_round(clock: Clock) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gpunn import backend
+from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.backend.contract import Device
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
@@ -26,10 +27,10 @@ TASK = Task(MLP, 2, "float32", MLP.image, MLP.classes)
 def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     real = backend.open
 
-    def opened(name: str, threads: int | None = None) -> Device:
+    def opened(name: str, threads: int | None = None, algorithm: ConvolutionAlgorithm = "auto") -> Device:
         if name == "cuda":
             raise DeviceError("device 'cuda': no NVIDIA driver is installed; install it")
-        return real(name, threads)
+        return real(name, threads, algorithm)
 
     monkeypatch.setattr("gpunn.backend.open", opened)
 
@@ -141,7 +142,7 @@ def test_a_precision_that_the_only_device_lacks() -> None:
 
 def test_one_device_by_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     real = backend.open
-    monkeypatch.setattr("gpunn.backend.open", lambda name, threads=None: real("cpu", threads))
+    monkeypatch.setattr("gpunn.backend.open", lambda name, threads, algorithm: real("cpu", threads))
     with (
         pytest.raises(UsageError, match="cpu is named twice in --devices cuda,cuda:0; name it once"),
         open_sides(TASK, ("cuda", "cuda:0"), 1, with_pytorch=False),

@@ -16,7 +16,7 @@ from gpunn.timing.charts.rates import draw_rates
 from gpunn.timing.charts.roof_names import name_roofs
 from gpunn.timing.charts.roofline import draw_roofline, points_of
 from gpunn.timing.charts.rows import Row, rows_of
-from gpunn.timing.charts.style import FAINT, INK, device_color, elide, tint
+from gpunn.timing.charts.style import FAINT, INK, WARNING, device_color, elide, tint
 from gpunn.timing.report import DeviceTimes, TimingReport
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _SIZE, _RESOLUTION = (16, 9), 100
 #: Formats of matplotlib that need LaTeX, or that no program for pictures opens.
 _WITHOUT = {"pgf", "raw", "rgba"}
-_LONGEST_DEVICE = 70
+_LONGEST_DEVICE, _LONGEST_WARNING = 70, 200
+#: Heights of what stands below the panels: which figures they show, and one warning; parts of the picture.
+_FOOT, _LINE = 0.028, 0.024
 
 
 def chart_format(path: Path) -> str:
@@ -74,33 +76,36 @@ def figure_of(report: TimingReport) -> Figure:
 
     devices = report.devices
     lines = (len(devices) + 1) // 2
-    layout = ConstrainedLayoutEngine(rect=(0.004, 0.028, 0.992, 0.912 - 0.03 * lines), w_pad=0.06, h_pad=0.06)
+    foot = _FOOT + _LINE * len(report.warnings)
+    layout = ConstrainedLayoutEngine(rect=(0.004, foot, 0.992, 0.94 - foot - 0.03 * lines), w_pad=0.06, h_pad=0.06)
     figure = Figure(figsize=_SIZE, dpi=_RESOLUTION, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     rows = rows_of(devices)
     _draw_head(figure, report)
     _draw_foot(figure, report, rows.timeless)
     if not rows.shown:
-        draw_rates(figure.add_subplot(), devices, report.batch, size=14, room=1.6)
+        draw_rates(figure.add_subplot(), report, size=14, room=1.6)
         return figure
     halves = figure.add_gridspec(1, 2, width_ratios=(1.0, 0.78))
     _draw_legend(figure)
-    _draw_layers(figure.add_subfigure(halves[0, 0]), devices, rows.shown)
+    _draw_layers(figure.add_subfigure(halves[0, 0]), report, rows.shown)
     _draw_sides(figure, figure.add_subfigure(halves[0, 1]), report)
     return figure
 
 
-def _draw_layers(part: SubFigure, devices: Sequence[DeviceTimes], rows: Sequence[Row]) -> None:
+def _draw_layers(part: SubFigure, report: TimingReport, rows: Sequence[Row]) -> None:
+    devices = report.devices
     columns = [place for place, device in enumerate(devices) if device.layers]
     first = devices[columns[0]]
-    compared = len(columns) > 1
-    shared = not compared and any(layer.share_of_ceiling is not None for layer in first.layers)
-    widths = [1.0] * len(columns) + [1.2] * compared + [0.3] * shared
+    compared = [place for place in columns[1:] if report.are_comparable(first, devices[place])]
+    alone = len(columns) == 1
+    shared = alone and any(layer.share_of_ceiling is not None for layer in first.layers)
+    widths = [1.0] * len(columns) + [1.2] * bool(compared) + [0.3] * shared
     panels = part.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
     for panel, place in zip(panels, columns, strict=False):
-        draw_times(panel, rows, place, devices[place], shares=not compared)
+        draw_times(panel, rows, place, devices[place], shares=alone)
     if compared:
-        draw_speed_ups(panels[-1], rows, devices, columns)
+        draw_speed_ups(panels[-1], rows, devices, [columns[0], *compared])
     if shared:
         draw_shares(panels[-1], rows, columns[0], first)
     draw_names(panels[0], rows)
@@ -111,11 +116,11 @@ def _draw_layers(part: SubFigure, devices: Sequence[DeviceTimes], rows: Sequence
 def _draw_sides(figure: Figure, part: SubFigure, report: TimingReport) -> None:
     devices = report.devices
     if not points_of(devices):
-        draw_rates(part.add_subplot(), devices, report.batch, size=11)
+        draw_rates(part.add_subplot(), report, size=11)
         return
     # A bar of the rates is as high as about a twentieth of the picture.
     rates, roofline = part.subplots(2, 1, height_ratios=(0.12 + 0.11 * len(devices), 0.8))
-    draw_rates(rates, devices, report.batch)
+    draw_rates(rates, report)
     points = draw_roofline(roofline, devices)
     figure.draw_without_rendering()
     name_roofs(roofline, devices, points)
@@ -176,3 +181,6 @@ def _draw_foot(figure: Figure, report: TimingReport, timeless: int) -> None:
         text += f"; left out: {timeless} layer{'s' * (timeless != 1)} without time"
     text = f"{text}. {elide(versions, 150)}"
     figure.text(0.008, 0.008, text, fontsize=8.5, color=FAINT, va="bottom", parse_math=False)
+    for number, warning in enumerate(report.warnings):
+        words = elide(f"warning: {warning}", _LONGEST_WARNING)
+        figure.text(0.008, _FOOT + number * _LINE, words, fontsize=11, color=WARNING, va="bottom", parse_math=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpunn.timing.charts.style import INK, device_color, elide, factor, number
-from gpunn.timing.report import DeviceTimes
+from gpunn.timing.report import TimingReport
 from gpunn.timing.stopwatch import Times
 
 if TYPE_CHECKING:
@@ -17,23 +18,25 @@ _BAR = 0.8
 _GAP = 0.7
 
 
-def draw_rates(axes: Axes, devices: Sequence[DeviceTimes], batch: int, size: float = 9.0, room: float = 1.85) -> None:
+def draw_rates(axes: Axes, report: TimingReport, size: float = 9.0, room: float = 1.85) -> None:
     """A bar for each device in training and in inference; whiskers from the slowest sample to the fastest.
 
     Args:
         axes: where.
-        devices: in their order; how many times as fast as the first the others are stands beside their figures.
-        batch: images of a step.
+        report: of the devices; how many times as fast as the first the others are stands beside their figures, where
+            they are worth comparing.
         size: of the text, in points.
         room: width of the axes over the longest bar's and whisker's, for the figures beside them.
     """
+    devices, batch = report.devices, report.batch
+    compared = [place > 0 and report.are_comparable(devices[0], device) for place, device in enumerate(devices)]
     training = [device.training_images_per_second for device in devices]
     inference = [device.inference_images_per_second for device in devices]
     fastest = [_rate(batch, time.low, 0.0) for device in devices for time in (device.step_ms, device.inference_ms)]
     longest = max([*training, *inference, *fastest, 0.0]) or 1.0
     second = len(devices) + _GAP
-    _group(axes, training, [device.step_ms for device in devices], batch, 0.0, size)
-    _group(axes, inference, [device.inference_ms for device in devices], batch, second, size)
+    _group(axes, _bars(training, [device.step_ms for device in devices], batch, compared), 0.0, size)
+    _group(axes, _bars(inference, [device.inference_ms for device in devices], batch, compared), second, size)
     places = [group + place for group in (0.0, second) for place in range(len(devices))]
     names = [elide(device.device, 18) for device in devices]
     axes.set_yticks(places, names * 2, fontsize=size)
@@ -58,9 +61,32 @@ def draw_rates(axes: Axes, devices: Sequence[DeviceTimes], batch: int, size: flo
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def _group(axes: Axes, rates: Sequence[float], times: Sequence[Times], batch: int, top: float, size: float) -> None:
-    for place, (rate, time) in enumerate(zip(rates, times, strict=True)):
-        slowest, fastest = _rate(batch, time.high, rate), _rate(batch, time.low, rate)
+@dataclass(frozen=True)
+class _RateBar:
+    """Images a second: of the median sample, the slowest and the fastest; and over the first device's, None where that
+    is not told."""
+
+    rate: float
+    slowest: float
+    fastest: float
+    ratio: float | None
+
+
+def _bars(rates: Sequence[float], times: Sequence[Times], batch: int, compared: Sequence[bool]) -> list[_RateBar]:
+    return [
+        _RateBar(
+            rate,
+            _rate(batch, time.high, rate),
+            _rate(batch, time.low, rate),
+            rate / rates[0] if is_compared and rates[0] > 0 else None,
+        )
+        for rate, time, is_compared in zip(rates, times, compared, strict=True)
+    ]
+
+
+def _group(axes: Axes, bars: Sequence[_RateBar], top: float, size: float) -> None:
+    for place, bar in enumerate(bars):
+        rate, slowest, fastest = bar.rate, bar.slowest, bar.fastest
         axes.barh(top + place, rate, _BAR, color=device_color(place))
         axes.errorbar(
             rate,
@@ -70,7 +96,7 @@ def _group(axes: Axes, rates: Sequence[float], times: Sequence[Times], batch: in
             elinewidth=1.1,
             capsize=3,
         )
-        times_as_fast = f"   {factor(rate / rates[0])}" if place and rates[0] > 0 else ""
+        times_as_fast = "" if bar.ratio is None else f"   {factor(bar.ratio)}"
         axes.annotate(
             f"{number(rate)}  ({number(slowest)} to {number(fastest)}){times_as_fast}",
             (max(rate, fastest), top + place),

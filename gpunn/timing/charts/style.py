@@ -11,6 +11,7 @@ MARKERS = ("o", "s", "^", "D")
 INK = "#222222"
 FAINT = "#6B6B6B"
 STRIPE = "#F4F5F7"
+WARNING = "#B00020"
 TIMES = "\N{MULTIPLICATION SIGN}"
 #: How much of white a backward pass's colour has.
 _TINT = 0.55
