@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,13 @@ _LEARNING_RATE = "#3a7d44"
 #: The axis of the learning rate is logarithmic when a quarter of the epochs lie this factor below the highest, as
 #: under a schedule of steps; the short tail of a cosine reads better on a linear one.
 _LOGARITHMIC_FROM = 20.0
+
+#: From so many epochs on the axis of the accuracy belongs to the later half of them.
+_MANY_EPOCHS = 8
+#: Accuracies that differ by less than this are not drawn as if they differed by much.
+_LEAST_SPAN = 0.0025
+#: The height of that axis, and the room beside what must be seen, in the span of the later half.
+_HEIGHT, _ROOM = 2.0, 0.1
 
 
 def draw_curves(records: Sequence[EpochRecord], path: Path, title: str) -> None:
@@ -45,6 +53,7 @@ def draw_curves(records: Sequence[EpochRecord], path: Path, title: str) -> None:
     _draw_learning_rate(learning_rate, records)
     for axes in (loss, accuracy, learning_rate):
         _finish(axes, records)
+    _make_room_for_late_epochs(accuracy, records)
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     try:
@@ -70,6 +79,41 @@ def _draw_accuracy(axes: Axes, records: Sequence[EpochRecord]) -> None:
         top1 = best.validation_top1 or 0.0
         label = f"best: {100 * top1:.2f}%, epoch {best.epoch}"
         axes.plot([best.epoch], [top1], "o", color=_VALIDATION, markersize=9, fillstyle="none", label=label)
+
+
+def accuracy_limits(records: Sequence[EpochRecord]) -> tuple[float, float] | None:
+    """Between which accuracies the later half of the epochs fills half of the height; None where it does anyway.
+
+    Accuracy rises within few epochs by far more than in all that follow, which would lie on one flat line. The highest
+    is always between them, and fills more of the height where it is not late.
+    """
+    if len(records) < _MANY_EPOCHS:
+        return None
+    values, late = _accuracies(records), _accuracies(records[len(records) // 2 :])
+    if not late or 2 * (max(late) - min(late)) >= max(values) - min(values):
+        return None
+    span = max(max(late) - min(late), _LEAST_SPAN)
+    high = max(values) + _ROOM * span
+    return max(min(high - _HEIGHT * span, min(late) - _ROOM * span), 0.0), high
+
+
+def _make_room_for_late_epochs(axes: Axes, records: Sequence[EpochRecord]) -> None:
+    limits = accuracy_limits(records)
+    if limits is None:
+        return
+    low, high = limits
+    below = [record.epoch for record in records if min(_accuracies([record]), default=low) < low]
+    axes.set_ylim(low, high)
+    axes.legend(frameon=False)
+    if below:
+        which = f"epoch {below[0]} goes" if len(below) == 1 else f"{len(below)} epochs go"
+        axes.set_xlabel(f"epoch; {which} below this axis, down to {min(_accuracies(records)):.1%}")
+
+
+def _accuracies(records: Sequence[EpochRecord]) -> list[float]:
+    """Of both halves, those that are numbers."""
+    both = (value for record in records for value in (record.train_top1, record.validation_top1))
+    return [value for value in both if value is not None and isfinite(value)]
 
 
 def _draw_learning_rate(axes: Axes, records: Sequence[EpochRecord]) -> None:
