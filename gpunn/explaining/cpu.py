@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from gpunn.backend.cpu.convolution_algorithms.choosing import ALGORITHMS, asked_of, in_order
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.backend.work import Work
@@ -19,8 +21,8 @@ from gpunn.timing.contestant import Task
 from gpunn.timing.report import Ceilings
 from gpunn.training.devices import check_precision
 
-#: A ceiling is what was reached once in so many times.
-_REPEATS = 5
+#: A ceiling is what was reached once, in tries that take so long, and are as many at least.
+SECONDS, FEWEST_TRIES = 2.0, 3
 
 
 def explain_on_cpu(task: Task, device: CpuDevice, ceilings: Ceilings | None = None) -> Explanation:
@@ -30,7 +32,7 @@ def explain_on_cpu(task: Task, device: CpuDevice, ceilings: Ceilings | None = No
         task: what to train.
         device: of this machine.
         ceilings: that were measured together with the times that the floors are to stand beside; None measures them
-            now, which takes a second or two.
+            now, which takes a few seconds.
 
     Raises:
         DeviceError: when the CPU does not compute the precision.
@@ -40,8 +42,11 @@ def explain_on_cpu(task: Task, device: CpuDevice, ceilings: Ceilings | None = No
     plan = plan_step(task, network, device, task.batch)
     optimizer = optimizer_of(task)
     update = plan_update(tables_of(network, optimizer.weight_decay), number_types, update_of(task))
-    when = "measured now" if ceilings is None else "measured with the times"
-    reached = _measured_now(device, number_types) if ceilings is None else ceilings
+    if ceilings is None:
+        reached, tries = _measured_now(device, number_types)
+        when = f"the best of {tries} tries now: they fall with the machine's load"
+    else:
+        reached, when = ceilings, "measured with the times"
     product = Ceiling(reached.flops, f"{reached.product}, {when}")
     copy = Ceiling(reached.bytes_per_second, when)
     return Explanation(
@@ -57,11 +62,17 @@ def explain_on_cpu(task: Task, device: CpuDevice, ceilings: Ceilings | None = No
     )
 
 
-def _measured_now(device: CpuDevice, number_types: Precision) -> Ceilings:
+def _measured_now(device: CpuDevice, number_types: Precision) -> tuple[Ceilings, int]:
+    """The best of each, and how often both were tried."""
     probe = CeilingProbe(device, number_types)
-    measured = [probe.measure() for _ in range(_REPEATS)]
+    measured: list[Ceilings] = []
+    begun = monotonic()
+    ended = begun
+    while len(measured) < FEWEST_TRIES or ended - begun < SECONDS:
+        measured.append(probe.measure())
+        ended = monotonic()
     flops, bytes_per_second = max(one.flops for one in measured), max(one.bytes_per_second for one in measured)
-    return Ceilings(flops, bytes_per_second, measured[0].product)
+    return Ceilings(flops, bytes_per_second, measured[0].product), len(measured)
 
 
 def planned_work(call: Call, device: CpuDevice) -> Work:

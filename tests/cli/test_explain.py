@@ -163,6 +163,7 @@ def test_wrong_use(gpunn: Gpunn, arguments: tuple[str, ...], status: int, words:
 
 def test_on_the_cpu(gpunn: Gpunn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gpunn.timing.ceilings.LONG_ENOUGH", 0.0)
+    monkeypatch.setattr("gpunn.explaining.cpu.SECONDS", 0.0)
     result = gpunn("explain", "lenet", "--device", "cpu", "--batch", 8, "--json")
     assert (result.status, result.error) == (0, "")
     found = json.loads(result.out)
