@@ -178,6 +178,13 @@ def test_the_roofline_counts_what_is_needed(executed: int, counted: int) -> None
     assert point.get_offsets().tolist() == [[counted / 1_500_000, pytest.approx(counted / 0.005)]]
 
 
+def test_the_head_says_which_convolutions_were_asked_for() -> None:
+    report = report_of("lenet", 8, CPU, layers=False)
+    assert "lenet, batch of 8, float32" in words_of(figure_of(report))
+    title = "lenet, batch of 8, float32, winograd convolutions on the CPU"
+    assert title in words_of(figure_of(replace(report, algorithm="winograd")))
+
+
 def test_the_foot_says_which_averages_are_drawn() -> None:
     both, alone = (words_of(figure_of(report_of("lenet", 8, CPU, layers=layers))) for layers in (True, False))
     assert any("layers: means over the middle half of the steps; rates: medians of samples" in text for text in both)

@@ -133,6 +133,8 @@ def _draw_head(figure: Figure, report: TimingReport) -> None:
     from matplotlib.patches import Patch
 
     title = f"{report.model}, batch of {report.batch:,}, {report.precision}"
+    if report.algorithm != "auto":
+        title += f", {report.algorithm} convolutions on the CPU"
     figure.text(0.008, 0.985, title, fontsize=19, fontweight="bold", va="top", color=INK, parse_math=False)
     legend = figure.legend(
         [Patch(color=device_color(place)) for place in range(len(report.devices))],
