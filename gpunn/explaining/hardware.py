@@ -54,7 +54,8 @@ class Hardware:
         return LIMITS[self.architecture]
 
 
-_LARGE_PRODUCT = "measured in a large product"
+#: Nothing of gpunn ran on it.
+_LARGE_PRODUCT = "measured by others, in a large product"
 _AS_BFLOAT16 = "taken to be bfloat16's, which the vendor gives the same rate"
 _A100_PAPER = "nominal: NVIDIA A100 Tensor Core GPU Architecture, 2020, dense"
 _ADA_PAPER = "nominal: NVIDIA Ada GPU Architecture, 2022, appendix A, dense, sums in float32"
@@ -80,7 +81,7 @@ HARDWARE: Mapping[str, Hardware] = MappingProxyType(
             multiprocessors=132,
             memory_bytes=80 * _GIBIBYTE,
             products=_products(47, 417, 798, _LARGE_PRODUCT, _AS_BFLOAT16),
-            copy=Ceiling(3.0 * _TERA, "measured in a large copy"),
+            copy=Ceiling(3.0 * _TERA, "measured by others, in a large copy"),
         ),
         "a100": Hardware(
             name="NVIDIA A100 SXM 80 GB",

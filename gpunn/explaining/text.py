@@ -204,7 +204,10 @@ def _occupancy(launch: Launch | None) -> str:
 
 
 def _useful(line: _Line) -> str:
-    return f"{line.flops / line.executed_flops:.0%}" if line.flops and line.executed_flops else ""
+    """Which part of what is executed the definition asks for; none where an algorithm does with less than that."""
+    if not line.flops or not line.executed_flops or line.executed_flops < line.flops:
+        return ""
+    return f"{line.flops / line.executed_flops:.0%}"
 
 
 def _reached(line: _Line) -> str:

@@ -52,6 +52,12 @@ def cells(columns: list[Column]) -> dict[str, tuple[str, ...]]:
     return {column.title: column.cells for column in columns}
 
 
+def test_an_algorithm_that_executes_less_than_the_definition_has_no_useful_part(explanation: Explanation) -> None:
+    fewer = replace(CALLS[0], executed_flops=1_500_000_000)
+    found = cells(layer_columns(replace(explanation, rows=rows_of([fewer, *CALLS[1:]]))))
+    assert found["useful"] == ("", "100%", "")
+
+
 def test_a_line_for_each_layer_and_phase(explanation: Explanation) -> None:
     found = cells(layer_columns(explanation))
     assert found["layer"] == ("conv1", "conv1", "optimizer")
