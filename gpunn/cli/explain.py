@@ -20,7 +20,7 @@ from gpunn.errors import DeviceError, UsageError
 if TYPE_CHECKING:
     from gpunn.backend.cuda.inspection.resources import Resources
     from gpunn.backend.cuda.launching.source import KernelSource
-    from gpunn.explaining.columns import Column
+    from gpunn.cli.columns import Column
     from gpunn.explaining.explanation import Explanation
     from gpunn.explaining.hardware import Hardware
     from gpunn.timing.contestant import Task
@@ -151,7 +151,7 @@ def terminal_size() -> os.terminal_size | None:
 
 
 def _print(explanation: Explanation, calls: bool, notes: Sequence[str]) -> None:
-    from gpunn.explaining.text import launch_columns
+    from gpunn.cli.explain_tables import launch_columns
 
     size = terminal_size()
     if calls:
@@ -163,8 +163,8 @@ def _print(explanation: Explanation, calls: bool, notes: Sequence[str]) -> None:
 
 def _layers_at_once(explanation: Explanation, size: os.terminal_size | None, notes: Sequence[str]) -> list[str]:
     """A line for each layer and phase, or fewer, so that no line scrolls away."""
+    from gpunn.cli.explain_tables import layer_columns
     from gpunn.explaining.folding import folded
-    from gpunn.explaining.text import layer_columns
 
     page = _page(explanation, layer_columns(explanation), size, notes)
     for count in range(len(explanation.rows) - 1, _FEWEST_ROWS - 1, -1):
@@ -183,9 +183,9 @@ def _height(page: Sequence[str], size: os.terminal_size) -> int:
 def _page(
     explanation: Explanation, columns: Sequence[Column], size: os.terminal_size | None, notes: Sequence[str]
 ) -> list[str]:
+    from gpunn.cli.columns import fitting
+    from gpunn.cli.explain_tables import heading, totals
     from gpunn.cli.table import table
-    from gpunn.explaining.columns import fitting
-    from gpunn.explaining.text import heading, totals
 
     kept, left_out = fitting(columns, None if size is None else size.columns)
     rows = list(zip(*(column.cells for column in kept), strict=True))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpunn.cli.columns import Column, fitting
 from gpunn.cli.table import table
-from gpunn.explaining.columns import Column, fitting
 from gpunn.timing.report import DeviceTimes, LayerTimes, TimingReport
 from gpunn.timing.stopwatch import Times
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpunn.backend.sizes import describe_bytes
-from gpunn.explaining.columns import Column
+from gpunn.cli.columns import Column
 from gpunn.explaining.explanation import ExplainedCall, Explanation, Launch, Row
 from gpunn.explaining.hardware import Ceiling
 

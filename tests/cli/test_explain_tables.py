@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from gpunn.explaining.columns import Column, fitting
+from gpunn.cli.columns import Column, fitting
+from gpunn.cli.explain_tables import heading, launch_columns, layer_columns, totals
 from gpunn.explaining.explanation import ExplainedCall, Explanation, Launch, Residency, StepMemory, rows_of
 from gpunn.explaining.hardware import Ceiling
-from gpunn.explaining.text import heading, launch_columns, layer_columns, totals
 
 GIB = 2**30
 FULL = Residency(
