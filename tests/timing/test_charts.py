@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,6 +22,8 @@ from gpunn.timing.charts import chart_format, draw_chart, figure_of
 from gpunn.timing.report import Ceilings, Load, TimingReport
 from gpunn.timing.stopwatch import Times
 from tests.timing.reports import CPU, GPU, GPU_PEER, PEER, device_of, layer, report_of
+
+ROOFLINE = "operations a byte that has to be moved (FLOP/B)"
 
 
 def reported(*devices: Any, model: str = "lenet") -> TimingReport:
@@ -40,7 +43,7 @@ def panel(figure: Figure, label: str) -> Axes:
 
 
 def time_panels(figure: Figure) -> list[Axes]:
-    return [axes for axes in figure.findobj(Axes) if axes.get_xlabel() == "ms"]
+    return [axes for axes in figure.findobj(Axes) if axes.get_xlabel().startswith("ms")]
 
 
 def widths(axes: Axes) -> list[float]:
@@ -174,7 +177,7 @@ def test_the_roofline_counts_what_is_needed(executed: int, counted: int) -> None
     """Winograd's algorithm does with fewer operations than the layer has; what tiles do in vain achieves nothing."""
     row = replace(layer("conv1", 2, 3, flops=6_000_000, moved=1_500_000), executed_flops=executed)
     figure = figure_of(reported(device_of("cpu", row, ceilings=Ceilings(2e9, 1e9, "a product"))))
-    (point,) = panel(figure, "operations a byte that has to be moved (FLOP/B)").collections
+    (point,) = panel(figure, ROOFLINE).collections
     assert point.get_offsets().tolist() == [[counted / 1_500_000, pytest.approx(counted / 0.005)]]
 
 
@@ -195,7 +198,7 @@ def test_a_point_of_the_roofline_is_operations_over_bytes_and_over_time() -> Non
     ceilings = Ceilings(2e9, 1e9, "a product")
     rows = (layer("conv1", 2, 3, flops=6_000_000, moved=1_500_000), layer("relu1", 5, moved=9), layer("fc", 0, 0, 9, 9))
     figure = figure_of(reported(device_of("cpu", *rows, ceilings=ceilings)))
-    axes = panel(figure, "operations a byte that has to be moved (FLOP/B)")
+    axes = panel(figure, ROOFLINE)
     (point,) = axes.collections
     assert point.get_offsets().tolist() == [[4.0, pytest.approx(1.2e9)]]
     (line,) = axes.lines
@@ -214,7 +217,7 @@ def test_a_point_of_the_roofline_is_operations_over_bytes_and_over_time() -> Non
 def test_names_on_the_roofline_cover_neither_each_other_nor_points_and_name_the_largest(name: str) -> None:
     figure = figure_of(report_of(name, 64, CPU, GPU))
     figure.draw_without_rendering()
-    axes = panel(figure, "operations a byte that has to be moved (FLOP/B)")
+    axes = panel(figure, ROOFLINE)
     boxes = [(text.get_text(), text.get_window_extent()) for text in axes.texts]
     for position, (_, box) in enumerate(boxes):
         for _, other in boxes[position + 1 :]:
@@ -229,6 +232,42 @@ def test_names_on_the_roofline_cover_neither_each_other_nor_points_and_name_the_
     largest = max(report_of(name, 64, CPU).devices[0].layers, key=lambda row: row.forward_ms + row.backward_ms)
     assert largest.name in {text for text, _ in names}
     assert len(names) >= 4
+
+
+def test_every_layer_of_a_small_network_is_named_on_the_roofline() -> None:
+    rows = (layer("conv1", 700, flops=7 * 10**12, moved=10**9), layer("fc4", 0.1, flops=10**7, moved=10**7))
+    figure = figure_of(reported(device_of("cpu", *rows, ceilings=Ceilings(2e13, 1e10, "a product"))))
+    assert {"conv1", "fc4"} <= {text.get_text() for text in panel(figure, ROOFLINE).texts}
+
+
+@pytest.mark.parametrize("above", [1.3, 1.5, 1.8])
+def test_the_words_along_a_slope_make_way_for_a_point(above: float) -> None:
+    """A point of a fast device right above the middle of a slow one's slope, where its words would stand."""
+    fast, slow = Ceilings(1e12, 1e11, "a product"), Ceilings(1e10, 1e9, "a product")
+    middle = (0.1 * 10 * 10) ** 0.5
+    rows = [layer("conv1", 1, flops=round(middle * 1e6), moved=10**6)]
+    first = device_of("fast", replace(rows[0], forward_ms=middle * 1e6 / (1e9 * middle * above) * 1e3), ceilings=fast)
+    second = device_of("slow", layer("conv1", 100, flops=10**8, moved=10**7), ceilings=slow)
+    figure = figure_of(reported(first, second))
+    figure.draw_without_rendering()
+    axes = panel(figure, ROOFLINE)
+    (words,) = [text for text in axes.texts if text.get_text() == "1 GB/s, copy"]
+    x, y = axes.transData.transform(axes.collections[0].get_offsets()[0])
+    anchor = axes.transData.transform(words.xy)
+    angle = np.deg2rad(words.get_rotation())
+    along = (x - anchor[0]) * np.cos(angle) + (y - anchor[1]) * np.sin(angle)
+    across = (y - anchor[1]) * np.cos(angle) - (x - anchor[0]) * np.sin(angle)
+    below = words.get_va() == "top"
+    assert abs(along) > 45 or (across > 0) == below
+    assert "conv1" in {text.get_text() for text in axes.texts}
+
+
+def test_columns_of_several_devices_say_that_each_has_its_own_scale() -> None:
+    labels = [
+        {axes.get_xlabel() for axes in time_panels(figure_of(report_of("lenet", 8, *them)))}
+        for them in ((CPU,), (CPU, GPU))
+    ]
+    assert labels == [{"ms"}, {"ms, a scale of its own"}]
 
 
 def test_shares_of_the_ceiling_stand_beside_a_single_device_and_may_be_missing() -> None:

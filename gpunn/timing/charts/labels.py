@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 #: More names than these, over all devices, only confuse.
 _MOST = 14
-#: A layer that takes less of its step is not important.
-_LEAST_SHARE = 0.01
 #: Where a name may stand, in points from its own: beside it first, then further away with a line.
 _PLACES = tuple(
     (right * distance, up * distance, horizontal, vertical)
@@ -34,7 +32,7 @@ _PLACES = tuple(
     )
 )
 #: From this distance on a line tells what a name belongs to.
-_NEAR = 16
+_NEAR = 10
 _LONGEST_NAME = 20
 _MARGIN = 1.5
 
@@ -61,8 +59,7 @@ def label_points(axes: Axes, points: Sequence[Point]) -> list[Annotation]:
 
 
 def _important(points: Iterable[Point]) -> list[Point]:
-    worth = [point for point in points if point.share >= _LEAST_SHARE]
-    return sorted(worth, key=lambda point: -point.share)[:_MOST]
+    return sorted(points, key=lambda point: -point.share)[:_MOST]
 
 
 def _annotate(axes: Axes, point: Point, place: tuple[float, float, str, str]) -> Annotation:

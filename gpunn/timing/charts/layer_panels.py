@@ -70,7 +70,7 @@ def draw_times(axes: Axes, rows: Sequence[Row], place: int, device: DeviceTimes,
         _figure(axes, text, end, position, text_size(rows) - 1, INK if cell else FAINT)
     axes.set_xlim(0, longest * (_ROOM + 0.08 * shares))
     _title(axes, f"{elide(device.device, _LONGEST_DEVICE)}\n{number(device.step_ms.median)} ms a step", color)
-    axes.set_xlabel("ms")
+    axes.set_xlabel("ms" if shares else "ms, a scale of its own")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.locator_params(axis="x", nbins=5 if shares else 3)
     _finish(axes, len(rows))

@@ -19,7 +19,7 @@ _SIZE = 8.5
 _DISTANCE = 4
 #: Where words may stand: how far along their part of the roof, from its left end, and on which side of it.
 _ON_FLAT = ((1.0, 1), (1.0, -1), (0.3, 1), (0.3, -1), (0.6, 1))
-_ON_SLOPE = ((0.5, 1), (0.5, -1), (0.8, -1), (0.2, 1))
+_ON_SLOPE = ((0.5, 1), (0.5, -1), (0.8, -1), (0.2, 1), (0.8, 1), (0.2, -1), (0.35, 1), (0.65, -1))
 
 
 def name_roofs(axes: Axes, devices: Sequence[DeviceTimes], points: Sequence[Point]) -> None:
@@ -32,7 +32,8 @@ def name_roofs(axes: Axes, devices: Sequence[DeviceTimes], points: Sequence[Poin
     # From the highest down: what lies below another finds its place below.
     for place, ceilings in sorted(roofs, key=lambda roof: -roof[1].flops):
         _name_flat(axes, ceilings, device_color(place), taken)
-    turned: list[Bbox] = []
+    angle = _angle(axes)
+    turned = [_turned(box_of(axes, point), angle) for point in points]
     for place, ceilings in sorted(roofs, key=lambda roof: -roof[1].bytes_per_second):
         _name_slope(axes, ceilings, device_color(place), turned)
 
@@ -67,14 +68,11 @@ def _name_slope(axes: Axes, ceilings: Ceilings, color: str, taken: list[Bbox]) -
         axes: where.
         ceilings: whose slope.
         color: of the words.
-        taken: boxes of words on other slopes, in axes that are turned with them; one is added.
+        taken: boxes of points and of words on other slopes, in axes that are turned with these; one is added.
     """
     from matplotlib.transforms import Affine2D, Bbox
 
-    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    pixels = axes.get_window_extent()
-    # One decade to the right is one decade up: the rate grows as the intensity does.
-    angle = atan2(pixels.height / log10(top / bottom), pixels.width / log10(right / left))
+    left, angle = axes.get_xlim()[0], _angle(axes)
     for along, side in _ON_SLOPE:
         x = left * (edge(ceilings) / left) ** along
         text = axes.annotate(
@@ -93,8 +91,25 @@ def _name_slope(axes: Axes, ceilings: Ceilings, color: str, taken: list[Bbox]) -
         # Away from the slope, at a right angle to it.
         text.xyann = (-sin(angle) * _DISTANCE * side, cos(angle) * _DISTANCE * side)
         u, v = Affine2D().rotate(-angle).transform(axes.transData.transform((x, roof(ceilings, x))))
-        box = Bbox.from_bounds(u - flat.width / 2, v - (side < 0) * flat.height, flat.width, flat.height)
+        height = flat.height + _DISTANCE * axes.figure.dpi / 72
+        box = Bbox.from_bounds(u - flat.width / 2, v - (side < 0) * height, flat.width, height)
         if not box.count_overlaps(taken):
             taken.append(box)
             return
         text.remove()
+
+
+def _angle(axes: Axes) -> float:
+    """Of every slope: one decade to the right is one decade up, as the rate grows with the intensity."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    pixels = axes.get_window_extent()
+    return atan2(pixels.height / log10(top / bottom), pixels.width / log10(right / left))
+
+
+def _turned(box: Bbox, angle: float) -> Bbox:
+    """A point's box around its centre in axes that are turned by `angle`: the point is as high and wide in them."""
+    from matplotlib.transforms import Affine2D, Bbox
+
+    middle = ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)
+    u, v = Affine2D().rotate(-angle).transform(middle)
+    return Bbox.from_bounds(u - box.width / 2, v - box.height / 2, box.width, box.height)
