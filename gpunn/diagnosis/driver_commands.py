@@ -15,6 +15,14 @@ _INSTALL = {
 IN_A_CONTAINER = "docker run --gpus all gpunn:cuda"
 
 
+def with_the_gpu(situation: Situation, text: str) -> tuple[str, str | None]:
+    """What is wrong with a container that was started without the GPU, and how it is started with it: by a command
+    where there is Docker, in words elsewhere."""
+    if situation.has_docker:
+        return text, IN_A_CONTAINER
+    return f"{text}; start it from its host with --gpus all", None
+
+
 def install_driver(situation: Situation) -> str:
     """Install or update it. A container has that of its host."""
     if situation.is_container:

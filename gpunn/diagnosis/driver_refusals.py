@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from gpunn.diagnosis.driver_commands import IN_A_CONTAINER, install_driver
+from gpunn.diagnosis.driver_commands import install_driver, with_the_gpu
 from gpunn.diagnosis.finding import Finding
 from gpunn.diagnosis.situation import Situation
 
@@ -21,13 +21,13 @@ def refusal(situation: Situation, status: int) -> Finding:
     return Finding("GPU", situation.severity, f"{text} (cuInit: {status})" if status != 100 else text, remedy)
 
 
-def _no_device(situation: Situation) -> tuple[str, str]:
+def _no_device(situation: Situation) -> tuple[str, str | None]:
     visible = situation.machine.environment.get(_VISIBLE)
     if visible is not None:
         return f"the driver shows no GPU, for {_VISIBLE} is {visible!r}", f"unset {_VISIBLE}"
     lacking = _lacking(situation, _NODES)
     if situation.is_container and lacking:
-        return f"the driver shows no GPU, for the container has no /{lacking[0]}", IN_A_CONTAINER
+        return with_the_gpu(situation, f"the driver shows no GPU, for the container has no /{lacking[0]}")
     if not situation.has_kernel_module and not situation.is_wsl:
         if not situation.cards:
             return "the driver is installed, but there is no NVIDIA GPU", "gpunn train --device cpu"
@@ -39,10 +39,10 @@ def _no_device(situation: Situation) -> tuple[str, str]:
     return "the driver shows no GPU, though its kernel module is loaded", "sudo nvidia-smi --gpu-reset"
 
 
-def _unknown(situation: Situation) -> tuple[str, str]:
+def _unknown(situation: Situation) -> tuple[str, str | None]:
     if _lacking(situation, (_UNIFIED_MEMORY,)):
         text = f"CUDA does not start, for /{_UNIFIED_MEMORY} is missing"
-        return text, IN_A_CONTAINER if situation.is_container else "sudo nvidia-modprobe -c 0 -u"
+        return with_the_gpu(situation, text) if situation.is_container else (text, "sudo nvidia-modprobe -c 0 -u")
     text = "CUDA does not start, as happens after the machine has slept"
     return text, "sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm"
 
@@ -83,7 +83,7 @@ def _other(situation: Situation) -> tuple[str, str]:
     return "CUDA does not start", "nvidia-smi   # says more; where it fails too: sudo reboot"
 
 
-_KNOWN: dict[int, Callable[[Situation], tuple[str, str]]] = {
+_KNOWN: dict[int, Callable[[Situation], tuple[str, str | None]]] = {
     2: _out_of_memory,
     34: _stub,
     100: _no_device,

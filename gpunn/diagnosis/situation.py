@@ -14,8 +14,8 @@ from gpunn.diagnosis.running import ProbeError
 
 #: NVIDIA among the makers of PCI devices, and the first byte of the class of display controllers.
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
-#: Modules of gpunn that probes import.
-FOUNDATION = ("gpunn.backend.cuda", "gpunn.data.decoding")
+#: Modules of gpunn that probes import, and the kernels' own.
+FOUNDATION = ("gpunn.kernels", "gpunn.backend.cuda", "gpunn.data.decoding")
 #: What gpunn has extras for.
 OLDEST_CUDA, NEWEST_CUDA = 12, 13
 _PACKAGE = re.compile(r"cupy-cuda(\d\d)")
@@ -97,6 +97,11 @@ class Situation:
         root = self.machine.root
         marked = (root / ".dockerenv").exists() or (root / "run/.containerenv").exists()
         return marked or "KUBERNETES_SERVICE_HOST" in self.machine.environment
+
+    @cached_property
+    def has_docker(self) -> bool:
+        """Whether a container can be started from here."""
+        return self.machine.program("docker") is not None
 
     @cached_property
     def is_wsl(self) -> bool:

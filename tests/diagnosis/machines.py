@@ -86,6 +86,7 @@ class Made:
         requirements = tuple(f"{name}>=0.1" for name in LIBRARIES)
         self.packages |= {name: Package(version) for name, version in LIBRARIES.items()}
         self.packages |= {"gpunn": Package("0.1.0", requirements, ">=3.11,<3.14"), "pip": Package("25.0")}
+        self.packages["mlxtend"] = Package("0.23.4")
         for folder in ("tmp", "home/cache", "work", "installed"):
             (self.root / folder).mkdir(parents=True)
         self.program("g++")

@@ -49,14 +49,19 @@ def test_what_keeps_a_gpu_unused_is_a_problem_where_cupy_or_the_option_ask_for_i
 def test_a_container_without_the_gpu_of_its_host(made: Made) -> None:
     made.container()
     made.card(driver_module=True)
+    without_docker = made.found("GPU")
+    assert without_docker.text.endswith("this container was started without it; start it from its host with --gpus all")
+    assert without_docker.remedy is None
+    made.program("docker")
     found = made.found("GPU")
-    assert "started without it" in found.text
+    assert found.text.endswith("this container was started without it")
     assert found.remedy == "docker run --gpus all gpunn:cuda"
 
 
 def test_a_container_with_the_gpu_but_without_the_libraries(made: Made) -> None:
     made.container()
     made.card(driver_module=True)
+    made.program("docker")
     made.file("dev/nvidiactl")
     made.environment["NVIDIA_DRIVER_CAPABILITIES"] = "utility"
     found = made.found("GPU")
@@ -68,6 +73,10 @@ def test_a_container_with_the_gpu_but_without_the_libraries(made: Made) -> None:
 def test_a_container_on_a_machine_without_a_gpu_is_fine(made: Made) -> None:
     made.container()
     assert (made.found("GPU").status, made.found("GPU").remedy) == ("ok", None)
+    assert "docker" not in made.found("GPU").text
+    assert made.found("GPU", "cuda").remedy == "gpunn train --device cpu"
+    made.program("docker")
+    assert made.found("GPU").text.endswith("if its host has one: docker run --gpus all gpunn:cuda")
     assert made.found("GPU", "cuda").remedy == "docker run --gpus all gpunn:cuda"
 
 
@@ -143,6 +152,8 @@ def test_no_device_for_want_of_a_device_file(made: Made) -> None:
     assert "/dev/nvidia0 is missing" in made.found("GPU").text
     assert made.found("GPU").remedy == "sudo nvidia-modprobe -c 0 -u"
     made.container()
+    assert "start it from its host with --gpus all" in made.found("GPU").text
+    made.program("docker")
     assert made.found("GPU").remedy == "docker run --gpus all gpunn:cuda"
 
 

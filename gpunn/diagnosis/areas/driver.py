@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpunn.diagnosis.driver_commands import IN_A_CONTAINER, install_driver
+from gpunn.diagnosis.driver_commands import IN_A_CONTAINER, install_driver, with_the_gpu
 from gpunn.diagnosis.driver_refusals import refusal
 from gpunn.diagnosis.finding import Finding
 from gpunn.diagnosis.situation import OLDEST_CUDA, Situation
@@ -57,10 +57,11 @@ def _without_library(situation: Situation) -> Finding:
     if situation.cards:
         cards = "an NVIDIA GPU is" if situation.cards == 1 else f"{situation.cards} NVIDIA GPUs are"
         return Finding("GPU", situation.severity, f"{cards} in this machine, but no driver", install_driver(situation))
+    can_start = situation.is_container and situation.has_docker
     if situation.is_cuda_asked_for:
-        remedy = IN_A_CONTAINER if situation.is_container else "gpunn train --device cpu"
+        remedy = IN_A_CONTAINER if can_start else "gpunn train --device cpu"
         return Finding("GPU", "problem", "no NVIDIA GPU and no driver is to be seen here", remedy)
-    hint = f"; if its host has one: {IN_A_CONTAINER}" if situation.is_container else ""
+    hint = f"; if its host has one: {IN_A_CONTAINER}" if can_start else ""
     return Finding("GPU", "ok", f"none here: gpunn computes on the CPU{hint}")
 
 
@@ -68,10 +69,10 @@ def _in_container(situation: Situation) -> Finding:
     capabilities = situation.machine.environment.get("NVIDIA_DRIVER_CAPABILITIES", "")
     if (situation.machine.root / "dev/nvidiactl").exists():
         text = f"the container has the GPU, but not the driver's libraries (NVIDIA_DRIVER_CAPABILITIES={capabilities})"
-        remedy = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility gpunn:cuda"
-        return Finding("GPU", situation.severity, text, remedy)
-    text = "the host has an NVIDIA GPU, but this container was started without it"
-    return Finding("GPU", situation.severity, text, IN_A_CONTAINER)
+        command = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility gpunn:cuda"
+        return Finding("GPU", situation.severity, text, command if situation.has_docker else None)
+    text, remedy = with_the_gpu(situation, "the host has an NVIDIA GPU, but this container was started without it")
+    return Finding("GPU", situation.severity, text, remedy)
 
 
 def dotted(version: int) -> str:

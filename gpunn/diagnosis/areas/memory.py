@@ -31,5 +31,6 @@ def examine(situation: Situation) -> Iterator[Finding]:
     if left >= LITTLE_MEMORY:
         yield Finding("memory", "ok", text)
     else:
-        remedy = "docker run --memory 4g gpunn" if situation.is_container and limits else "ps aux --sort=-rss | head"
+        by_docker = situation.is_container and situation.has_docker and limits
+        remedy = "docker run --memory 4g gpunn" if by_docker else "ps aux --sort=-rss | head"
         yield Finding("memory", "warning", text, remedy)

@@ -39,7 +39,7 @@ def _cores(situation: Situation, cores: int) -> Finding:
 def _more_cores(situation: Situation) -> str | None:
     """How to raise the quota."""
     if situation.is_container:
-        return f"docker run --cpus {situation.machine.cores} gpunn"
+        return f"docker run --cpus {situation.machine.cores} gpunn" if situation.has_docker else None
     groups = situation.machine.text("proc/self/cgroup").splitlines()
     path = next((line.removeprefix("0::") for line in groups if line.startswith("0::")), "")
     units = [part for part in path.split("/") if part.endswith((".slice", ".service", ".scope"))]

