@@ -115,9 +115,15 @@ def _read(found: Any, wanted: Wanted, path: Path) -> Measured | None:
     return _of_timing(found, wanted, path) if "devices" in found else _of_benchmark(found, wanted, path)
 
 
+#: Of the algorithms of convolutions on the CPU, which is what is explained.
+_OWN_CHOICE = "auto"
+
+
 def _of_timing(found: Any, wanted: Wanted, path: Path) -> Measured | None:
     """A report of gpunn.timing."""
     if (found["model"], found["batch"], found["precision"]) != (wanted.model, wanted.batch, wanted.precision):
+        return None
+    if wanted.word == "cpu" and found.get("algorithm", _OWN_CHOICE) != _OWN_CHOICE:
         return None
     for device in found["devices"]:
         if device["device"].startswith(_PEER) or not wanted.is_device(device["device"], device["name"]):

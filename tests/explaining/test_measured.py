@@ -143,3 +143,15 @@ def test_a_cpu_is_not_another_library_on_it(tmp_path: Path) -> None:
     path = write(tmp_path / "time.json", replace(report(), devices=(peer, on_cpu)).as_json())
     found = read_measured(path, replace(WANTED, word="cpu"))
     assert (found.step_ms, found.ceilings) == (2.0, Ceilings(4e11, 2e10, "BLAS"))
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
+def test_convolutions_of_a_cpu_that_were_asked_for_are_not_those_that_are_explained(
+    algorithm: str, tmp_path: Path
+) -> None:
+    on_cpu = replace(report().devices[1], device="cpu", name="Some Processor")
+    asked = replace(report(), devices=(on_cpu,), algorithm=algorithm)
+    with pytest.raises(UsageError, match="has no times of"):
+        read_measured(write(tmp_path / "cpu.json", asked.as_json()), replace(WANTED, word="cpu"))
+    on_gpu = read_measured(write(tmp_path / "gpu.json", replace(report(), algorithm=algorithm).as_json()), WANTED)
+    assert on_gpu.step_ms == 2.0
