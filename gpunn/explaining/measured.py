@@ -22,6 +22,8 @@ RESULTS = Path("benchmarks/results")
 
 #: How `gpunn time` calls the devices of another library.
 _PEER = "pytorch"
+#: Of the algorithms for convolutions on the CPU, the one that is explained.
+_OWN_CHOICE = "auto"
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,6 @@ def _with_time(call: ExplainedCall, queues: Mapping[tuple[str, str, str], Iterat
 
 def _read(found: Any, wanted: Wanted, path: Path) -> Measured | None:
     return _of_timing(found, wanted, path) if "devices" in found else _of_benchmark(found, wanted, path)
-
-
-#: Of the algorithms of convolutions on the CPU, which is what is explained.
-_OWN_CHOICE = "auto"
 
 
 def _of_timing(found: Any, wanted: Wanted, path: Path) -> Measured | None:
