@@ -90,13 +90,14 @@ import numpy as np
 from pathlib import Path
 from gpunn.backend.cuda.launching.launch import Grid
 from gpunn.backend.cuda.launching.source import KernelSource
-from tests.backend.emulator.devices import FAST, emulator
+from gpunn.backend.emulator import open_emulator
 
 y = np.zeros(4, np.float32)
-with emulator(FAST) as device:
-    for name in ("alone", "together"):
-        source = KernelSource(Path(sys.argv[1], f"{name}.cu"))
-        device.launcher.launch_from(source, name, Grid((1, 1, 1), (4, 1, 1)), {"y": y})
+device = open_emulator(check=False)
+for name in ("alone", "together"):
+    source = KernelSource(Path(sys.argv[1], f"{name}.cu"))
+    device.launcher.launch_from(source, name, Grid((1, 1, 1), (4, 1, 1)), {"y": y})
+device.close()
 print(y.tolist())
 """
 
@@ -107,5 +108,5 @@ def test_the_first_kernel_of_a_process_may_read_no_index(tmp_path: Path) -> None
     together = 'extern "C" __global__ void together(float* y) { y[threadIdx.x] += 1.0f; }\n'
     (tmp_path / "together.cu").write_text(together)
     command = [sys.executable, "-c", FIRST_ONE, str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (ended.stdout, ended.returncode) == ("[6.0, 1.0, 1.0, 1.0]\n", 0), ended.stderr
