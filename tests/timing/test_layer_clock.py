@@ -10,7 +10,7 @@ import pytest
 from gpunn.backend.work import Work
 from gpunn.program.cost import Cost
 from gpunn.timing.layer_clock import LayerClock, middle_half
-from gpunn.timing.network_step import Piece
+from gpunn.timing.network_step import Direction, Piece
 from gpunn.timing.report import Ceilings
 from gpunn.timing.stopwatch import Times
 from tests.timing.fakes import ScriptedDevice
@@ -27,11 +27,16 @@ COSTS = {
 def step() -> Any:
     """conv1 runs forward, and twice backward; its ReLU only backward, for the other half is part of conv1."""
     rows = ("input", "conv1", "loss", "relu1", "conv1", "conv1", "optimizer")
-    directions = ("forward", "forward", "forward", "backward", "backward", "backward", "backward")
-    pieces = [
-        Piece(row, direction, lambda: None, COSTS[row])  # type: ignore[arg-type]
-        for row, direction in zip(rows, directions, strict=True)
-    ]
+    directions: tuple[Direction, ...] = (
+        "forward",
+        "forward",
+        "forward",
+        "backward",
+        "backward",
+        "backward",
+        "backward",
+    )
+    pieces = [Piece(row, direction, lambda: None, COSTS[row]) for row, direction in zip(rows, directions, strict=True)]
     image, conv, relu, flat = (SimpleNamespace(layer=SimpleNamespace(kind=kind)) for kind in ("i", "conv", "relu", "f"))
     nodes = [SimpleNode(node) for node in (image, conv, relu, flat)]
     labels = dict(zip(nodes, ("image", "conv1", "relu1", "flatten"), strict=True))

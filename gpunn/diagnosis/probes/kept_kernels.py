@@ -10,8 +10,8 @@ from gpunn.backend.cuda.launching.source import KernelSource, packaged_sources
 from gpunn.cache import CacheFiles, cache_folder
 
 
-class _NotKept(Exception):  # noqa: N818 - the cache asks for what it has not
-    pass
+class _NotKeptError(Exception):
+    """The cache asks for what it has not."""
 
 
 class _Watched(CacheFiles):
@@ -42,10 +42,10 @@ def answer() -> dict[str, Any]:
                 try:
                     cache.cubin(variant, architecture)
                     good += 1
-                except _NotKept:
+                except _NotKeptError:
                     damaged += [files.last] if files.last else []
     return {"files": good + len(damaged), "damaged": damaged}
 
 
 def _refuse(source: KernelSource, architecture: str) -> CompiledKernels:
-    raise _NotKept
+    raise _NotKeptError
