@@ -6,9 +6,9 @@ holds it against the clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Concatenate
 
 from gpunn.backend.attributes import Arithmetic, ConvolutionAlgorithm
 from gpunn.backend.contract import DType
@@ -49,6 +49,26 @@ def _always(anything: object) -> bool:
     return True
 
 
+def _winograd(
+    cost: Callable[..., float],
+    flops: Callable[..., int],
+    workspace: Callable[..., int],
+    run: Callable[Concatenate[CpuDevice, Call, ...], None],
+) -> Iterator[Algorithm[Call]]:
+    """One algorithm for each size of tile, of functions that take it as their argument m."""
+    for name, m, r in WINOGRAD:
+        yield Algorithm(
+            name=name,
+            exact=False,
+            serves=partial(costs.serves, m=m, r=r),
+            accepts=costs.accepts,
+            cost=partial(cost, m=m),
+            flops=partial(flops, m=m),
+            workspace=partial(workspace, m=m),
+            run=partial(run, m=m),
+        )
+
+
 FORWARD: tuple[Algorithm[ForwardCall], ...] = (
     Algorithm(
         name="direct",
@@ -60,19 +80,7 @@ FORWARD: tuple[Algorithm[ForwardCall], ...] = (
         workspace=direct.forward_workspace,
         run=direct.forward,
     ),
-    *(
-        Algorithm(
-            name=name,
-            exact=False,
-            serves=partial(costs.serves, m=m, r=r),
-            accepts=costs.accepts,
-            cost=partial(costs.forward_cost, m=m),
-            flops=partial(costs.forward_flops, m=m),
-            workspace=partial(convolving.forward_workspace, m=m),
-            run=partial(convolving.forward, m=m),
-        )
-        for name, m, r in WINOGRAD
-    ),
+    *_winograd(costs.forward_cost, costs.forward_flops, convolving.forward_workspace, convolving.forward),
 )
 
 BACKWARD_DATA: tuple[Algorithm[BackwardDataCall], ...] = (
@@ -96,18 +104,11 @@ BACKWARD_DATA: tuple[Algorithm[BackwardDataCall], ...] = (
         workspace=direct.backward_data_workspace,
         run=direct.backward_data,
     ),
-    *(
-        Algorithm(
-            name=name,
-            exact=False,
-            serves=partial(costs.serves, m=m, r=r),
-            accepts=costs.accepts,
-            cost=partial(costs.backward_data_cost, m=m),
-            flops=partial(costs.backward_data_flops, m=m),
-            workspace=partial(convolving.backward_data_workspace, m=m),
-            run=partial(convolving.backward_data, m=m),
-        )
-        for name, m, r in WINOGRAD
+    *_winograd(
+        costs.backward_data_cost,
+        costs.backward_data_flops,
+        convolving.backward_data_workspace,
+        convolving.backward_data,
     ),
 )
 
@@ -122,18 +123,11 @@ BACKWARD_FILTER: tuple[Algorithm[BackwardFilterCall], ...] = (
         workspace=direct.backward_filter_workspace,
         run=direct.backward_filter,
     ),
-    *(
-        Algorithm(
-            name=name,
-            exact=False,
-            serves=partial(costs.serves, m=m, r=r),
-            accepts=costs.accepts,
-            cost=partial(costs.forward_cost, m=m),
-            flops=partial(costs.forward_flops, m=m),
-            workspace=partial(filter_gradient.backward_filter_workspace, m=m),
-            run=partial(filter_gradient.backward_filter, m=m),
-        )
-        for name, m, r in WINOGRAD
+    *_winograd(
+        costs.forward_cost,
+        costs.forward_flops,
+        filter_gradient.backward_filter_workspace,
+        filter_gradient.backward_filter,
     ),
 )
 
