@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 from gpunn import backend
 from gpunn.errors import UsageError
 from gpunn.geometry import Shape
+from gpunn.graph import Node
 from gpunn.layers import (
     ELU,
     Add,
     BatchNorm,
+    Concatenate,
     Conv2d,
     Dropout,
     Flatten,
@@ -30,7 +32,6 @@ from gpunn.layers import (
     MeanPool2d,
     ReLU,
     Sigmoid,
-    Softmax,
     Softplus,
     Step,
     Swish,
@@ -38,6 +39,8 @@ from gpunn.layers import (
     image_input,
 )
 from gpunn.models import model
+from gpunn.models.definition import Model
+from gpunn.models.recipe import Recipe
 from gpunn.network import Network, Sequential
 from gpunn.precision import precision
 from gpunn.program.program import plan_program, share_memory
@@ -49,6 +52,7 @@ from gpunn.timing.network_step import NetworkStep
 from gpunn.timing.pytorch import pytorch_contestant, pytorch_network
 from gpunn.timing.pytorch.contestant import PytorchContestant
 from gpunn.timing.pytorch.openmp import end_idle_threads
+from gpunn.timing.pytorch.row_plan import plan_rows
 from gpunn.timing.pytorch.step import PytorchStep
 from gpunn.timing.report import Ceilings
 
@@ -269,13 +273,114 @@ def test_bfloat16_is_mixed_precision() -> None:
 def test_a_layer_that_is_not_translated_is_refused_by_its_name(layer: Layer) -> None:
     layer.name = "odd"
     network = Sequential(layer, Flatten(), Linear(None, 2)).network((8, 8, 4))
-    weights = {name: np.zeros(parameter.shape, np.float32) for name, parameter, _ in network.parameters()}
     with pytest.raises(UsageError, match="layer 'odd'"):
-        pytorch_network(network, weights)
+        pytorch_network(network, weights_of(network))
 
 
-def test_branches_are_refused() -> None:
+def residual(image: Node) -> Node:
+    """Two branches that are added, one of them through a projection, and an identity that skips two layers."""
+    first = ReLU(name="first")(Conv2d(6, 3, padding=1, name="stem")(image))
+    branch = BatchNorm(name="norm")(Conv2d(8, 3, stride=2, padding=1, bias=False, name="wide")(first))
+    joined = ReLU(name="joined")(Add(name="sum")(Conv2d(8, 1, stride=2, name="projection")(first), branch))
+    skipped = Add(name="skip")(joined, Conv2d(8, 3, padding=1, name="kept")(Swish(name="swish")(joined)))
+    return Linear(None, 5, name="scores")(Flatten(name="flatten")(skipped))
+
+
+def concatenated(image: Node) -> Node:
+    """Three branches side by side, one of them the image itself."""
+    wide, narrow = (Conv2d(K, size, padding=size // 2, name=f"by{size}")(image) for K, size in ((5, 3), (2, 1)))
+    joined = Concatenate(name="joined")(wide, image, Identity(name="same")(narrow))
+    return Linear(None, 4, name="scores")(GlobalMeanPool2d(name="mean")(ReLU(name="relu")(joined)))
+
+
+def vectors(image: Node) -> Node:
+    """Flattened images that are added to one another, and vectors that are concatenated."""
+    flat = Flatten(name="flat")(image)
+    doubled = Add(name="doubled")(Tanh(name="tanh")(flat), flat, flat)
+    hidden = Linear(None, 6, name="hidden")(doubled)
+    return Linear(None, 3, name="scores")(Concatenate(name="joined")(hidden, Linear(None, 2, name="more")(hidden)))
+
+
+def twice(image: Node) -> Node:
+    """One convolution, used again on what it computed."""
+    shared = Conv2d(4, 3, padding=1, name="shared")
+    return Flatten(name="flatten")(GlobalMeanPool2d(name="mean")(shared(ReLU(name="relu")(shared(image)))))
+
+
+BRANCHING = {build.__name__: build for build in (residual, concatenated, vectors, twice)}
+
+
+def branching_task(build: Callable[[Node], Node], image: Shape = (6, 8, 4)) -> Task:
+    def network(image: Shape, classes: int) -> Network:
+        return Network(build(image_input(image)))
+
+    recipe = Recipe(epochs=1, batch_size=BATCH, learning_rate=0.1, weight_decay=1e-3)
+    chosen = Model(build.__name__, image, 3, True, network, recipe, "")
+    return Task(chosen, BATCH, "float32", chosen.image, chosen.classes)
+
+
+@pytest.mark.parametrize("name", BRANCHING)
+def test_branches_give_the_same_numbers_and_gradients(name: str, device: Any) -> None:
+    asked = branching_task(BRANCHING[name])
+    ours, theirs = both(asked.network(), device)
+    np.testing.assert_allclose(theirs, ours, rtol=2e-5, atol=2e-6)
+    step, own = PytorchStep(torch, asked, "cpu"), NetworkStep(asked, device)
+    step.train()
+    own.train()
+    assert own.state.gradients is not None
+    wanted = own.state.gradients.export()
+    for label, module in step.modules.items():
+        if isinstance(module, torch.nn.Conv2d):
+            found = module.weight.grad.numpy().transpose(2, 3, 1, 0)
+            np.testing.assert_allclose(found, wanted[f"{label.partition('@')[0]}.weight"], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BRANCHING)
+def test_branches_in_parts_compute_the_same_and_every_part_counts_in_a_row_of_gpunn(name: str) -> None:
+    asked = branching_task(BRANCHING[name])
+    whole, parted = PytorchStep(torch, asked, "cpu"), PytorchStep(torch, asked, "cpu")
+    told: list[tuple[str, str]] = []
+    whole.train()
+    parted.train_in_parts(lambda name, direction: told.append((name, direction)))
+    for ours, theirs in zip(parted.modules.values(), whole.modules.values(), strict=True):
+        for parameter, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(parameter.grad, other.grad)
+    passes = [*((label, "forward") for label in parted.modules), ("loss", "backward")]
+    assert [(label, way) for label, way in told if way == "forward"][1:-1] == passes[:-1]
+    assert len(told) == len(set(told)) + 1  # the gradients are cleared before, and the weights changed after
+    rows = plan_rows(asked)
+    assert {rows.row(label, way) for label, way in told} <= set(rows.kinds)
+
+
+def test_gpunn_counts_an_activation_where_its_own_branch_computes_it() -> None:
+    rows = plan_rows(branching_task(residual))
+    assert rows.row("first", "forward") == "stem"
+    assert rows.row("norm", "forward") == "norm"
+    assert rows.row("sum", "forward") == "sum"
+    assert rows.row("flatten", "backward") in rows.kinds
+
+
+def test_pytorch_overwrites_what_nobody_else_reads() -> None:
+    step = PytorchStep(torch, branching_task(residual), "cpu")
+    modules = step.modules
+    assert modules["first"].inplace
+    assert modules["joined"].inplace
+    wide, _ = (step._parts[list(modules).index(label)] for label in ("sum", "skip"))
+    assert set(wide.inputs) == {"projection", "norm"}
+    # Swish needs what it reads, and the sum is read by it as well: only the convolution's output may be written over.
+    assert step._parts[list(modules).index("skip")].inputs == ("kept", "joined")
+
+
+def test_what_is_not_translated_is_refused_by_name() -> None:
     image = image_input((4, 4, 2))
-    network = Network(Softmax()(Flatten()(Add(name="sum")(ReLU()(image), image))))
-    with pytest.raises(UsageError, match="layer 'sum' does not continue a chain"):
-        pytorch_network(network, {})
+    flat = Flatten(name="flat")(image)
+    mixed = Linear(None, 2, name="scores")(Concatenate(name="joined")(flat, flat))
+    with pytest.raises(UsageError, match="layer 'joined' merges flattened images"):
+        pytorch_network(Network(mixed), weights_of(Network(mixed)))
+    two = Network([Linear(None, 2, name="one")(flat), Linear(None, 2, name="other")(flat)])
+    with pytest.raises(UsageError, match="several outputs"):
+        pytorch_network(two, weights_of(two))
+
+
+def weights_of(network: Network) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: np.zeros(parameter.shape, np.float32) for name, parameter, _ in network.parameters()}

@@ -61,8 +61,8 @@ def plan_rows(task: Task) -> RowPlan:
         costs[named].append(cost_of(call))
     return RowPlan(
         kinds={row: kinds.get(row, row) for row in rows},
-        forward=_neighbours(labels, own["forward"], INPUT),
-        backward=_neighbours(labels[::-1], own["backward"], LOSS),
+        forward=_rows_before(network, own["forward"]),
+        backward=_rows_behind(network, own["backward"]),
         costs={row: tuple(found) for row, found in costs.items()},
     )
 
@@ -82,10 +82,22 @@ def _calls(task: Task, network: Network) -> tuple[Call, ...]:
     return (*passes, *plan_update(tables, number_types, UpdateSpecification(rule, clip_norm=recipe.clip_norm)))
 
 
-def _neighbours(labels: list[str], own: set[str], before: str) -> dict[str, str]:
-    """Each label itself where it has calls of its own, else the last one with calls before it, in that order."""
+def _rows_before(network: Network, own: set[str]) -> dict[str, str]:
+    """Each label itself where it has calls of its own, else the row of what it reads first."""
+    found: dict[str, str] = {network.labels[network.image]: INPUT}
+    for node in network.nodes:
+        if node is not network.image:
+            label = network.labels[node]
+            found[label] = label if label in own else found[network.labels[node.inputs[0]]]
+    return found
+
+
+def _rows_behind(network: Network, own: set[str]) -> dict[str, str]:
+    """Each label itself where it has calls of its own, else the row of who reads it first; the loss reads outputs."""
     found: dict[str, str] = {}
-    for label in labels:
-        before = label if label in own else before
-        found[label] = before
+    readers: dict[str, str] = {}
+    for node in reversed(network.nodes):
+        label = network.labels[node]
+        found[label] = label if label in own else readers.get(label, LOSS)
+        readers.update({network.labels[source]: found[label] for source in node.inputs})
     return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gpunn.errors import UsageError
 from gpunn.network import Network
 from gpunn.random import Stream, generator
 from gpunn.timing.contestant import SEED, Task
-from gpunn.timing.network_step import DEVIATION, INPUT, LEARNING_RATE, LOSS, MEAN, OPTIMIZER, Direction
+from gpunn.timing.network_step import DEVIATION, INPUT, LEARNING_RATE, LOSS, MEAN, OPTIMIZER
 from gpunn.timing.pytorch.marks import Passed
-from gpunn.timing.pytorch.translation import Weights, pytorch_modules
+from gpunn.timing.pytorch.translation import Weights, assemble, pytorch_parts
 
 
 class PytorchStep:
@@ -33,9 +34,9 @@ class PytorchStep:
         self._device = torch.device(device)
         self._mixed = task.precision == "bfloat16"
         network = task.network()
-        self.modules: dict[str, Any] = dict(pytorch_modules(network, first_weights(network)))
-        chain = torch.nn.Sequential(*self.modules.values())
-        self._chain = chain.to(device=self._device, memory_format=torch.channels_last)
+        self._parts = pytorch_parts(network, first_weights(network))
+        self.modules: dict[str, Any] = {part.label: part.module for part in self._parts}
+        self._whole = assemble(self._parts).to(device=self._device, memory_format=torch.channels_last)
         self._optimizer = self._sgd(task, network)
         pictures, labels = torch.from_numpy(task.pictures()), torch.from_numpy(task.labels()).long()
         on_gpu = self._device.type == "cuda"
@@ -48,7 +49,7 @@ class PytorchStep:
         images, labels = self._images(), self._targets()
         self._optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            loss = self._loss(self._chain(images), labels)
+            loss = self._loss(self._whole(images), labels)
         loss.backward()
         self._optimizer.step()
 
@@ -56,29 +57,38 @@ class PytorchStep:
         """One forward pass; the scores."""
         self._require_mode(training=False)
         with self._torch.inference_mode(), self._autocast():
-            return self._chain(self._images())
+            return self._whole(self._images())
 
     def train_in_parts(self, passed: Passed) -> None:
-        """The same step, telling when each part has ended: a layer's backward pass ends where the gradient of what it
-        read is known."""
+        """The same step, telling when each part has ended: a layer's backward pass ends where that of the next layer
+        begins, which is where the gradient of what that one computed is known."""
         self._require_mode(training=True)
-        values, labels = self._images(), self._targets()
+        images, labels = self._images(), self._targets()
         passed(INPUT, "forward")
         self._optimizer.zero_grad(set_to_none=True)
         passed(OPTIMIZER, "backward")
-        following = dict(zip(self.modules, [*list(self.modules)[1:], LOSS], strict=True))
-        first = ""
+        running = LOSS
+
+        def begin_backward(name: str) -> Callable[[Any], None]:
+            def begin(_: Any) -> None:
+                nonlocal running
+                passed(running, "backward")
+                running = name
+
+            return begin
+
+        values: dict[str, Any] = {}
         with self._autocast():
-            for name, module in self.modules.items():
-                values = module(values)
-                passed(name, "forward")
-                if values.requires_grad:
-                    first = first or name
-                    values.register_hook(_ends(following[name], passed))
-            loss = self._loss(values, labels)
+            for part in self._parts:
+                computed = part.module(*(values.get(label, images) for label in part.inputs))
+                passed(part.label, "forward")
+                if computed.requires_grad:
+                    computed.register_hook(begin_backward(part.label))
+                values[part.label] = computed
+            loss = self._loss(values[self._parts[-1].label], labels)
         passed(LOSS, "forward")
         loss.backward()
-        passed(first, "backward")
+        passed(running, "backward")
         self._optimizer.step()
         passed(OPTIMIZER, "backward")
 
@@ -103,8 +113,8 @@ class PytorchStep:
 
     def _require_mode(self, training: bool) -> None:
         # Only where it changes: it visits every module.
-        if self._chain.training != training:
-            self._chain.train(training)
+        if self._whole.training != training:
+            self._whole.train(training)
 
     def _sgd(self, task: Task, network: Network) -> Any:
         recipe = task.model.recipe
@@ -112,7 +122,10 @@ class PytorchStep:
             raise UsageError(f"the recipe of {task.model.name} is not SGD without clipping, which PyTorch's side has")
         spared = {name for name, parameter, _ in network.parameters() if not parameter.decays}
         groups: dict[bool, list[Any]] = {False: [], True: []}
+        labels: dict[Any, str] = {}
         for label, module in self.modules.items():
+            labels.setdefault(module, label)
+        for module, label in labels.items():
             for name, parameter in module.named_parameters():
                 # A padded convolution is the second part of its module: "1.weight".
                 groups[f"{label}.{name.rpartition('.')[2]}" in spared].append(parameter)
@@ -135,12 +148,3 @@ def first_weights(network: Network) -> Weights:
         ).astype("float32")
         for place, (name, parameter, _) in enumerate(network.parameters())
     }
-
-
-def _ends(name: str, passed: Passed) -> Any:
-    direction: Direction = "backward"
-
-    def hook(_: Any) -> None:
-        passed(name, direction)
-
-    return hook

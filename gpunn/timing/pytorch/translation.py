@@ -1,8 +1,10 @@
-"""The same network in PyTorch, with the same weights: a chain of gpunn's layers as torch.nn modules."""
+"""The same network in PyTorch, with the same weights: gpunn's layers as torch.nn modules, and what each reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,39 +16,84 @@ from gpunn.layers.convolution import Conv2d
 from gpunn.layers.dropout import Dropout
 from gpunn.layers.layer import Layer
 from gpunn.layers.linear import Linear
-from gpunn.layers.merge import Flatten
+from gpunn.layers.merge import Add, Concatenate, Flatten
 from gpunn.layers.normalization import BatchNorm, LocalResponseNorm
 from gpunn.layers.pooling import GlobalMeanPool2d, MaxPool2d, MeanPool2d
 from gpunn.network import Network
+from gpunn.timing.pytorch.flattening import flattened_image
 from gpunn.timing.pytorch.library import load_torch
+from gpunn.timing.pytorch.merging import add_module, concatenate_module
 
 #: Parameters by their full names, as gpunn has them.
 Weights = Mapping[str, np.ndarray[Any, Any]]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A layer in PyTorch.
+
+    Attributes:
+        label: of the layer's node.
+        module: computes it.
+        inputs: labels of the nodes it reads, parts or the image.
+    """
+
+    label: str
+    module: Any
+    inputs: tuple[str, ...]
+
+
 def pytorch_network(network: Network, weights: Weights) -> Any:
-    """The chain as a torch.nn.Sequential in channels_last order, which is PyTorch's faster one.
+    """The network as a torch.nn.Module in channels_last order, which is PyTorch's faster one.
 
     Raises:
-        UsageError: for a layer, or an option of one, that is not translated, and when PyTorch is not there.
+        UsageError: for a layer, or an option of one, that is not translated, for several outputs, and when PyTorch is
+            not there.
     """
-    modules = [module for _, module in pytorch_modules(network, weights)]
-    torch = load_torch()
-    return torch.nn.Sequential(*modules).to(memory_format=torch.channels_last)
+    parts = pytorch_parts(network, weights)
+    return assemble(parts).to(memory_format=load_torch().channels_last)
 
 
-def pytorch_modules(network: Network, weights: Weights) -> list[tuple[str, Any]]:
-    """The modules of the chain in order, each with the label of its node; nodes that change nothing have none.
+def pytorch_parts(network: Network, weights: Weights) -> list[Part]:
+    """The layers in order, the last one the output; nodes that change nothing have none.
 
     Raises:
         UsageError: as for `pytorch_network`.
     """
-    translation = _Translation(load_torch(), weights)
-    _, *nodes = network.nodes
-    for before, node in zip(network.nodes, nodes, strict=False):
-        if node.inputs != (before,):
-            raise UsageError(f"layer '{node.name}' does not continue a chain; only chains are translated to PyTorch")
-    return [(network.labels[node], translation.module(node)) for node in nodes if not _passes_through(node)]
+    translation = _Translation(load_torch(), weights, network)
+    if len(network.outputs) > 1:
+        raise UsageError(f"network '{network.name}' has several outputs; networks with one are translated to PyTorch")
+    return [
+        Part(
+            network.labels[node],
+            translation.module(node),
+            tuple(network.labels[source_of(source)] for source in translation.in_order(node)),
+        )
+        for node in network.nodes
+        if node.inputs and not _passes_through(node)
+    ]
+
+
+def assemble(parts: list[Part]) -> Any:
+    """A module that runs the parts one after another and lets go of a value after its last reader.
+
+    (torch.fx writes the Python code of such a module from a graph.)
+    """
+    fx = load_torch().fx
+    graph = fx.Graph()
+    values: dict[str, Any] = {}
+    image = graph.placeholder("images")
+    for place, part in enumerate(parts):
+        values[part.label] = graph.call_module(str(place), tuple(values.get(label, image) for label in part.inputs))
+    graph.output(values[parts[-1].label])
+    return fx.GraphModule({str(place): part.module for place, part in enumerate(parts)}, graph)
+
+
+def source_of(node: Node) -> Node:
+    """The node itself, or the one whose output it passes on."""
+    while _passes_through(node):
+        (node,) = node.inputs
+    return node
 
 
 def _passes_through(node: Node) -> bool:
@@ -56,12 +103,28 @@ def _passes_through(node: Node) -> bool:
 class _Translation:
     """Makes modules of nodes."""
 
-    def __init__(self, torch: Any, weights: Weights) -> None:
+    def __init__(self, torch: Any, weights: Weights, network: Network) -> None:
         self._torch = torch
         self._weights = weights
+        read = [source_of(source) for node in network.nodes if not _passes_through(node) for source in node.inputs]
+        self._readers = Counter([*read, *map(source_of, network.outputs)])
+        self._learning: dict[Layer, Any] = {}
+
+    def in_order(self, node: Node) -> tuple[Node, ...]:
+        """The inputs; of a sum, one that may be overwritten first."""
+        if not isinstance(node.layer, Add):
+            return node.inputs
+        return tuple(sorted(node.inputs, key=lambda source: not self._may_be_overwritten(source)))
 
     def module(self, node: Node) -> Any:
-        """The module for one node."""
+        """The module for one node; a layer with weights has one module wherever it is used."""
+        if not node.layer.parameters(node.input_shapes):
+            return self._new_module(node)
+        if node.layer not in self._learning:
+            self._learning[node.layer] = self._new_module(node)
+        return self._learning[node.layer]
+
+    def _new_module(self, node: Node) -> Any:
         nn, layer = self._torch.nn, node.layer
         match layer:
             case Conv2d():
@@ -84,12 +147,21 @@ class _Translation:
                 return nn.Dropout(layer.settings.p)
             case Flatten():
                 return nn.Flatten()
+            case Add():
+                return add_module(self._torch, overwrites=any(map(self._may_be_overwritten, node.inputs)))
+            case Concatenate():
+                return concatenate_module(self._torch)
             case LocalResponseNorm():
                 # PyTorch's alpha multiplies the mean of the squares, not their sum.
                 settings = layer.settings
                 return nn.LocalResponseNorm(settings.n, settings.alpha * settings.n, settings.beta, settings.k)
             case _:
                 raise _untranslated(node)
+
+    def _may_be_overwritten(self, node: Node) -> bool:
+        """Whether there is one reader only, and the layer needs no output of its own for its gradients."""
+        source = source_of(node)
+        return self._readers[source] == 1 and isinstance(source.layer, Conv2d | Linear | BatchNorm | Add)
 
     def _convolution(self, node: Node, layer: Conv2d) -> Any:
         g = layer.geometry(1, node.inputs[0].shape)
@@ -107,7 +179,7 @@ class _Translation:
 
     def _linear(self, node: Node, layer: Linear) -> Any:
         values = self._weights[f"{node.name}.weight"]
-        image = _flattened(node.inputs[0])
+        image = flattened_image(node.inputs[0])
         if image is not None:
             # PyTorch flattens in the order c, h, w.
             values = values.reshape(*image, -1).transpose(2, 0, 1, 3).reshape(values.shape)
@@ -128,8 +200,7 @@ class _Translation:
         nn, a = self._torch.nn, layer.function.a
         match layer.function.name:
             case "relu":
-                # These need no output of theirs for their gradients, so it may be overwritten.
-                return nn.ReLU(inplace=isinstance(node.inputs[0].layer, Conv2d | Linear | BatchNorm))
+                return nn.ReLU(inplace=self._may_be_overwritten(node.inputs[0]))
             case "leaky_relu":
                 return nn.LeakyReLU(a)
             case "elu":
@@ -159,28 +230,6 @@ def _even_padding(node: Node, layer: MaxPool2d | MeanPool2d) -> tuple[int, int]:
     if sides.top != sides.bottom or sides.left != sides.right:
         raise UsageError(f"layer '{node.name}' has uneven padding {tuple(sides)}, which PyTorch's pooling has not")
     return sides.top, sides.left
-
-
-def _flattened(source: Node) -> tuple[int, int, int] | None:
-    """Rows, columns and channels of the image that comes as a vector; None where there was none."""
-    for node in _upwards(source):
-        shape = node.inputs[0].shape if node.inputs else ()
-        if isinstance(node.layer, Flatten) and len(shape) == 3:
-            return shape[0], shape[1], shape[2]
-        if not _keeps_order(node.layer):
-            break
-    return None
-
-
-def _upwards(node: Node) -> Iterator[Node]:
-    yield node
-    while node.inputs:
-        node = node.inputs[0]
-        yield node
-
-
-def _keeps_order(layer: Layer) -> bool:
-    return isinstance(layer, Dropout | Elementwise | Identity | Flatten)
 
 
 def _untranslated(node: Node) -> UsageError:
