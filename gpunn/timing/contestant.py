@@ -83,6 +83,9 @@ class Contestant(Protocol):
     def inference(self) -> Subject:
         """A forward pass, pictures from the host's memory."""
 
+    def loss(self) -> float:
+        """Mean loss of the pictures with the weights as they are, in evaluation mode."""
+
     def sample_layers(self) -> None:
         """Run one training step call by call, and keep what each took; nothing where that is not possible."""
 

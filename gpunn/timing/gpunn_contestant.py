@@ -68,6 +68,10 @@ class GpunnContestant:
         """A forward pass."""
         return Subject(self._step.infer, self._device.synchronize)
 
+    def loss(self) -> float:
+        """Mean loss of the pictures with the weights as they are, in evaluation mode."""
+        return self._step.loss()
+
     def sample_layers(self) -> None:
         """One training step, call by call."""
         self._clock.sample()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -63,14 +63,16 @@ class NetworkStep:
         recipe = task.model.recipe
         rule = optimizer(recipe.optimizer, recipe.weight_decay, recipe.momentum)
         objectives = trained_objectives(self.network, None)
+        self._objectives = objectives
         self.state = NetworkState(self.network, device, number_types, rule, len(objectives))
         self.state.initialize(SEED)
         self._set_constants()
         rows, columns, _ = task.image
         specification = Specification(task.batch, "train", number_types, objectives, pictures=(rows, columns))
         forward = Specification(task.batch, "evaluate", number_types, pictures=(rows, columns))
-        plans = [plan_program(self.network, device, asked) for asked in (specification, forward)]
-        self._training, self._inference = share_memory(plans, self.state)
+        evaluation = replace(forward, objectives=objectives)
+        plans = [plan_program(self.network, device, asked) for asked in (specification, forward, evaluation)]
+        self._training, self._inference, self._evaluation = share_memory(plans, self.state)
         self._update = Update(self.state, UpdateSpecification(rule, clip_norm=recipe.clip_norm))
         labels = task.labels()
         self._given: dict[str, np.ndarray[Any, Any]] = {
@@ -92,6 +94,15 @@ class NetworkStep:
         """One forward pass."""
         self._feed(self._inference)
         self._inference.run()
+
+    def loss(self) -> float:
+        """Mean loss of the pictures with the weights as they are, in evaluation mode; this waits for the device."""
+        self._feed(self._evaluation)
+        self._evaluation.run()
+        return sum(
+            objective.weight * float(self._evaluation.read(f"loss{number}").mean())
+            for number, objective in enumerate(self._objectives, 1)
+        )
 
     def is_void(self) -> bool:
         """Whether a step was not finite, after which updates change nothing; this waits for the device."""

@@ -54,6 +54,11 @@ class Series:
         """One more sample."""
         self._seconds.append(sample(self._subject, self._calls))
 
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """Of one call, sample by sample."""
+        return tuple(self._seconds)
+
     def times(self) -> Times:
         """Of all samples."""
         return times_of(self._seconds)

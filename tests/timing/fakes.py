@@ -49,6 +49,9 @@ class FakeContestant:
         self._last: Ceilings | None = None
         self.versions: Mapping[str, str] = {self.device: "1.0"}
 
+    def loss(self) -> float:
+        return 0.0
+
     def sample_layers(self) -> None:
         self.events.append("layers")
 

@@ -110,6 +110,10 @@ class PytorchContestant:
         """A forward pass."""
         return Subject(self._step.infer, self._wait)
 
+    def loss(self) -> float:
+        """Mean loss of the pictures with the weights as they are, in evaluation mode."""
+        return self._step.loss()
+
     def sample_layers(self) -> None:
         """The mean of some steps, part by part; the first do not count."""
         self._wait()
