@@ -10,6 +10,8 @@ processes more. Needs PyTorch, which gpunn itself never does.
 
 PyTorch's threads run in circles for some milliseconds after its work, which slows down whoever comes next; they are
 ended before each sample, and run again before PyTorch's begins. --idle-threads left leaves them.
+
+--all compares every network that has a goal (benchmarks/cpu/goals.py), each in a fresh process.
 """
 
 from __future__ import annotations
@@ -23,11 +25,7 @@ from pathlib import Path
 def main() -> None:
     """Compare, and print lines for people or an object."""
     # Imported here, since a script's own folder comes first among those that modules are looked for in.
-    from benchmarks.cpu.comparison import Extent, compare, in_words
-    from benchmarks.cpu.layers import table
     from benchmarks.cpu.networks import NETWORKS
-    from benchmarks.cpu.results import append, todays_file
-    from benchmarks.cpu.task import Case
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=sorted(NETWORKS), default="lenet")
@@ -40,7 +38,20 @@ def main() -> None:
     parser.add_argument("--idle-threads", choices=("ended", "left"), default="ended")
     parser.add_argument("--json", action="store_true", help="print an object")
     parser.add_argument("--keep", action="store_true", help="add a line to benchmarks/results/cpu-training-DATE.jsonl")
+    parser.add_argument("--all", action="store_true", help="every network that has a goal")
     given = parser.parse_args()
+    if given.all:
+        _compare_all(given)
+    else:
+        _compare(given)
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from benchmarks.cpu.comparison import Extent, compare, in_words
+    from benchmarks.cpu.layers import table
+    from benchmarks.cpu.results import append, todays_file
+    from benchmarks.cpu.task import Case
+
     case = Case(given.network, given.batch, given.threads, given.algorithm)
     found = compare(case, Extent(given.seconds, given.layers, not given.no_memory, given.idle_threads))
     document = found.as_json()
@@ -52,6 +63,16 @@ def main() -> None:
     print(in_words(found))
     if found.layers:
         print(table(found.layers))
+
+
+def _compare_all(given: argparse.Namespace) -> None:
+    from benchmarks.cpu.goals import GOALS, run, verdict
+
+    options = ["--seconds", str(given.seconds), "--idle-threads", given.idle_threads]
+    options += [f"--{name}" for name in ("layers", "no-memory", "keep") if getattr(given, name.replace("-", "_"))]
+    for goal in GOALS:
+        found = run(goal.case, options)
+        print(json.dumps(found) if given.json else verdict(goal, found), flush=True)
 
 
 if __name__ == "__main__":
