@@ -46,7 +46,7 @@ from gpunn.training import Learner, Plan, Rule, Trainer, fit_network
 
 RESULTS = Path(__file__).parent / "results"
 #: The algorithm that rounds least, which others are compared with.
-REFERENCE = "direct"
+REFERENCE: ConvolutionAlgorithm = "direct"
 #: Filters of the two convolutions before each pooling.
 FILTERS = (32, 64, 128)
 
