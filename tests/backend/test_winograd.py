@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from gpunn import backend
 from gpunn.backend.attributes import LINEAR, RELU, Activation, Arithmetic
 from gpunn.backend.contract import Device
-from gpunn.backend.cpu.convolution_algorithms.winograd import filter_gradient, plan, task
+from gpunn.backend.cpu.convolution_algorithms import choosing
+from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall, BackwardFilterCall, ForwardCall
+from gpunn.backend.cpu.convolution_algorithms.winograd import convolving, filter_gradient, plan, task
 from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import exact_transforms, transforms
+from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry, Padding
 from tests.backend.arrays import FLOAT32, FLOAT64, Host, integers, reals, unwritten, upload, workspace
 from tests.reference import convolution as reference
@@ -62,7 +65,7 @@ def forget_plans() -> None:
         function.cache_clear()
 
 
-@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (4, 5), (2, 5), (6, 3), (1, 3), (4, 1)])
+@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (5, 3), (6, 3), (4, 5), (2, 5), (1, 3), (4, 1)])
 def test_the_matrices_filter_exactly(m: int, r: int) -> None:
     exact, n = exact_transforms(m, r), m + r - 1
     for i, k, pixel in product(range(m), range(r), range(n)):
@@ -93,7 +96,7 @@ def test_the_matrices_of_lavin_and_gray() -> None:
 
 
 def test_the_point_1_is_where_it_is_said_to_be() -> None:
-    for m, r in ((2, 3), (4, 3), (4, 5)):
+    for m, r in ((2, 3), (4, 3), (5, 3), (6, 3), (4, 5)):
         found = transforms(m, r, FLOAT64)
         np.testing.assert_array_equal(found.outputs[:, found.one], 1)
 
@@ -186,6 +189,35 @@ def test_any_convolution_is_that_of_the_loops(
     device.close()
 
 
+@pytest.mark.parametrize("size", [5, 12, 13])
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize(("name", "m", "r"), choosing.WINOGRAD)
+def test_every_size_of_tile_gives_the_convolution_of_the_loops(
+    cpu: CpuDevice, name: str, m: int, r: int, dtype: Any, size: int
+) -> None:
+    geometry = square(3, size, 16, 11, r, r // 2)
+    x, w = reals(1, geometry.input_shape, dtype), reals(2, geometry.filter_shape, dtype)
+    gy = reals(3, geometry.output_shape, dtype)
+    held_x, held_w, held_gy = upload(cpu, x), upload(cpu, w, "plain"), upload(cpu, gy)
+    y, gx = unwritten(cpu, geometry.output_shape, dtype), unwritten(cpu, geometry.input_shape, dtype)
+    gw = unwritten(cpu, geometry.filter_shape, dtype, "plain")
+
+    def scratch(sized: Callable[[CpuDevice, Conv2dGeometry, Any, int], int]) -> Any:
+        return workspace(cpu, sized(cpu, geometry, np.dtype(dtype), m))
+
+    first = ForwardCall(y, held_x, held_w, None, geometry, LINEAR, scratch(convolving.forward_workspace))
+    convolving.forward(cpu, first, m)
+    assert close(cpu.download(y), reference.forward(x, w, None, geometry))
+    second = BackwardDataCall(gx, held_gy, held_w, geometry, False, scratch(convolving.backward_data_workspace))
+    convolving.backward_data(cpu, second, m)
+    assert close(cpu.download(gx), reference.backward_data(gy, w, geometry))
+    third = BackwardFilterCall(
+        gw, None, held_x, held_gy, geometry, False, scratch(filter_gradient.backward_filter_workspace)
+    )
+    filter_gradient.backward_filter(cpu, third, m)
+    assert close(cpu.download(gw), reference.backward_filter(x, gy, geometry))
+
+
 def test_large_filters_are_shared_by_threads_and_still_right(cpu: Device) -> None:
     geometry = square(2, 6, 160, 192, 3, 1)
     assert plan.plan_tiles(task.read_input(geometry), geometry.K, 4, 4, cpu_threads(cpu)).together
@@ -214,7 +246,9 @@ def test_results_repeat_bit_for_bit(cpu: Device) -> None:
 @pytest.mark.parametrize(
     ("geometry", "asked", "name"),
     [
-        (square(8, 56, 64, 64, 3, 1), "auto", "winograd F(4x4,3x3)"),
+        (square(8, 56, 64, 64, 3, 1), "auto", "winograd F(6x6,3x3)"),
+        (square(32, 13, 256, 384, 3, 1), "auto", "winograd F(5x5,3x3)"),
+        (square(8, 28, 512, 512, 3, 1), "auto", "winograd F(4x4,3x3)"),
         (square(128, 2, 256, 256, 3, 1), "auto", "winograd F(2x2,3x3)"),
         (square(8, 27, 96, 256, 5, 2), "auto", "winograd F(4x4,5x5)"),
         (square(8, 56, 64, 64, 3, 1), "direct", "direct"),
@@ -223,9 +257,7 @@ def test_results_repeat_bit_for_bit(cpu: Device) -> None:
     ],
 )
 def test_the_algorithm_goes_with_the_shape_and_what_was_asked(geometry: Conv2dGeometry, asked: Any, name: str) -> None:
-    from gpunn.backend.cpu.convolution_algorithms.choosing import FORWARD, in_order
-
-    assert in_order(FORWARD, geometry, asked)[0].name == name
+    assert choosing.in_order(choosing.FORWARD, geometry, asked)[0].name == name
 
 
 def test_slices_of_channels_are_left_to_the_direct_algorithm(cpu: Device) -> None:

@@ -25,7 +25,13 @@ from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry
 
 #: Tiles of m x m outputs for filters of r x r taps, the first those that are preferred.
-WINOGRAD = (("winograd F(4x4,3x3)", 4, 3), ("winograd F(2x2,3x3)", 2, 3), ("winograd F(4x4,5x5)", 4, 5))
+WINOGRAD = (
+    ("winograd F(6x6,3x3)", 6, 3),
+    ("winograd F(5x5,3x3)", 5, 3),
+    ("winograd F(4x4,3x3)", 4, 3),
+    ("winograd F(2x2,3x3)", 2, 3),
+    ("winograd F(4x4,5x5)", 4, 5),
+)
 #: What gathering or writing a number costs, in multiply-adds of a large product.
 MOVING = 8.0
 

@@ -42,13 +42,9 @@ def gather_tiles(matrix: Array, tilings: Tilings, band: Band, pixels: Array, scr
         return
     run = images * channels
     half = scratch[: band.rows * size * columns * run].reshape(band.rows, size, columns, run)
-    source: Array
-    target: Array
-    if pixels.strides[1] == run * pixels.itemsize:
-        source, target = pixels.reshape(rows, columns * run), half.reshape(band.rows, size, columns * run)
-    else:
-        source, target = pixels.reshape(rows, columns, run).swapaxes(0, 1), half.transpose(2, 0, 1, 3)
-    apply_to_tiles(matrix, tilings[0], band.row, band.row_stop, source, target)
+    # Pixel by pixel: BLAS multiplies narrow matrices where they lie, but copies wide ones first.
+    source = pixels.reshape(rows, columns, run).swapaxes(0, 1)
+    apply_to_tiles(matrix, tilings[0], band.row, band.row_stop, source, half.transpose(2, 0, 1, 3))
     apply_to_tiles(matrix, tilings[1], band.column, band.column_stop, half, _as_runs(out).transpose(2, 0, 3, 1, 4))
 
 
