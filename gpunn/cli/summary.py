@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpunn.cli.options import ClassesOption, InputOption, JsonOption, ModelArgument, parse_shape
+from gpunn.cli.options import (
+    AlgorithmOption,
+    ClassesOption,
+    InputOption,
+    JsonOption,
+    ModelArgument,
+    parse_algorithm,
+    parse_shape,
+)
 from gpunn.errors import UsageError
 
 if TYPE_CHECKING:
-    from gpunn.network import Network
+    from gpunn.backend.attributes import ConvolutionAlgorithm
+    from gpunn.program.program import ProgramPlan
 
 
 def summary(
@@ -23,6 +32,7 @@ def summary(
     algorithms: Annotated[
         bool, typer.Option("--algorithms", help="Print how a CPU would convolve, layer by layer.")
     ] = False,
+    algorithm: AlgorithmOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Describe a network layer by layer: shapes, parameters, FLOPs (two per multiply-add), receptive fields.
@@ -39,6 +49,7 @@ def summary(
 
     if (plan or algorithms) and as_json:
         raise UsageError(f"--{'plan' if plan else 'algorithms'} prints text; leave out --json")
+    computed_by = parse_algorithm(algorithm)
     chosen = find_model(model)
     shape = parse_shape(image) if image is not None else chosen.image
     network = chosen.build(shape, classes or chosen.classes)
@@ -89,23 +100,28 @@ def summary(
     )
     if algorithms:
         print()
-        print(_algorithms(network, batch))
+        print(_algorithms(budget.program, computed_by))
     if plan:
         print()
         print(describe_program(budget.program, budget.update))
 
 
-def _algorithms(network: Network, batch: int) -> str:
-    """A line for each convolution: its shape, and what computes its three passes on a CPU."""
+def _algorithms(program: ProgramPlan, algorithm: ConvolutionAlgorithm) -> str:
+    """A line for each convolution: its shape, and what computes its passes on a CPU, as far as training has them."""
     from gpunn.backend.cpu.convolution_algorithms.choosing import ALGORITHMS, in_order
     from gpunn.cli.table import table
     from gpunn.layers import Conv2d
 
+    calls = {(call.node, call.primitive) for call in program.calls}
     rows = []
-    for node in network.nodes:
+    for node, label in program.network.labels.items():
         if isinstance(node.layer, Conv2d):
-            geometry = node.layer.geometry(batch, node.inputs[0].shape)
+            geometry = node.layer.geometry(program.specification.batch, node.inputs[0].shape)
+            asked = algorithm if node.layer.algorithm == "auto" else node.layer.algorithm
             shape = f"{geometry.H}x{geometry.W}x{geometry.C}, {geometry.R}x{geometry.S}, {geometry.K}"
-            chosen = (in_order(ways, geometry, node.layer.algorithm)[0].name for ways in ALGORITHMS.values())
-            rows.append((network.labels[node], shape, *chosen))
+            chosen = (
+                in_order(ways, geometry, asked)[0].name if (label, primitive) in calls else ""
+                for primitive, ways in ALGORITHMS.items()
+            )
+            rows.append((label, shape, *chosen))
     return table(("convolution", "input, filter, filters", "forward", "backward data", "backward filter"), rows)
