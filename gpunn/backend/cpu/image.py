@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
 import numpy as np
 
 from gpunn.backend.contract import Array
@@ -9,19 +13,49 @@ from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 
 
-def _crop(staged: Array, picture: Array, top: int, left: int, mirror: bool) -> None:
-    """staged[h, w] = picture[top + h, left + w], mirrored left to right if asked; 0 outside the picture."""
-    rows, columns = staged.shape[:2]
-    first_row, last_row = max(0, top), min(picture.shape[0], top + rows)
-    first_column, last_column = max(0, left), min(picture.shape[1], left + columns)
-    if last_row - first_row < rows or last_column - first_column < columns:
-        staged.fill(0)
-    if first_row >= last_row or first_column >= last_column:
-        return
-    target = staged[:, ::-1] if mirror else staged
-    target[first_row - top : last_row - top, first_column - left : last_column - left] = picture[
-        first_row:last_row, first_column:last_column
-    ]
+@dataclass(frozen=True)
+class Crop:
+    """Neighbouring images of a batch that are cropped alike.
+
+    Attributes:
+        images: which.
+        top: row of the pictures that is the first of the crops.
+        left: column of the pictures that is the first of the crops, counted before they are mirrored.
+        mirror: whether left and right change places.
+    """
+
+    images: slice
+    top: int
+    left: int
+    mirror: bool
+
+    def copy(self, staged: Array, pictures: Array, first: int) -> None:
+        """staged[h, w, n] = pictures[top + first + h, left + w, n], mirrored if asked; 0 outside the pictures.
+
+        Channel by channel, since one call would copy the few channels of each pixel by themselves.
+        """
+        staged, pictures = staged[:, :, self.images], pictures[:, :, self.images]
+        top = self.top + first
+        rows, columns, _, C = staged.shape
+        first_row, last_row = max(0, top), min(pictures.shape[0], top + rows)
+        first_column, last_column = max(0, self.left), min(pictures.shape[1], self.left + columns)
+        if last_row - first_row < rows or last_column - first_column < columns:
+            staged.fill(0)
+        if first_row >= last_row or first_column >= last_column:
+            return
+        target = staged[:, ::-1] if self.mirror else staged
+        target = target[first_row - top : last_row - top, first_column - self.left : last_column - self.left]
+        source = pictures[first_row:last_row, first_column:last_column]
+        for c in range(C):
+            target[..., c] = source[..., c]
+
+
+def _crops(placement: Array) -> Iterator[Crop]:
+    first = 0
+    for (top, left, mirror), alike in groupby(placement.tolist()):
+        stop = first + sum(1 for _ in alike)
+        yield Crop(slice(first, stop), top, left, bool(mirror))
+        first = stop
 
 
 def normalize_images(
@@ -42,14 +76,14 @@ def normalize_images(
     y = memory_order(y)
     factor = np.tile(1 / (255 * np.asarray(deviation, np.float64)), N).astype(y.dtype).reshape(N, C)
     offset = np.tile(-np.asarray(mean, np.float64) / deviation, N).astype(y.dtype).reshape(N, C)
-    corners = placement.tolist()
+    crops, pictures = tuple(_crops(placement)), images.transpose(1, 2, 0, 3)
 
     def work(index: Index) -> None:
         rows = index[0]
         target = y[rows]
         staged = device.scratch(0, target.shape, np.uint8)
-        for image, (top, left, mirror) in enumerate(corners):
-            _crop(staged[:, :, image], images[image], top + rows.start, left, bool(mirror))
+        for crop in crops:
+            crop.copy(staged, pictures, rows.start)
         np.copyto(target, staged)
         np.multiply(target, factor, out=target)
         np.add(target, offset, out=target)
