@@ -4,8 +4,10 @@
 
 One training step runs in float32 on photographs, with the weights that a run begins with, or after --steps of
 training. Every call of it is repeated in float64 with what it read: activations, gradients, weights, and what the
-forward pass kept. An error is the L2 norm of the difference, as a share of the norm of the float64 result. A line a
-layer; the worst of a column has a star, what exceeds its bound an exclamation mark, and the exit status is 1 then.
+forward pass kept. With --noise, convolutions and fully connected layers read normal numbers in place of activations and
+gradients, whose sums cancel more. An error is the L2 norm of the difference, as a share of that of the float64 result.
+A line a layer; the worst of a column has a star, what exceeds its bound an exclamation mark, and the exit status is 1
+then.
 
 The float64 results are those of gpunn's direct algorithms. Where PyTorch is installed, it computes those of the
 convolutions and the fully connected layers too, and the largest distance of the two is printed: some 1e-15 says that
@@ -28,7 +30,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmarks.example_images import IMAGES
+from benchmarks.example_images import photographs
 from benchmarks.pytorch_products import pytorch_results
 from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.backend.cpu.device import open_cpu
@@ -40,7 +42,7 @@ from gpunn.network import Network
 from gpunn.optimizers import Sgd
 from gpunn.precision import precision
 from gpunn.program.call import Argument, Buffer, Call, buffers_of
-from gpunn.program.comparison import Side
+from gpunn.program.comparison import PRODUCTS, Side
 from gpunn.program.specification import Specification
 
 Array = np.ndarray[Any, Any]
@@ -58,6 +60,23 @@ COLUMNS = {
     **dict.fromkeys(("gbias", "gbeta"), "bias gradient"),
 }
 HEADER = ("output", "input gradient", "weight gradient", "bias gradient")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the layers are measured with.
+
+    Attributes:
+        algorithm: of the convolutions in float32.
+        threads: of the CPU.
+        steps: of training on the images before.
+        noise: convolutions and fully connected layers get normal numbers for activations and gradients.
+    """
+
+    algorithm: ConvolutionAlgorithm
+    threads: int
+    steps: int = 0
+    noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,37 +117,38 @@ def relative_error(found: Array, expected: Array) -> float:
     return difference / norm if norm else float("inf")
 
 
-def errors(
-    network: Network, images: Array, algorithm: ConvolutionAlgorithm, threads: int, steps: int
-) -> Iterator[Error]:
+def errors(network: Network, images: Array, setting: Setting) -> Iterator[Error]:
     """Every result of every layer's calls in one training step.
 
     Args:
         network: what to compute; every output gets softmax and cross-entropy.
         images: (N, H, W, C), normalised.
-        algorithm: of the convolutions in float32.
-        threads: of the CPU.
-        steps: of training on these images before.
+        setting: how.
     """
     objectives = tuple(Objective(output, SoftmaxCrossEntropy()) for output in network.outputs)
     specification = Specification(len(images), "train", precision("float32"), objectives)
-    devices = open_cpu(threads, algorithm), open_cpu(threads, "direct")
+    devices = open_cpu(setting.threads, setting.algorithm), open_cpu(setting.threads, "direct")
     tested, reference = (
         Side(network, device, precision(name), specification, Sgd(momentum=0.9), seed=0)
         for device, name in zip(devices, ("float32", "float64"), strict=True)
     )
     for name, value in (("loss_scale", 1 / len(images)), ("learning_rate", 1e-3)):
         tested.state.set_control(name, value)
-    labels = np.random.default_rng(0).integers(0, objectives[0].output.shape[0], len(images))
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, objectives[0].output.shape[0], len(images))
     inputs = {network.image.name: images, "labels": labels}
     for buffer in tested.program.inputs:
         tested.write(buffer, inputs[buffer.name])
-    for _ in range(steps):
+    for _ in range(setting.steps):
         for call in tested.calls:
             tested.run(call)
     for call, partner in zip(tested.calls, reference.calls, strict=True):
         if call.phase == "update":
             break
+        if setting.noise and call.primitive.startswith(PRODUCTS):
+            for name, buffer, _ in _pairs(call.reads, partner.reads):
+                if name in ("x", "gy"):
+                    tested.write(buffer, draw.standard_normal(buffer.shape, np.float32))
         yield from _compare(tested, call, reference, partner, devices[0].journal)
     for device in devices:
         device.close()
@@ -239,14 +259,14 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--algorithm", choices=get_args(ConvolutionAlgorithm), default="auto")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--images", choices=sorted(IMAGES), default="photographs")
-    parser.add_argument("--steps", type=int, default=0, help="of training on these images before")
+    parser.add_argument("--steps", type=int, default=0, help="of training on the photographs before")
+    parser.add_argument("--noise", action="store_true", help="give normal numbers to what multiplies")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(given)
     chosen = model(options.network)
     network = chosen.build(chosen.image, chosen.classes)
-    images = IMAGES[options.images](options.batch, chosen.image)
-    found = list(errors(network, images, options.algorithm, options.threads, options.steps))
+    setting = Setting(options.algorithm, options.threads, options.steps, options.noise)
+    found = list(errors(network, photographs(options.batch, chosen.image), setting))
     if options.json:
         print(json.dumps([{**asdict(error), "exceeds": error.exceeds} for error in found], indent=1))
     else:

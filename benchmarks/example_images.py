@@ -1,8 +1,7 @@
-"""Images for measurements: parts of photographs, and noise."""
+"""Images for measurements: parts of photographs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,12 +33,3 @@ def photographs(batch: int, shape: Shape) -> Array:
         if draw.random() < 0.5:
             images[place] = images[place, :, ::-1].copy()
     return images
-
-
-def noise(batch: int, shape: Shape) -> Array:
-    """White and normal."""
-    return np.random.default_rng(0).standard_normal((batch, *shape), np.float32)
-
-
-#: What a network can be given.
-IMAGES: Mapping[str, Callable[[int, Shape], Array]] = {"photographs": photographs, "noise": noise}

@@ -44,21 +44,21 @@ def _convolution_forward(geometry: Any, given: Mapping[str, Array]) -> dict[str,
 
 
 def _convolution_backward_data(geometry: Any, given: Mapping[str, Array]) -> dict[str, Array]:
-    import torch
+    from torch.nn.grad import conv2d_input
 
     top, bottom, left, right = geometry.padding
     H, W = geometry.H + top + bottom, geometry.W + left + right
     shape = (geometry.N, geometry.C, H, W)
-    gx = torch.nn.grad.conv2d_input(shape, _filters(given["w"]), _channels_first(given["gy"]), **_options(geometry))
+    gx = conv2d_input(shape, _filters(given["w"]), _channels_first(given["gy"]), **_options(geometry))
     return {"gx": _images(gx)[:, top : H - bottom, left : W - right]}
 
 
 def _convolution_backward_filter(geometry: Any, given: Mapping[str, Array]) -> dict[str, Array]:
-    import torch
+    from torch.nn.grad import conv2d_weight
 
     K, shape = geometry.K, geometry.filter_shape
     padded, gy = _padded(geometry, given["x"]), _channels_first(given["gy"])
-    gw = torch.nn.grad.conv2d_weight(padded, (K, shape[2], *shape[:2]), gy, **_options(geometry))
+    gw = conv2d_weight(padded, (K, shape[2], *shape[:2]), gy, **_options(geometry))
     return {"gw": gw.permute(2, 3, 1, 0).numpy(), "gbias": gy.sum((0, 2, 3)).numpy()}
 
 

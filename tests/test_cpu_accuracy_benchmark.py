@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import cpu_accuracy
-from benchmarks.cpu_accuracy import Error, errors, relative_error
-from benchmarks.example_images import noise, photographs
+from benchmarks.cpu_accuracy import Error, Setting, errors, relative_error
+from benchmarks.example_images import photographs
 from gpunn.backend import cpu
 from gpunn.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU
 from gpunn.network import Network, Sequential
@@ -27,9 +27,9 @@ def small_network() -> Network:
     return Sequential(*layers).network((8, 8, 3), "small")
 
 
-def found_in(network: Network, steps: int = 0) -> dict[tuple[str, str], Error]:
-    images = noise(4, network.image.shape)
-    return {(error.layer, error.result): error for error in errors(network, images, "direct", 1, steps)}
+def found_in(network: Network, **options: Any) -> dict[tuple[str, str], Error]:
+    found = errors(network, photographs(4, network.image.shape), Setting("direct", 1, **options))
+    return {(error.layer, error.result): error for error in found}
 
 
 def off_by(factor: float, function: Callable[..., None]) -> Callable[..., None]:
@@ -72,9 +72,9 @@ def test_a_bound_grows_with_what_the_inputs_leave_open(error: float, of_inputs: 
     assert Error("conv", "direct", "output", "y", error, 3e-6, of_inputs, None).exceeds == exceeds
 
 
-@pytest.mark.parametrize("steps", [0, 2])
-def test_every_result_of_a_layer_is_held_against_float64(steps: int) -> None:
-    found = found_in(small_network(), steps)
+@pytest.mark.parametrize("options", [{}, {"steps": 2}, {"noise": True}])
+def test_every_result_of_a_layer_is_held_against_float64(options: dict[str, Any]) -> None:
+    found = found_in(small_network(), **options)
     results = ("output", "input gradient", "weight gradient", "bias gradient")
     assert {(layer, result) for layer in ("bn", "fc") for result in results} <= found.keys()
     # Nobody asks for the gradient of the images.
