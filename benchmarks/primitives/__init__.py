@@ -1,0 +1,1 @@
+"""What benchmarks/cpu_primitives.py times: the shapes, gpunn's calls and PyTorch's."""
