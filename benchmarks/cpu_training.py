@@ -51,9 +51,13 @@ def _compare(given: argparse.Namespace) -> None:
     from benchmarks.cpu.layers import table
     from benchmarks.cpu.results import append, todays_file
     from benchmarks.cpu.task import Case
+    from gpunn.errors import GpunnError
 
     case = Case(given.network, given.batch, given.threads, given.algorithm)
-    found = compare(case, Extent(given.seconds, given.layers, not given.no_memory, given.idle_threads))
+    try:
+        found = compare(case, Extent(given.seconds, given.layers, not given.no_memory, given.idle_threads))
+    except GpunnError as error:
+        sys.exit(f"error: {error}")
     document = found.as_json()
     if given.keep:
         append(document, todays_file(document))

@@ -40,6 +40,7 @@ class FakeContestant:
     measured: Sequence[Ceilings | None] = (None,)
     threads: int | None = None
     name: str = "a chip"
+    mean_loss: float = 1.0
     events: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class FakeContestant:
         self.versions: Mapping[str, str] = {self.device: "1.0"}
 
     def loss(self) -> float:
-        return 0.0
+        return self.mean_loss
 
     def sample_layers(self) -> None:
         self.events.append("layers")

@@ -1,0 +1,317 @@
+"""The comparison with PyTorch on the CPU, tried without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks import cpu_training
+from benchmarks.cpu import comparison, goals, networks, peak_memory, results
+from benchmarks.cpu.comparison import Extent, compare, in_words
+from benchmarks.cpu.goals import GOALS, Goal, verdict
+from benchmarks.cpu.layers import beside, table
+from benchmarks.cpu.pairs import Pairs, Rounds
+from benchmarks.cpu.peak_memory import PeakMemory
+from benchmarks.cpu.task import Case
+from benchmarks.cpu_training_chart import bar, chosen, figure_of
+from gpunn import backend
+from gpunn.errors import UsageError
+from gpunn.timing import stopwatch
+from gpunn.timing.network_step import NetworkStep
+from gpunn.timing.opening import Sides
+from gpunn.timing.report import LayerTimes
+from gpunn.timing.stopwatch import Subject
+from tests.timing.fakes import Clock, FakeContestant
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What is promised to whoever reads the object.
+PROMISED = {
+    "network", "batch", "threads", "algorithm", "training_ratio", "inference_ratio", "training_ratio_spread",
+    "inference_ratio_spread", "gpunn_images_per_second", "pytorch_images_per_second", "peak_memory_ratio",
+    "loss_difference", "machine", "versions", "date",
+}  # fmt: skip
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Samples are of one call, and take what the sides say."""
+    clock = Clock()
+    monkeypatch.setattr(stopwatch.time, "perf_counter", clock)
+    monkeypatch.setattr(stopwatch, "SAMPLE_SECONDS", 0)
+    monkeypatch.setattr(stopwatch, "SLOW_SECONDS", 0)
+    return clock
+
+
+def test_pairs_are_taken_in_turn_after_a_warm_up(clock: Clock) -> None:
+    told: list[str] = []
+
+    def side(name: str, seconds: list[float]) -> Subject:
+        passing = clock.passing(seconds)
+
+        def call() -> None:
+            told.append(name)
+            passing()
+
+        return Subject(call, lambda: None)
+
+    rounds = Rounds(fewest=3, most=9, seconds=0, settle=lambda: told.append("settle"), clock=clock)
+    pairs = rounds.take(side("ours", [50, 50, 1, 2, 6]), side("theirs", [90, 90, 4, 2, 3]))
+    assert pairs == Pairs((1, 2, 6), (4, 2, 3))
+    ours, theirs = ["settle", "ours"], ["settle", "theirs"]
+    assert told == [*ours, "ours", *theirs, "theirs", *ours, *theirs, *theirs, *ours, *ours, *theirs]
+
+
+def test_rounds_go_on_for_some_seconds_and_end_with_the_most(clock: Clock) -> None:
+    subject = Subject(clock.passing([1]), lambda: None)
+    for most, seconds, taken in ((99, 10, 5), (4, 10, 4), (99, 0, 2)):
+        rounds = Rounds(2, most, seconds, lambda: None, clock)
+        assert len(rounds.take(subject, subject).ours) == taken
+
+
+def test_a_ratio_is_of_medians_and_lies_within_the_spread_of_the_pairs() -> None:
+    pairs = Pairs((1.0, 8.0, 3.0), (2.0, 2.0, 4.0))
+    assert pairs.ratio == 3 / 2
+    assert pairs.spread == (0.5, 4.0)
+
+
+def rows(*times: tuple[float, float]) -> tuple[LayerTimes, ...]:
+    return tuple(
+        LayerTimes(f"layer{place}", "conv", forward, backward, 0, 0, 0, "direct / tapwise", None)
+        for place, (forward, backward) in enumerate(times)
+    )
+
+
+def test_layers_stand_beside_each_other() -> None:
+    first, second = beside(rows((1.5, 4.5), (1, 0)), rows((2, 1), (0, 0)))
+    assert (first.gpunn_backward_ms, first.pytorch_forward_ms, first.ratio) == (4.5, 2, 2.0)
+    assert second.ratio is None
+    lines = table([first, second]).splitlines()
+    assert lines[2].split() == ["layer0", "1.50", "4.50", "2.00", "1.00", "2.00", "direct", "/", "tapwise"]
+    assert lines[3].split() == ["layer1", "1.00", "0.00", "0.00", "0.00", "direct", "/", "tapwise"]
+
+
+@pytest.fixture
+def sides(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Two contestants, and what was asked for."""
+    ours = FakeContestant(clock, "cpu", [9, 9, 2], [9, 9, 0.5], name="a fast chip", mean_loss=2.002)
+    theirs = FakeContestant(clock, "pytorch:cpu", [9, 9, 4], [9, 9, 1], mean_loss=2.0)
+    asked: dict[str, Any] = {"idle": 0}
+
+    @contextmanager
+    def open_sides(task: Any, devices: Any, threads: int, with_pytorch: bool) -> Iterator[Sides]:
+        asked.update(task=task, devices=devices, threads=threads, with_pytorch=with_pytorch)
+        yield Sides((ours, theirs), (0, 3))
+
+    def peak(case: Case, side: str) -> PeakMemory:
+        return PeakMemory(60, 80, 260) if side == "gpunn" else PeakMemory(250, 300, 650)
+
+    monkeypatch.setattr(comparison, "open_sides", open_sides)
+    monkeypatch.setattr(comparison, "peak_memory", peak)
+    monkeypatch.setattr(comparison, "end_idle_threads", lambda: asked.update(idle=asked["idle"] + 1))
+    return asked
+
+
+CASE = Case("lenet", 8, 2, "direct")
+
+
+def test_the_object_has_what_was_promised(sides: dict[str, Any]) -> None:
+    found = compare(CASE, Extent(seconds=0))
+    document = json.loads(json.dumps(found.as_json()))
+    assert set(document) >= PROMISED
+    assert "layers" not in document
+    assert (document["network"], document["batch"], document["threads"], document["algorithm"]) == (
+        "lenet", 8, 2, "direct",
+    )  # fmt: skip
+    assert (document["training_ratio"], document["training_ratio_spread"]) == (0.5, [0.5, 0.5])
+    assert document["inference_ratio"] == 0.5
+    assert (document["gpunn_images_per_second"], document["pytorch_images_per_second"]) == (4.0, 2.0)
+    assert document["gpunn_inference_images_per_second"] == 16.0
+    assert document["training_ms"]["pytorch"] == {"median": 4000.0, "low": 4000.0, "high": 4000.0}
+    assert (document["peak_memory_ratio"], document["peak_memory_growth_ratio"]) == (0.4, 0.5)
+    assert document["peak_memory_bytes"]["gpunn"] == {"imports": 60, "built": 80, "peak": 260}
+    assert document["loss_difference"] == pytest.approx(1e-3)
+    assert (document["machine"], document["cores"]) == ("a fast chip", [0, 3])
+    assert document["versions"] == {"cpu": "1.0", "pytorch:cpu": "1.0"}
+    asked = sides["task"]
+    assert (asked.model.name, asked.batch, asked.precision, asked.algorithm) == ("lenet", 8, "float32", "direct")
+    assert (sides["devices"], sides["threads"], sides["with_pytorch"]) == (("cpu",), 2, True)
+    text = in_words(found)
+    assert "lenet, batch 8, 2 threads, direct: gpunn 4 and PyTorch 2 images/s" in text
+    assert "training step 0.50 (0.50 to 0.50)" in text
+    assert "ratio 0.40" in text
+
+
+def test_layers_and_memory_are_measured_as_asked(sides: dict[str, Any]) -> None:
+    found = compare(CASE, Extent(seconds=0, layers=True, memory=False))
+    assert found.as_json()["layers"][0]["name"] == "conv1"
+    assert (found.peak_memory_ratio, found.peak_memory_bytes) == (None, None)
+    assert "memory" not in in_words(found)
+
+
+def test_idle_threads_end_before_each_sample_or_are_left(sides: dict[str, Any]) -> None:
+    compare(CASE, Extent(seconds=0, idle_threads="left"))
+    assert sides["idle"] == 0
+    compare(CASE, Extent(seconds=0))
+    assert sides["idle"] == 2 * 2 * (1 + comparison.FEWEST)
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["cpu_training.py", *words])
+    cpu_training.main()
+
+
+def test_the_program_prints_an_object_and_keeps_it(
+    sides: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    words = ("--network", "lenet", "--batch", "8", "--algorithm", "direct", "--seconds", "0", "--keep")
+    run_main(monkeypatch, *words, "--json")
+    document = json.loads(capsys.readouterr().out)
+    run_main(monkeypatch, *words)
+    (file,) = tmp_path.iterdir()
+    assert file.name == f"cpu-training-{document['date'][:10]}.jsonl"
+    first, second = results.read(file)
+    assert first == document
+    assert second["training_ratio"] == 0.5
+    assert "time ratio of a training step 0.50" in capsys.readouterr().out
+
+
+def test_what_hinders_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise UsageError("the comparison needs PyTorch")
+
+    monkeypatch.setattr(comparison, "compare", refuse)
+    with pytest.raises(SystemExit, match="error: the comparison needs PyTorch"):
+        run_main(monkeypatch)
+
+
+def test_it_runs_as_a_script_from_any_folder(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "benchmarks/cpu_training.py", "--help"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    for option in ("--network", "--batch", "--threads", "--algorithm", "--layers", "--json"):
+        assert option in told
+    assert all(name in told for name in ("vgg16", "alexnet", "vgg11-bn-cifar", "lenet", "resnet-like"))
+
+
+def test_the_networks_that_are_no_models_are_what_they_are_called() -> None:
+    built = {name: chosen.build(chosen.image, chosen.classes) for name, chosen in networks.OTHERS.items()}
+    # ResNet-18 of He et al. (2016) as libraries have it: 11,689,512 parameters, 1.82 G multiply-adds.
+    assert built["resnet-like"].parameter_count == 11_689_512
+    assert built["resnet-like"].flops / 2e9 == pytest.approx(1.82, abs=0.02)
+    layers = {name: [row for row in network.summary() if row.type == "conv"] for name, network in built.items()}
+    assert len([row for row in layers["resnet-like-cifar"] if row.flops]) == 19 + 2  # two projections
+    by_size = [node for node in built["bottleneck"].nodes if node.layer.kind == "conv"]
+    assert sum(node.layer.size == (1, 1) for node in by_size) > 2 * sum(node.layer.size == (3, 3) for node in by_size)
+    assert all(row.output[-1] % 2 for row in layers["odd"])
+
+
+@pytest.mark.parametrize("name", ["resnet-like-cifar", "odd"])
+def test_the_networks_learn(name: str) -> None:
+    device = backend.open("cpu", 1)
+    step = NetworkStep(Case(name, 2, 1).task, device)
+    step.train()
+    assert 0 < step.loss() < 1e3
+    assert not step.is_void()
+    device.close()
+
+
+def test_peak_memory_is_that_of_a_process_of_its_own() -> None:
+    found = peak_memory.peak_memory(Case("lenet", 64, 1), "gpunn")
+    assert 2**23 < found.imports < found.built < found.peak < 2**28
+    # Outputs of the convolutions and their gradients, at least.
+    assert found.peak - found.built > 4 * 64 * (24 * 24 * 20 + 8 * 8 * 50)
+    assert found.growth == found.peak - found.imports
+
+
+def test_what_a_child_says_of_its_end_is_told() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)peak memory of gpunn: .*'no-such-network'"):
+        peak_memory.peak_memory(Case("no-such-network", 1, 1), "gpunn")
+
+
+def test_the_goals_are_those_of_the_table() -> None:
+    must = {(goal.case.network, goal.case.batch): goal for goal in GOALS if goal.case.threads == 2}
+    assert must["vgg16", 16].training == must["vgg16", 16].training == 0.55
+    assert (must["alexnet", 32].training, must["alexnet", 32].inference) == (0.80, 0.85)
+    assert (must["vgg11-bn-cifar", 128].training, must["lenet", 128].training) == (0.70, 1.5)
+    assert must["resnet-like", 1].training == 1.2
+    direct = [goal for goal in GOALS if goal.case.algorithm == "direct"]
+    assert [(goal.case.network, goal.training) for goal in direct] == [("vgg16", 1.3)]
+    assert all(goal.case.network in networks.NETWORKS for goal in GOALS)
+    assert {goal.case.threads for goal in GOALS} == {1, 2}
+
+
+def found_ratios(training: float, inference: float, memory: float | None) -> dict[str, Any]:
+    return {
+        "training_ratio": training,
+        "training_ratio_spread": [training, training],
+        "inference_ratio": inference,
+        "inference_ratio_spread": [inference, inference],
+        "peak_memory_ratio": memory,
+    }
+
+
+def test_a_verdict_tells_what_was_missed() -> None:
+    goal = Goal(Case("lenet", 128, 2), training=1.5)
+    assert "MISSED" not in verdict(goal, found_ratios(1.5, 9.0, None))
+    assert "training 1.51 (1.51 to 1.51) MISSED 1.50" in verdict(goal, found_ratios(1.51, 9.0, 0.5))
+    assert "memory 1.01 MISSED 1.00" in verdict(goal, found_ratios(1.0, 1.0, 1.01))
+
+
+def test_all_goals_run_in_processes_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        return SimpleNamespace(stdout=json.dumps(found_ratios(0.4, 0.5, 0.6)))
+
+    monkeypatch.setattr(goals.subprocess, "run", run)
+    run_main(monkeypatch, "--all", "--no-memory", "--keep", "--seconds", "3")
+    assert len(commands) == len(GOALS) == len(capsys.readouterr().out.splitlines())
+    first = " ".join(commands[0][1:])
+    assert first.endswith(
+        "cpu_training.py --network vgg16 --batch 8 --threads 2 --algorithm auto --json --seconds 3.0 "
+        "--idle-threads ended --no-memory --keep"
+    )
+
+
+def kept(network: str, batch: int, training: float, **changes: Any) -> dict[str, Any]:
+    return {
+        **found_ratios(training, 0.5, None),
+        "network": network,
+        "batch": batch,
+        "threads": 2,
+        "algorithm": "auto",
+        "training_ratio_spread": [0.8 * training, 1.25 * training],
+        "gpunn_images_per_second": 12.0,
+        "gpunn_inference_images_per_second": 3456.0,
+        "machine": "a fast chip",
+        "versions": {"numpy": "2.0"},
+        "date": "2026-01-02T03:04:05+00:00",
+        **changes,
+    }
+
+
+def test_the_chart_shows_the_last_result_of_each_network() -> None:
+    old, new = kept("lenet", 128, 2.0), kept("lenet", 128, 0.5)
+    others = [kept("lenet", 128, 0.1, threads=1), kept("lenet", 128, 0.1, algorithm="direct"), kept("odd", 32, 0.1)]
+    results = [old, new, *others]
+    assert chosen(results) == {("lenet", 128): new}
+    shown = bar(new, "training")
+    assert (shown.factor, shown.low, shown.high, shown.rate) == (2.0, 1.6, 2.5, 12.0)
+    (axes,) = figure_of([*results, kept("vgg16", 16, 0.25)]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["VGG-16\nbatch 16", "LeNet\nbatch 128"]
+    assert [patch.get_width() for patch in axes.patches] == [4.0, 2.0, 2.0, 2.0]
+    texts = [text.get_text() for text in axes.texts]
+    assert "3,456 images/s" in texts
+    with pytest.raises(ValueError, match=r"no result is of .*vgg16"):
+        figure_of([kept("odd", 32, 0.1)])
