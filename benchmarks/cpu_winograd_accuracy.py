@@ -35,6 +35,7 @@ from gpunn.data import open_data
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.selection import select
 from gpunn.geometry import Shape
+from gpunn.initializers import Normal
 from gpunn.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU
 from gpunn.models.definition import Model
 from gpunn.models.recipe import Recipe
@@ -61,7 +62,8 @@ def build(image: Shape, classes: int) -> Network:
         layers.append(MaxPool2d(2))
     H, W, _ = image
     features = (H >> len(FILTERS)) * (W >> len(FILTERS)) * FILTERS[-1]
-    return Sequential(*layers, Flatten(), Linear(features, classes)).network(image, "chain of 3x3 convolutions")
+    classifier = Linear(features, classes, weight=Normal(0.01))
+    return Sequential(*layers, Flatten(), classifier).network(image, "chain of 3x3 convolutions")
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=16000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=0.05)
+    parser.add_argument("--rate", type=float, default=0.02)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--results", type=Path, help="default: a file of today in benchmarks/results/")
     options = parser.parse_args(given)
