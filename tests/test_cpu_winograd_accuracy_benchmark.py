@@ -50,7 +50,20 @@ def test_runs_are_kept_and_not_repeated(
 ) -> None:
     monkeypatch.setattr(cpu_winograd_accuracy, "FILTERS", (4, 4, 4))
     results = tmp_path / "runs.jsonl"
-    options = ["--data", "digits", "--images", "128", "--epochs", "1", "--batch", "32", "--threads", "1"]
+    options = [
+        "--data",
+        "digits",
+        "--images",
+        "128",
+        "--epochs",
+        "1",
+        "--batch",
+        "32",
+        "--rate",
+        "0.05",
+        "--threads",
+        "1",
+    ]
     options += ["--algorithms", "direct,winograd", "--results", str(results)]
     main([*options, "--seeds", "0"])
     assert "mean" not in capsys.readouterr().out
