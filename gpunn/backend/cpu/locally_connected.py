@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.cpu.convolution_algorithms.cutting import cut, cut_rows
-from gpunn.backend.cpu.convolution_algorithms.gather import Block, Reading, gather
+from gpunn.backend.cpu.convolution_algorithms.gather import Block, Reading, gather, gather_by_tap
 from gpunn.backend.cpu.convolution_algorithms.plan import read_input
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]
+
+#: Images of fewer channels are read tap by tap: C would be a run too short to copy.
+LEAST_CHANNELS_OF_A_RUN = 8
 
 #: Scratch of this file.
 _WINDOW, _PATCHES, _PRODUCT, _BIAS = 310, 311, 312, 313
@@ -22,7 +25,7 @@ def locally_connected2d_forward(
     device: CpuDevice, y: Array, x: Array, w: Array, bias: Array | None, geometry: Conv2dGeometry
 ) -> None:
     """As convolution2d_forward with w (P, Q, R, S, C, K) and bias (P, Q, K); one group."""
-    reading = read_input(geometry)
+    reading = read_input(geometry, by_tap=geometry.C < LEAST_CHANNELS_OF_A_RUN)
     blocks = _blocks(device, reading, geometry, x.itemsize)
     image, result = memory_order(x), memory_order(y)
 
@@ -68,7 +71,7 @@ def locally_connected2d_backward_filter(
     device: CpuDevice, gw: Array, gbias: Array | None, x: Array, gy: Array, geometry: Conv2dGeometry, accumulate: bool
 ) -> None:
     """gw[p,q,r,s,c,k] = sum over n of the product of input and gy; gbias[p,q,k] = sum over n of gy."""
-    reading = read_input(geometry)
+    reading = read_input(geometry, by_tap=geometry.C < LEAST_CHANNELS_OF_A_RUN)
     blocks = _blocks(device, reading, geometry, x.itemsize)
     image, gradients = memory_order(x), memory_order(gy)
 
@@ -98,7 +101,10 @@ def _read(device: CpuDevice, reading: Reading, block: Block, image: Array) -> Ar
     """What each pixel of a block reads: (rows, columns, N, R * S * C)."""
     window = device.scratch(_WINDOW, (reading.window_size(block),), image.dtype)
     patches = device.scratch(_PATCHES, (reading.patches_size(block),), image.dtype)
-    matrix: Array = gather(reading, block, image, window, patches)[0]
+    if reading.by_tap:
+        matrix: Array = gather_by_tap(reading, block, image, window, patches)[0, :-1].T
+    else:
+        matrix = gather(reading, block, image, window, patches)[0]
     return matrix.reshape(block.rows, block.columns, reading.N, reading.depth)
 
 

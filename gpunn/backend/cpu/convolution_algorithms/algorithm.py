@@ -96,3 +96,13 @@ class Algorithm(Generic[Call]):
     flops: Callable[[Conv2dGeometry], int]
     workspace: Callable[[CpuDevice, Conv2dGeometry, DType], int]
     run: Callable[[CpuDevice, Call], None]
+
+
+def any_call(call: object) -> bool:
+    """What an algorithm accepts that takes arrays however they lie in memory."""
+    return True
+
+
+def any_geometry(geometry: Conv2dGeometry) -> bool:
+    """What an algorithm serves that computes every convolution."""
+    return True

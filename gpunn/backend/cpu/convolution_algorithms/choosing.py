@@ -12,13 +12,23 @@ from typing import Any, Concatenate
 
 from gpunn.backend.attributes import Arithmetic, ConvolutionAlgorithm
 from gpunn.backend.contract import DType
-from gpunn.backend.cpu.convolution_algorithms import direct, tapwise
+from gpunn.backend.cpu.convolution_algorithms import (
+    depthwise,
+    direct,
+    k_major,
+    pointwise,
+    shifted,
+    space_to_depth,
+    tapwise,
+)
 from gpunn.backend.cpu.convolution_algorithms.algorithm import (
     Algorithm,
     BackwardDataCall,
     BackwardFilterCall,
     Call,
     ForwardCall,
+    any_call,
+    any_geometry,
 )
 from gpunn.backend.cpu.convolution_algorithms.winograd import convolving, costs, filter_gradient
 from gpunn.backend.cpu.device import CpuDevice
@@ -32,27 +42,6 @@ WINOGRAD = (
     ("winograd F(2x2,3x3)", 2, 3),
     ("winograd F(4x4,5x5)", 4, 5),
 )
-#: What gathering or writing a number costs, in multiply-adds of a large product.
-MOVING = 8.0
-
-
-def _gathering_cost(pixels: int, depth: int, written: int) -> float:
-    """Of `pixels` outputs that read `depth` numbers each and write `written`."""
-    return pixels * (depth * written + MOVING * (depth + written))
-
-
-def _forward_cost(geometry: Conv2dGeometry) -> float:
-    depth = geometry.R * geometry.S * geometry.C // geometry.groups
-    return _gathering_cost(geometry.N * geometry.P * geometry.Q, depth, geometry.K)
-
-
-def _backward_data_cost(geometry: Conv2dGeometry) -> float:
-    depth = geometry.R * geometry.S * geometry.K // (geometry.groups * geometry.stride.rows * geometry.stride.columns)
-    return _gathering_cost(geometry.N * geometry.H * geometry.W, depth, geometry.C)
-
-
-def _always(anything: object) -> bool:
-    return True
 
 
 def _winograd(
@@ -75,41 +64,145 @@ def _winograd(
         )
 
 
+def _flops(geometry: Conv2dGeometry) -> int:
+    return geometry.flops
+
+
+def _space_to_depth(through: Algorithm[Call], run: Callable[..., None]) -> Algorithm[Call]:
+    """Another algorithm, of the image and filters rearranged."""
+    return Algorithm(
+        name="space-to-depth" if through.exact else f"space-to-depth, {through.name}",
+        exact=through.exact,
+        serves=lambda geometry: space_to_depth.serves(geometry) and through.serves(space_to_depth.rearranged(geometry)),
+        accepts=any_call,
+        cost=partial(space_to_depth.cost, through=through),
+        flops=partial(space_to_depth.flops, through=through),
+        workspace=partial(space_to_depth.workspace, through=through),
+        run=partial(run, through=through),
+    )
+
+
+_DIRECT_FORWARD: Algorithm[ForwardCall] = Algorithm(
+    name="direct",
+    exact=True,
+    serves=any_geometry,
+    accepts=any_call,
+    cost=direct.forward_cost,
+    flops=_flops,
+    workspace=direct.forward_workspace,
+    run=direct.forward,
+)
+
 FORWARD: tuple[Algorithm[ForwardCall], ...] = (
     Algorithm(
-        name="direct",
+        name="1x1",
         exact=True,
-        serves=_always,
-        accepts=_always,
-        cost=_forward_cost,
-        flops=lambda geometry: geometry.flops,
-        workspace=direct.forward_workspace,
-        run=direct.forward,
+        serves=pointwise.serves,
+        accepts=pointwise.accepts,
+        cost=pointwise.forward_cost,
+        flops=_flops,
+        workspace=pointwise.forward_workspace,
+        run=pointwise.forward,
     ),
+    Algorithm(
+        name="depthwise",
+        exact=True,
+        serves=depthwise.serves,
+        accepts=any_call,
+        cost=depthwise.cost,
+        flops=_flops,
+        workspace=depthwise.forward_workspace,
+        run=depthwise.forward,
+    ),
+    Algorithm(
+        name="shifted products",
+        exact=True,
+        serves=shifted.serves,
+        accepts=shifted.accepts,
+        cost=shifted.forward_cost,
+        flops=shifted.flops,
+        workspace=shifted.forward_workspace,
+        run=shifted.forward,
+    ),
+    Algorithm(
+        name="K-major im2col",
+        exact=True,
+        serves=any_geometry,
+        accepts=any_call,
+        cost=k_major.forward_cost,
+        flops=_flops,
+        workspace=k_major.forward_workspace,
+        run=k_major.forward,
+    ),
+    _space_to_depth(_DIRECT_FORWARD, space_to_depth.forward),
+    _DIRECT_FORWARD,
     *_winograd(costs.forward_cost, costs.forward_flops, convolving.forward_workspace, convolving.forward),
+)
+
+_DIRECT_BACKWARD_DATA: Algorithm[BackwardDataCall] = Algorithm(
+    name="direct",
+    exact=True,
+    serves=any_geometry,
+    accepts=any_call,
+    cost=direct.backward_data_cost,
+    flops=direct.backward_data_flops,
+    workspace=direct.backward_data_workspace,
+    run=direct.backward_data,
 )
 
 BACKWARD_DATA: tuple[Algorithm[BackwardDataCall], ...] = (
     Algorithm(
+        name="1x1",
+        exact=True,
+        serves=pointwise.serves,
+        accepts=pointwise.accepts,
+        cost=pointwise.backward_data_cost,
+        flops=_flops,
+        workspace=pointwise.backward_data_workspace,
+        run=pointwise.backward_data,
+    ),
+    Algorithm(
+        name="depthwise",
+        exact=True,
+        serves=depthwise.serves,
+        accepts=any_call,
+        cost=depthwise.cost,
+        flops=depthwise.backward_data_flops,
+        workspace=depthwise.backward_data_workspace,
+        run=depthwise.backward_data,
+    ),
+    Algorithm(
+        name="shifted products",
+        exact=True,
+        serves=shifted.serves,
+        accepts=shifted.accepts,
+        cost=shifted.backward_data_cost,
+        flops=shifted.flops,
+        workspace=shifted.backward_data_workspace,
+        run=shifted.backward_data,
+    ),
+    Algorithm(
         name="tapwise",
         exact=True,
-        serves=tapwise.suits,
-        accepts=_always,
-        cost=lambda geometry: 0.0,
+        serves=any_geometry,
+        accepts=any_call,
+        cost=tapwise.backward_data_cost,
         flops=tapwise.backward_data_flops,
         workspace=tapwise.backward_data_workspace,
         run=tapwise.backward_data,
     ),
     Algorithm(
-        name="direct",
+        name="K-major im2col",
         exact=True,
-        serves=_always,
-        accepts=_always,
-        cost=_backward_data_cost,
+        serves=any_geometry,
+        accepts=any_call,
+        cost=k_major.backward_data_cost,
         flops=direct.backward_data_flops,
-        workspace=direct.backward_data_workspace,
-        run=direct.backward_data,
+        workspace=k_major.backward_data_workspace,
+        run=k_major.backward_data,
     ),
+    _space_to_depth(_DIRECT_BACKWARD_DATA, space_to_depth.backward_data),
+    _DIRECT_BACKWARD_DATA,
     *_winograd(
         costs.backward_data_cost,
         costs.backward_data_flops,
@@ -118,17 +211,60 @@ BACKWARD_DATA: tuple[Algorithm[BackwardDataCall], ...] = (
     ),
 )
 
+_DIRECT_BACKWARD_FILTER: Algorithm[BackwardFilterCall] = Algorithm(
+    name="direct",
+    exact=True,
+    serves=any_geometry,
+    accepts=any_call,
+    cost=direct.backward_filter_cost,
+    flops=_flops,
+    workspace=direct.backward_filter_workspace,
+    run=direct.backward_filter,
+)
+
 BACKWARD_FILTER: tuple[Algorithm[BackwardFilterCall], ...] = (
     Algorithm(
-        name="direct",
+        name="1x1",
         exact=True,
-        serves=_always,
-        accepts=_always,
-        cost=_forward_cost,
-        flops=lambda geometry: geometry.flops,
-        workspace=direct.backward_filter_workspace,
-        run=direct.backward_filter,
+        serves=pointwise.serves,
+        accepts=pointwise.accepts,
+        cost=pointwise.backward_filter_cost,
+        flops=_flops,
+        workspace=pointwise.backward_filter_workspace,
+        run=pointwise.backward_filter,
     ),
+    Algorithm(
+        name="depthwise",
+        exact=True,
+        serves=depthwise.serves,
+        accepts=any_call,
+        cost=depthwise.cost,
+        flops=_flops,
+        workspace=depthwise.backward_filter_workspace,
+        run=depthwise.backward_filter,
+    ),
+    Algorithm(
+        name="shifted products",
+        exact=True,
+        serves=shifted.serves,
+        accepts=shifted.accepts,
+        cost=shifted.backward_filter_cost,
+        flops=shifted.flops,
+        workspace=shifted.backward_filter_workspace,
+        run=shifted.backward_filter,
+    ),
+    Algorithm(
+        name="K-major im2col",
+        exact=True,
+        serves=any_geometry,
+        accepts=any_call,
+        cost=k_major.backward_filter_cost,
+        flops=_flops,
+        workspace=k_major.backward_filter_workspace,
+        run=k_major.backward_filter,
+    ),
+    _space_to_depth(_DIRECT_BACKWARD_FILTER, space_to_depth.backward_filter),
+    _DIRECT_BACKWARD_FILTER,
     *_winograd(
         costs.forward_cost,
         costs.forward_flops,
@@ -157,7 +293,7 @@ def in_order(
     """
     serving = [one for one in algorithms if one.serves(geometry) and (one.exact or asked != "direct")]
     ordered = sorted(serving, key=lambda one: (one.exact and asked == "winograd", one.cost(geometry)))
-    return ordered[: 1 + next(place for place, one in enumerate(ordered) if one.accepts is _always)]
+    return ordered[: 1 + next(place for place, one in enumerate(ordered) if one.accepts is any_call)]
 
 
 def workspace_bytes(

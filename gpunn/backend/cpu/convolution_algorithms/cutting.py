@@ -21,11 +21,18 @@ def cut(
     Args:
         beside: how many numbers a pixel has in cache beside its part of the matrix, such as its results.
     """
-    P, Q = reading.rows.outputs, reading.columns.outputs
     per_pixel = reading.numbers_per_pixel + beside
+    P, Q = reading.rows.outputs, reading.columns.outputs
+    return cut_pixels(P, Q, reading.N, per_pixel, itemsize, threads, least_matrix_rows)
+
+
+def cut_pixels(
+    P: int, Q: int, N: int, per_pixel: int, itemsize: int, threads: int, least_matrix_rows: int = LEAST_MATRIX_ROWS
+) -> tuple[Block, ...]:
+    """As `cut`, of N images of P rows and Q columns, with `per_pixel` numbers in cache for each pixel of all images."""
     if P * Q * per_pixel <= SMALL_WORK:
         return (Block(0, P, 0, Q),)
-    fitting = max(BLOCK_BYTES // (per_pixel * itemsize), least_matrix_rows // reading.N, 1)
+    fitting = max(BLOCK_BYTES // (per_pixel * itemsize), least_matrix_rows // N, 1)
     pixels = min(fitting, -(-P * Q // threads))
     if pixels < Q:
         return tuple(

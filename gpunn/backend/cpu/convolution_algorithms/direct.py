@@ -1,4 +1,4 @@
-"""Convolution for every shape by gathering: each block of output pixels is one matrix product.
+"""Convolution for every shape by gathering pixel by pixel: each block of output pixels is one matrix product.
 
 The patches that a block reads are copied into a matrix (Chellapilla, Puri and Simard, "High performance convolutional
 neural networks for document processing", 2006) that is multiplied while it is in cache. Backward-data is a
@@ -7,11 +7,13 @@ convolution too, one for each phase of the stride, so no two blocks ever write t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gpunn.backend.contract import DType
+from gpunn.backend.cpu.convolution_algorithms import costs
 from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall, BackwardFilterCall, ForwardCall
 from gpunn.backend.cpu.convolution_algorithms.cutting import SMALL_WORK
 from gpunn.backend.cpu.convolution_algorithms.gather import as_rows, by_group, gather
@@ -51,7 +53,7 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
         part = block.of(result)
         with np.errstate(all="ignore"):
             read = gather(plan.reading, block, image, window, patches)
-            _multiply(part, read, filters, product, accumulate=False)
+            multiply(part, read, filters, product, accumulate=False)
             finish(device, part, pixel_bias, call.activation)
 
     device.parallel(work, range(len(plan.blocks)))
@@ -63,10 +65,21 @@ def forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType)
     return workspace_bytes(plan.share, device.threads, [(geometry.N, geometry.K)], dtype.itemsize)
 
 
+def forward_cost(geometry: Conv2dGeometry) -> float:
+    """Of gathering in runs of C/G, and of multiplying."""
+    depth, pixels = _depth(geometry), geometry.N * geometry.P * geometry.Q
+    gathering = costs.copy(pixels * depth * geometry.groups, geometry.C // geometry.groups)
+    return gathering + costs.product(pixels, depth, geometry.K // geometry.groups, geometry.groups)
+
+
 def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
     """convolution2d_backward_data of the contract."""
+    by_phase(device, call, plan_data(call.geometry, call.gx.dtype.itemsize, device.threads), gather)
+
+
+def by_phase(device: CpuDevice, call: BackwardDataCall, plan: DataPlan, read_block: Callable[..., Array]) -> None:
+    """Backward-data by a plan whose blocks `read_block` gathers."""
     geometry = call.geometry
-    plan = plan_data(geometry, call.gx.dtype.itemsize, device.threads)
     cutter = Cutter(call.workspace, call.gx.dtype)
     shares = cutter.take_shares(plan.share, device.threads)
     image, result = memory_order(call.gy), memory_order(call.gx)
@@ -82,8 +95,8 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
         part = block.of(targets[phase])
         if reading is not None:
             with np.errstate(all="ignore"):
-                read = gather(reading, block, image, window, patches)
-                _multiply(part, read, packed[phase], product, call.accumulate)
+                read = read_block(reading, block, image, window, patches)
+                multiply(part, read, packed[phase], product, call.accumulate)
         elif not call.accumulate:
             part.fill(0)
 
@@ -92,9 +105,18 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
 
 def backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
     """Bytes: the filters are copied too, phase by phase."""
-    plan = plan_data(geometry, dtype.itemsize, device.threads)
+    return by_phase_workspace(device, geometry, plan_data(geometry, dtype.itemsize, device.threads), dtype)
+
+
+def by_phase_workspace(device: CpuDevice, geometry: Conv2dGeometry, plan: DataPlan, dtype: DType) -> int:
+    """Bytes of scratch of `by_phase`."""
     shapes = [shape for _, shape in _packed_shapes(plan, geometry)]
     return workspace_bytes(plan.share, device.threads, shapes, dtype.itemsize)
+
+
+def backward_data_cost(geometry: Conv2dGeometry) -> float:
+    """Of gathering in runs of K/G, and of multiplying, phase by phase."""
+    return sum(_phase_cost(geometry, phase) for phase in plan_data(geometry, 1, 1).phases)
 
 
 def backward_data_flops(geometry: Conv2dGeometry) -> int:
@@ -133,15 +155,34 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
                     np.add(bias_sums[slot], biases, out=bias_sums[slot])
 
     device.parallel(work, range(len(plan.slots)))
-    _add_slots(device, call.gw.reshape(-1), filter_sums.reshape(len(plan.slots), -1), call.accumulate)
+    add_slots(device, call.gw.reshape(-1), filter_sums.reshape(len(plan.slots), -1), call.accumulate)
     if call.gbias is not None:
-        _add_slots(device, call.gbias, bias_sums, call.accumulate)
+        add_slots(device, call.gbias, bias_sums, call.accumulate)
+
+
+def backward_filter_cost(geometry: Conv2dGeometry) -> float:
+    """Of gathering in runs of C/G, and of multiplying."""
+    depth, pixels = _depth(geometry), geometry.N * geometry.P * geometry.Q
+    gathering = costs.copy(pixels * depth * geometry.groups, geometry.C // geometry.groups)
+    return gathering + costs.summed_product(depth, pixels, geometry.K // geometry.groups, geometry.groups)
 
 
 def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
     """Bytes: each slot has sums of its own."""
     plan = plan_filter(geometry, dtype.itemsize, device.threads)
     return workspace_bytes(plan.share, device.threads, _sum_shapes(plan, geometry), dtype.itemsize)
+
+
+def _depth(geometry: Conv2dGeometry) -> int:
+    return geometry.R * geometry.S * geometry.C // geometry.groups
+
+
+def _phase_cost(geometry: Conv2dGeometry, phase: Phase) -> float:
+    if phase.reading is None:
+        return 0.0
+    pixels, groups = geometry.N * phase.rows * phase.columns, geometry.groups
+    gathering = costs.copy(pixels * phase.reading.depth * groups, geometry.K // groups)
+    return gathering + costs.product(pixels, phase.reading.depth, geometry.C // groups, groups)
 
 
 def _sum_shapes(plan: FilterPlan, geometry: Conv2dGeometry) -> list[Shape]:
@@ -167,7 +208,7 @@ def _pack(packed: Array, w: Array, phase: Phase) -> Array:
     return packed.transpose(0, 2, 1)
 
 
-def _multiply(part: Array, read: Array, filters: Array, product: Array, accumulate: bool) -> None:
+def multiply(part: Array, read: Array, filters: Array, product: Array, accumulate: bool) -> None:
     """part = read @ filters, group by group; += with `accumulate`. `product` is used where BLAS cannot write part."""
     rows = None if accumulate else as_rows(part)
     if rows is not None:
@@ -181,7 +222,7 @@ def _multiply(part: Array, read: Array, filters: Array, product: Array, accumula
         np.copyto(part, staged)
 
 
-def _add_slots(device: CpuDevice, target: Array, slots: Array, accumulate: bool) -> None:
+def add_slots(device: CpuDevice, target: Array, slots: Array, accumulate: bool) -> None:
     """target = the sum of the slots in order; with `accumulate` they are added to it, one after another."""
     pieces = split(target.size, device.threads if target.size > SMALL_WORK else 1)
 

@@ -1,5 +1,8 @@
 """Which input pixels each output pixel of a convolution reads, and their copy into a matrix (im2col), block by block.
 
+The matrix has a row for each pixel, whose runs are C numbers long, or a row for each tap and channel, whose runs are
+Q * N long: the better order where channels are few.
+
 Forward, backward-data and backward-filter all read their input in one pattern: output i reads the inputs
 i * stride + tap * dilation + offset along each axis, zero outside the image. This module knows that pattern and
 nothing of filters. Images are in the order of memory, H, W, N, C.
@@ -14,9 +17,6 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 Array = np.ndarray[Any, Any]
-
-#: With fewer channels a group, the matrix is laid out tap by tap: its runs are then Q * N long instead of C.
-LEAST_CHANNELS_OF_A_RUN = 8
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,18 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """What the outputs of a convolution read: the pattern of rows and of columns, over N images of C channels."""
+    """What the outputs of a convolution read: the pattern of rows and of columns, over N images of C channels.
+
+    `by_tap` says whether the matrix has a row for each tap and channel, and one row of ones, instead of one for each
+    pixel.
+    """
 
     rows: Axis
     columns: Axis
     N: int
     C: int
     groups: int
+    by_tap: bool = False
 
     @property
     def depth(self) -> int:
@@ -89,11 +94,6 @@ class Reading:
     def numbers_per_pixel(self) -> int:
         """Numbers that one output pixel reads in all groups and images."""
         return self.N * self.groups * self.depth
-
-    @property
-    def by_tap(self) -> bool:
-        """Whether the matrix is laid out (depth, pixels), which suits few channels, instead of (pixels, depth)."""
-        return self.C // self.groups < LEAST_CHANNELS_OF_A_RUN
 
     @property
     def is_identity(self) -> bool:
@@ -112,7 +112,7 @@ class Reading:
 
     def window_size(self, block: Block) -> int:
         """Numbers of the copy of the block's inputs."""
-        if self.is_identity or not self.needs_window(block):
+        if not self.needs_window(block):
             return 0
         top, bottom = self.rows.span(block.row, block.row_stop)
         left, right = self.columns.span(block.column, block.column_stop)
@@ -120,26 +120,52 @@ class Reading:
 
     def patches_size(self, block: Block) -> int:
         """Numbers of the block's matrix."""
-        return 0 if self.is_identity else block.rows * block.columns * self.numbers_per_pixel
+        pixels = block.rows * block.columns * self.N
+        if self.by_tap:
+            return pixels * self.groups * (self.depth + 1)
+        return 0 if self.is_identity else pixels * self.groups * self.depth
 
 
 def gather(reading: Reading, block: Block, image: Array, window: Array, patches: Array) -> Array:
     """What the pixels of a block read, as one matrix (pixels * N, depth) for each group: (G, pixels * N, depth).
 
     Args:
+        reading: not by tap.
         image: (H, W, N, C).
         window: flat scratch of `reading.window_size(block)` numbers or more.
-        patches: flat scratch of `reading.patches_size(block)` numbers or more; the result lies in it, in
-            whichever order suits, unless the image itself serves.
+        patches: flat scratch of `reading.patches_size(block)` numbers or more; the result lies in it, unless the
+            image itself serves.
     """
     pixels = block.rows * block.columns * reading.N
-    channels = reading.C // reading.groups
     if reading.is_identity:
-        return block.of(image).reshape(pixels, reading.groups, channels).transpose(1, 0, 2)
-    inputs = _inputs(reading, block, image, window)
-    down, right, across, deep = inputs.strides
-    read = as_strided(
-        inputs,
+        return block.of(image).reshape(pixels, reading.groups, -1).transpose(1, 0, 2)
+    read = windows(reading, block, inputs(reading, block, image, window))
+    matrix = patches[: read.size]
+    ordered = read.transpose(3, 0, 1, 2, 4, 5, 6)
+    np.copyto(matrix.reshape(ordered.shape), ordered)
+    return matrix.reshape(reading.groups, pixels, reading.depth)
+
+
+def gather_by_tap(reading: Reading, block: Block, image: Array, window: Array, patches: Array) -> Array:
+    """What the pixels of a block read, tap by tap, then ones: (G, depth + 1, pixels * N).
+
+    Args:
+        reading: by tap; else as `gather`.
+    """
+    pixels = block.rows * block.columns * reading.N
+    matrix = patches[: reading.patches_size(block)].reshape(reading.groups, reading.depth + 1, pixels)
+    ordered = windows(reading, block, inputs(reading, block, image, window)).transpose(3, 4, 5, 6, 0, 1, 2)
+    np.copyto(matrix[:, :-1].reshape(ordered.shape), ordered)
+    matrix[:, -1] = 1
+    return matrix
+
+
+def windows(reading: Reading, block: Block, read: Array) -> Array:
+    """`inputs` of a block as a view (rows, columns, N, G, taps down, taps right, C/G) of what each pixel reads."""
+    down, right, across, deep = read.strides
+    channels = reading.C // reading.groups
+    return as_strided(
+        read,
         (block.rows, block.columns, reading.N, reading.groups, reading.rows.taps, reading.columns.taps, channels),
         (
             down * reading.rows.stride,
@@ -152,15 +178,9 @@ def gather(reading: Reading, block: Block, image: Array, window: Array, patches:
         ),
         writeable=False,
     )
-    ordered = read.transpose(3, 4, 5, 6, 0, 1, 2) if reading.by_tap else read.transpose(3, 0, 1, 2, 4, 5, 6)
-    matrix = patches[: read.size]
-    np.copyto(matrix.reshape(ordered.shape), ordered)
-    if reading.by_tap:
-        return matrix.reshape(reading.groups, reading.depth, pixels).transpose(0, 2, 1)
-    return matrix.reshape(reading.groups, pixels, reading.depth)
 
 
-def _inputs(reading: Reading, block: Block, image: Array, window: Array) -> Array:
+def inputs(reading: Reading, block: Block, image: Array, window: Array) -> Array:
     """The inputs from the first to the last that a block reads, (rows, columns, N, C), zero outside the image."""
     top, bottom = reading.rows.span(block.row, block.row_stop)
     left, right = reading.columns.span(block.column, block.column_stop)

@@ -66,21 +66,17 @@ class FilterPlan:
 
 
 @lru_cache(PLANS)
-def plan_forward(geometry: Conv2dGeometry, itemsize: int, threads: int) -> ForwardPlan:
+def plan_forward(geometry: Conv2dGeometry, itemsize: int, threads: int, by_tap: bool = False) -> ForwardPlan:
     """The plan of the forward pass."""
-    reading = read_input(geometry)
+    reading = read_input(geometry, by_tap)
     blocks = cut(reading, geometry.N * geometry.K, itemsize, threads)
     return ForwardPlan(reading, blocks, _share(reading, blocks, geometry.K))
 
 
 @lru_cache(PLANS)
-def plan_data(geometry: Conv2dGeometry, itemsize: int, threads: int) -> DataPlan:
+def plan_data(geometry: Conv2dGeometry, itemsize: int, threads: int, by_tap: bool = False) -> DataPlan:
     """The plan of backward-data."""
-    phases = tuple(
-        _phase(geometry, row, column)
-        for row in range(min(geometry.stride.rows, geometry.H))
-        for column in range(min(geometry.stride.columns, geometry.W))
-    )
+    phases = phases_of(geometry, by_tap)
     indexed: list[tuple[int, Block]] = []
     share = Share(0, 0, 0)
     for index, phase in enumerate(phases):
@@ -94,9 +90,19 @@ def plan_data(geometry: Conv2dGeometry, itemsize: int, threads: int) -> DataPlan
 
 
 @lru_cache(PLANS)
-def plan_filter(geometry: Conv2dGeometry, itemsize: int, threads: int) -> FilterPlan:
+def phases_of(geometry: Conv2dGeometry, by_tap: bool = False) -> tuple[Phase, ...]:
+    """The phases of the stride, row by row."""
+    return tuple(
+        _phase(geometry, row, column, by_tap)
+        for row in range(min(geometry.stride.rows, geometry.H))
+        for column in range(min(geometry.stride.columns, geometry.W))
+    )
+
+
+@lru_cache(PLANS)
+def plan_filter(geometry: Conv2dGeometry, itemsize: int, threads: int, by_tap: bool = False) -> FilterPlan:
     """The plan of backward-filter."""
-    reading = read_input(geometry)
+    reading = read_input(geometry, by_tap)
     blocks = cut(reading, geometry.N * geometry.K, itemsize, threads)
     slots = tuple(blocks[first:stop] for first, stop in split(len(blocks), min(threads, len(blocks))))
     product = (reading.depth + 1) * geometry.K if len(blocks) > len(slots) else 0
@@ -104,7 +110,7 @@ def plan_filter(geometry: Conv2dGeometry, itemsize: int, threads: int) -> Filter
     return FilterPlan(reading, slots, Share(share.window, share.patches, product))
 
 
-def read_input(geometry: Conv2dGeometry) -> Reading:
+def read_input(geometry: Conv2dGeometry, by_tap: bool = False) -> Reading:
     """What the outputs of a convolution read of its input."""
     stride, dilation, padding = geometry.stride, geometry.dilation, geometry.padding
     return Reading(
@@ -113,6 +119,7 @@ def read_input(geometry: Conv2dGeometry) -> Reading:
         geometry.N,
         geometry.C,
         geometry.groups,
+        by_tap,
     )
 
 
@@ -125,12 +132,12 @@ def _share(reading: Reading, blocks: tuple[Block, ...], written: int) -> Share:
     )
 
 
-def _phase(geometry: Conv2dGeometry, row: int, column: int) -> Phase:
+def _phase(geometry: Conv2dGeometry, row: int, column: int, by_tap: bool) -> Phase:
     forward = read_input(geometry)
     taps_down, rows = _reached(forward.rows, row)
     taps_right, columns = _reached(forward.columns, column)
     empty = rows.taps == 0 or columns.taps == 0
-    reading = None if empty else Reading(rows, columns, geometry.N, geometry.K, geometry.groups)
+    reading = None if empty else Reading(rows, columns, geometry.N, geometry.K, geometry.groups, by_tap)
     return Phase(row, column, rows.outputs, columns.outputs, taps_down, taps_right, reading)
 
 

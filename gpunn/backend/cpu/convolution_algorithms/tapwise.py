@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend.contract import DType
+from gpunn.backend.cpu.convolution_algorithms import costs
 from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall
 from gpunn.backend.cpu.convolution_algorithms.cutting import cut_rows
 from gpunn.backend.cpu.convolution_algorithms.gather import by_group
@@ -22,15 +23,14 @@ from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]
 
-#: What adding a product to gx costs, in products that are only written.
-COST_OF_ADDING = 3
 
-
-def suits(geometry: Conv2dGeometry) -> bool:
-    """Whether it has less to do than gathering."""
-    adding = geometry.P * geometry.Q * geometry.C * COST_OF_ADDING
-    gathering = geometry.H * geometry.W * geometry.K // (geometry.stride.rows * geometry.stride.columns)
-    return adding < gathering
+def backward_data_cost(geometry: Conv2dGeometry) -> float:
+    """Of multiplying each number of gy once a tap, and of adding the products."""
+    pixels = geometry.N * geometry.P * geometry.Q
+    adding = geometry.R * geometry.S * pixels * geometry.C * costs.ADDED
+    columns = geometry.C // geometry.groups
+    depth = geometry.K // geometry.groups
+    return adding + costs.product(pixels, depth, columns, geometry.R * geometry.S * geometry.groups)
 
 
 def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:

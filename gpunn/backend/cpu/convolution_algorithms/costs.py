@@ -1,0 +1,44 @@
+"""What the steps of a convolution cost, in multiply-adds of a large matrix product on the same core.
+
+A core that makes c multiply-adds a second in a large product reads or writes about c / 4 numbers a second that lie in
+its cache, whatever c is on a recent processor: vector units and caches grew together. benchmarks/cpu_convolutions.py
+holds these figures against the clock.
+"""
+
+from __future__ import annotations
+
+#: Columns that a product's innermost kernel computes at a time: a vector of the processor.
+LANES = 16
+#: Writing a number of a product, and reading it again while it is in cache.
+WRITTEN = 4.0
+#: Packing a number of either matrix into the order in which the BLAS multiplies it.
+PACKED = 1.5
+#: Reading a number and writing it elsewhere, in long runs.
+COPIED = 4.0
+#: Beginning a run in NumPy's loops.
+RUN = 100.0
+#: Copying a number to another order, so that neighbours no longer are.
+TURNED = 16.0
+#: Adding a number to another: two are read, one is written.
+ADDED = 8.0
+#: A multiply-add outside a matrix product, whose operands come from the cache and return to it.
+MULTIPLIED_ADDED = 9.0
+#: A NumPy call, and the Python code around it: about a microsecond.
+CALL = 50_000.0
+
+
+def product(rows: float, depth: float, columns: int, count: float = 1) -> float:
+    """`count` matrix products (rows, depth) x (depth, columns)."""
+    whole = -(-columns // LANES) * LANES
+    return count * (rows * depth * whole + PACKED * depth * (rows + columns) + WRITTEN * rows * columns)
+
+
+def summed_product(rows: int, depth: float, columns: int, count: float = 1) -> float:
+    """`count` products of few rows and columns and a long sum between them."""
+    whole = -(-columns // LANES) * LANES
+    return count * depth * (rows * whole + PACKED * (rows + columns))
+
+
+def copy(numbers: float, run: float) -> float:
+    """Copying numbers in runs of `run`."""
+    return numbers * (COPIED + RUN / max(run, 1))
