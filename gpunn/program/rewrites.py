@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gpunn.backend.attributes import LINEAR, RELU
-from gpunn.program.call import Buffer, Call
+from gpunn.program.call import Buffer, Call, buffers_of
 
 Rule = Callable[[Sequence[Call]], list[Call] | None]
 
@@ -26,14 +26,13 @@ IN_PLACE = {
     "activation_backward": ("gx", "gy"),
     "dropout_forward": ("y", "x"),
     "dropout_backward": ("gx", "gy"),
-    "copy": ("y", "x"),
 }
 
 
 def optimise(calls: Sequence[Call]) -> list[Call]:
     """Apply every rule until none finds anything."""
     current = list(calls)
-    for rule in (fuse_activation, differentiate_before_pooling, fuse_derivative, work_in_place):
+    for rule in (fuse_activation, differentiate_before_pooling, fuse_derivative, share_copy, work_in_place):
         while (changed := rule(current)) is not None:
             current = changed
     return current
@@ -117,8 +116,34 @@ def fuse_derivative(calls: Sequence[Call]) -> list[Call] | None:
     return None
 
 
+def share_copy(calls: Sequence[Call]) -> list[Call] | None:
+    """A copy vanishes, and both are one buffer, where neither is written while the other is still needed.
+
+    So the gradient of a sum is the gradient of each of its inputs, until another one is added to it.
+    """
+    mentions = _mentions(calls)
+    for index, call in enumerate(calls):
+        if call.primitive != "copy" or call.settings["accumulate"]:
+            continue
+        source, result = call.reads["x"], call.writes["y"]
+        if not (isinstance(source, Buffer) and isinstance(result, Buffer)) or source == result:
+            continue
+        alike = source.kind == "planned" and source == replace(result, name=source.name)
+        if not alike or mentions[result][0] != index:
+            continue
+        needed = ((source, mentions[result][-1]), (result, mentions[source][-1]))
+        if any(_is_written(calls[index + 1 : last + 1], buffer) for buffer, last in needed):
+            continue
+        return [other.replaced(result, source) for other in (*calls[:index], *calls[index + 1 :])]
+    return None
+
+
+def _is_written(calls: Sequence[Call], buffer: Buffer) -> bool:
+    return any(buffer in buffers_of(call.writes) for call in calls)
+
+
 def work_in_place(calls: Sequence[Call]) -> list[Call] | None:
-    """A call that may write over its input does so when nothing later needs the input; a copy then vanishes."""
+    """A call that may write over its input does so when nothing later needs the input."""
     mentions = _mentions(calls)
     for index, call in enumerate(calls):
         if call.primitive not in IN_PLACE or call.settings.get("accumulate"):
@@ -132,8 +157,5 @@ def work_in_place(calls: Sequence[Call]) -> list[Call] | None:
         overwritable = source.kind == "planned" and result.kind == "planned" and mentions[source][-1] == index
         if not overwritable or mentions[result][0] != index:
             continue
-        renamed = [other.replaced(result, source) for other in calls]
-        if call.primitive == "copy":
-            del renamed[index]
-        return renamed
+        return [other.replaced(result, source) for other in calls]
     return None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpunn.backend.contract import Device
+from gpunn.graph import Node
 from gpunn.layers import Add, BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU, Swish, Tanh, image_input
 from gpunn.layers.layer import Layer
 from gpunn.program.memory_plan import lives
@@ -134,6 +135,42 @@ def test_a_copy_whose_source_nobody_needs_vanishes(cpu: Device) -> None:
     rewritten = plan(trained, cpu, specify(trained, 3)).calls
     copies = [sum(call.primitive == "copy" for call in calls) for calls in (emitted, rewritten)]
     assert copies[1] < copies[0]
+
+
+def residual(*, swapped: bool = False) -> Trained:
+    """Two skip connections, one of them through a projection."""
+    image = image_input((6, 6, 2))
+    values: Node = ReLU(name="relu0")(Conv2d(4, 3, padding=1, name="conv0")(image))
+    for number, (stride, filters) in enumerate(((1, 4), (2, 6)), 1):
+        wide = Conv2d(filters, 3, stride=stride, padding=1, name=f"wide{number}")(values)
+        branch = BatchNorm(name=f"norm{number}")(wide)
+        shortcut = values if stride == 1 else Conv2d(filters, 1, stride=stride, name=f"projection{number}")(values)
+        both = (shortcut, branch) if swapped else (branch, shortcut)
+        values = ReLU(name=f"relu{number}")(Add(name=f"sum{number}")(*both))
+    return labelled(Linear(None, 3, name="scores")(Flatten(name="flatten")(values)))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_gradient_of_a_sum_is_that_of_its_inputs_without_a_copy(cpu: Device, swapped: bool) -> None:
+    trained = residual(swapped=swapped)
+    specification = specify(trained, 3)
+    found = plan(trained, cpu, specification)
+    assert "copy" not in [call.primitive for call in found.calls]
+    as_emitted = run(trained, cpu, plan_without_rewrites(trained, cpu, specification))
+    assert run(trained, cpu, found, filling=0xFF).equals(as_emitted)
+
+
+def test_a_copy_stays_where_its_source_is_needed_after_another_gradient_was_added(cpu: Device) -> None:
+    image = image_input((4, 4, 2))
+    first = Conv2d(2, 3, padding=1, name="first")(image)
+    second = Tanh(name="second")(first)
+    # What comes first in the network has its backward pass last: the gradient of `first` has grown by then.
+    last = Swish(name="last")(Conv2d(2, 1, name="narrow")(image))
+    trained = labelled(Linear(None, 3, name="scores")(Flatten(name="flatten")(Add(name="sum")(last, first, second))))
+    specification = specify(trained, 3)
+    assert "copy" in [call.primitive for call in plan(trained, cpu, specification).calls]
+    as_emitted = run(trained, cpu, plan_without_rewrites(trained, cpu, specification))
+    assert run(trained, cpu, plan(trained, cpu, specification), filling=0xFF).equals(as_emitted)
 
 
 def test_batch_norm_takes_its_activation(cpu: Device) -> None:
