@@ -107,6 +107,11 @@ class Error:
         """Whether there are more roundings in it than the bound has, measured by what one of the inputs does."""
         return not self.error <= self.bound * max(1.0, (self.of_inputs or 0.0) / UNIT)
 
+    @property
+    def cancels(self) -> bool:
+        """Whether only the larger bound of sums that cancel lets it pass."""
+        return self.error > self.bound and not self.exceeds
+
 
 def relative_error(found: Array, expected: Array) -> float:
     """The L2 norm of the difference as a share of that of what is expected; infinite where that is zero."""
@@ -220,7 +225,8 @@ def _errors_of_inputs(
 def told(found: Sequence[Error]) -> str:
     """A line a layer: its worst result of each kind."""
     layers = list(dict.fromkeys(error.layer for error in found))
-    worst = {result: max((e.error for e in found if e.result == result), default=0.0) for result in HEADER}
+    compared = [error for error in found if not error.cancels]
+    worst = {result: max((e.error for e in compared if e.result == result), default=0.0) for result in HEADER}
     rows = []
     for layer in layers:
         own = [error for error in found if error.layer == layer]
@@ -247,7 +253,7 @@ def _cell(errors: Sequence[Error], worst: float) -> str:
         return ""
     error = max(errors, key=lambda error: (error.exceeds, error.error))
     number = f"{error.error:.1e}"
-    if error.error > error.bound and not error.exceeds:
+    if error.cancels:
         number = f"({number})"
     return number + "*" * (error.error == worst > 0) + "!" * error.exceeds
 
