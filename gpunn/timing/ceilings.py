@@ -25,6 +25,27 @@ _FLOAT32 = np.dtype(np.float32)
 _DRAWN = 2**16
 
 
+def large_enough(
+    sizes: tuple[int, int],
+    work: Callable[[int], Callable[[], object]],
+    seconds_of: Callable[[Callable[[], object]], float],
+) -> tuple[int, Callable[[], object]]:
+    """A size whose work takes long enough for its time to say something, and that work.
+
+    Args:
+        sizes: the first, which is doubled, and the largest.
+        work: of a size; its first run compiles, tunes and touches memory, and does not count.
+        seconds_of: runs it.
+    """
+    size, largest = sizes
+    while True:
+        run = work(size)
+        seconds_of(run)
+        if size >= largest or seconds_of(run) >= LONG_ENOUGH:
+            return size, run
+        size *= 2
+
+
 class CeilingProbe:
     """A product and a copy of one device, as large as they have to be for a time that says something.
 
@@ -37,25 +58,16 @@ class CeilingProbe:
         self._device = device
         self._number_types = number_types
         self._product = OWN_PRODUCT
-        self._side, self._multiply = self._long_enough(SIDES, self._product_of)
-        self._length, self._copy = self._long_enough(LENGTHS, self._copy_of)
+        self._side, self._multiply = large_enough(SIDES, self._product_of, self._seconds)
+        self._length, self._copy = large_enough(LENGTHS, self._copy_of, self._seconds)
 
     def measure(self) -> Ceilings:
         """Both, once."""
         product, copy = self._device.timed([self._multiply, self._copy])
         return Ceilings(2 * self._side**3 / product, 2 * self._length * _FLOAT32.itemsize / copy, self._product)
 
-    def _long_enough(
-        self, sizes: tuple[int, int], work: Callable[[int], Callable[[], object]]
-    ) -> tuple[int, Callable[[], object]]:
-        """A size, and its work; what is run before compiles, tunes and touches memory for the first time."""
-        size, largest = sizes
-        while True:
-            run = work(size)
-            self._device.timed([run])
-            if size >= largest or self._device.timed([run])[0] >= LONG_ENOUGH:
-                return size, run
-            size *= 2
+    def _seconds(self, run: Callable[[], object]) -> float:
+        return self._device.timed([run])[0]
 
     def _product_of(self, side: int) -> Callable[[], object]:
         device, stored = self._device, self._number_types.stored

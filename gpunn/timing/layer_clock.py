@@ -9,9 +9,10 @@ from statistics import fmean
 
 from gpunn.backend.contract import Device
 from gpunn.backend.work import Work
+from gpunn.timing.layer_row import LayerRow, floor_of
 from gpunn.timing.network_step import INPUT, LOSS, OPTIMIZER, Direction, NetworkStep, Piece
 from gpunn.timing.report import Ceilings, LayerTimes
-from gpunn.timing.stopwatch import calls_of, times_of
+from gpunn.timing.stopwatch import calls_of
 
 #: Between what runs forward and what runs backward.
 BETWEEN = " / "
@@ -58,44 +59,24 @@ class LayerClock:
     def _row(self, name: str, kind: str, numbers: Sequence[int], ceilings: Ceilings | None) -> LayerTimes:
         pieces = [self._step.pieces[number] for number in numbers]
         works = [self._works[number] for number in numbers]
-        both = times_of([sum(sample[number] for number in numbers) for sample in self._samples])
-        forward, backward = (
-            1000 * fmean(self._seconds(sample, numbers, direction) for sample in middle_half(self._samples))
-            for direction in ("forward", "backward")
-        )
-        share = None
-        if ceilings is not None and forward + backward > 0:
-            needed = (
-                replace(piece.cost, flops=min(piece.cost.flops, _executed(piece, work)))
-                for piece, work in zip(pieces, works, strict=True)
-            )
-            floor = sum(cost.floor_seconds(ceilings.flops, ceilings.bytes_per_second) for cost in needed)
-            share = 1000 * floor / (forward + backward)
-        return LayerTimes(
+        executed = [_executed(piece, work) for piece, work in zip(pieces, works, strict=True)]
+        row = LayerRow(
             name=name,
             kind=kind,
-            forward_ms=forward,
-            backward_ms=backward,
-            flops=sum(piece.cost.flops for piece in pieces),
-            executed_flops=sum(map(_executed, pieces, works)),
-            bytes=sum(piece.cost.bytes for piece in pieces),
+            forward=self._in_direction(numbers, "forward"),
+            backward=self._in_direction(numbers, "backward"),
+            costs=[piece.cost for piece in pieces],
+            executed_flops=sum(executed),
             algorithm=_algorithm(pieces, works),
-            share_of_ceiling=share,
-            both_ms=both,
         )
+        needed = [
+            replace(piece.cost, flops=min(piece.cost.flops, flops))
+            for piece, flops in zip(pieces, executed, strict=True)
+        ]
+        return row.times(self._samples, floor_of(needed, ceilings))
 
-    def _seconds(self, sample: Sequence[float], numbers: Sequence[int], direction: Direction) -> float:
-        return sum(sample[number] for number in numbers if self._step.pieces[number].direction == direction)
-
-
-def middle_half(samples: Sequence[list[float]]) -> Sequence[list[float]]:
-    """The samples that are neither among the fastest nor among the slowest quarter.
-
-    Their means add up to a usual step. Medians of single pieces do not: whatever holds up a step, it holds up few of
-    its pieces, so that each looks undisturbed by itself.
-    """
-    quarter = len(samples) // 4
-    return sorted(samples, key=sum)[quarter : len(samples) - quarter]
+    def _in_direction(self, numbers: Sequence[int], direction: Direction) -> list[int]:
+        return [number for number in numbers if self._step.pieces[number].direction == direction]
 
 
 def _executed(piece: Piece, work: Work) -> int:

@@ -9,7 +9,8 @@ import pytest
 
 from gpunn.backend.work import Work
 from gpunn.program.cost import Cost
-from gpunn.timing.layer_clock import LayerClock, middle_half
+from gpunn.timing.layer_clock import LayerClock
+from gpunn.timing.layer_row import middle_half
 from gpunn.timing.network_step import Direction, Piece
 from gpunn.timing.report import Ceilings
 from gpunn.timing.stopwatch import Times

@@ -252,7 +252,7 @@ def test_its_threads_end_with_its_turn() -> None:
 
 
 def test_ceilings_are_of_a_product_and_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpunn.timing.pytorch.ceilings._LONG_ENOUGH", 0)
+    monkeypatch.setattr("gpunn.timing.ceilings.LONG_ENOUGH", 0)
     contestant = pytorch_contestant(task(), "cpu", 1)
     measured = contestant.ceilings()
     assert measured.product == "torch.mm"

@@ -6,12 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from gpunn.timing.ceilings import LENGTHS, SIDES, large_enough
 from gpunn.timing.report import Ceilings
 
-#: Rows and columns of the product, and numbers of the copy: from the first, doubled until it takes long enough.
-_SIDES = (128, 8192)
-_LENGTHS = (2**18, 2**27)
-_LONG_ENOUGH = 0.03
 _FLOAT_BYTES = 4
 
 
@@ -28,24 +25,13 @@ class PytorchCeilings:
         self._torch = torch
         self._device = device
         self._dtype = dtype
-        self._side, self._multiply = self._long_enough(_SIDES, self._product)
-        self._length, self._copy = self._long_enough(_LENGTHS, self._copied)
+        self._side, self._multiply = large_enough(SIDES, self._product, self._seconds)
+        self._length, self._copy = large_enough(LENGTHS, self._copied, self._seconds)
 
     def measure(self) -> Ceilings:
         """Both, once."""
         product, copy = self._seconds(self._multiply), self._seconds(self._copy)
         return Ceilings(2 * self._side**3 / product, 2 * _FLOAT_BYTES * self._length / copy, "torch.mm")
-
-    def _long_enough(
-        self, sizes: tuple[int, int], work: Callable[[int], Callable[[], object]]
-    ) -> tuple[int, Callable[[], object]]:
-        size, largest = sizes
-        while True:
-            run = work(size)
-            run()
-            if size >= largest or self._seconds(run) >= _LONG_ENOUGH:
-                return size, run
-            size *= 2
 
     def _product(self, side: int) -> Callable[[], object]:
         left, right = (self._torch.randn(side, side, device=self._device).to(self._dtype) for _ in range(2))

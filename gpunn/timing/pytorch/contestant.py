@@ -9,7 +9,8 @@ from typing import Any
 from gpunn.cores import processor_name
 from gpunn.errors import UsageError
 from gpunn.timing.contestant import Task
-from gpunn.timing.layer_clock import BETWEEN, middle_half
+from gpunn.timing.layer_clock import BETWEEN
+from gpunn.timing.layer_row import LayerRow, floor_of
 from gpunn.timing.network_step import INPUT, LOSS, OPTIMIZER, Direction
 from gpunn.timing.pytorch.ceilings import PytorchCeilings
 from gpunn.timing.pytorch.library import load_torch
@@ -19,7 +20,7 @@ from gpunn.timing.pytorch.row_plan import plan_rows
 from gpunn.timing.pytorch.settings import Settings, apply_settings
 from gpunn.timing.pytorch.step import PytorchStep
 from gpunn.timing.report import Ceilings, LayerTimes
-from gpunn.timing.stopwatch import Subject, calls_of, times_of
+from gpunn.timing.stopwatch import Subject, calls_of
 
 #: Which precisions PyTorch's side has on which kind of device.
 PRECISIONS: Mapping[str, tuple[str, ...]] = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "bfloat16")}
@@ -161,29 +162,17 @@ class PytorchContestant:
         return [seconds for _, _, seconds in parts]
 
     def _row(self, name: str, forward: Sequence[int], backward: Sequence[int], ceilings: Ceilings | None) -> LayerTimes:
-        usual = middle_half(self._samples)
-        forward_ms, backward_ms = (
-            1000 * fmean(sum(sample[number] for number in numbers) for sample in usual)
-            for numbers in (forward, backward)
-        )
         costs = self._rows.costs[name]
-        flops = sum(cost.flops for cost in costs)
-        taken = (forward_ms + backward_ms) / 1000
-        share = None
-        if ceilings is not None and taken > 0:
-            share = sum(cost.floor_seconds(ceilings.flops, ceilings.bytes_per_second) for cost in costs) / taken
-        return LayerTimes(
+        row = LayerRow(
             name=name,
             kind=self._rows.kinds[name],
-            forward_ms=forward_ms,
-            backward_ms=backward_ms,
-            flops=flops,
-            executed_flops=flops,
-            bytes=sum(cost.bytes for cost in costs),
+            forward=forward,
+            backward=backward,
+            costs=costs,
+            executed_flops=sum(cost.flops for cost in costs),
             algorithm=self._algorithm(name),
-            share_of_ceiling=share,
-            both_ms=times_of([sum(sample[number] for number in (*forward, *backward)) for sample in self._samples]),
         )
+        return row.times(self._samples, floor_of(costs, ceilings))
 
     def _algorithm(self, row: str) -> str:
         """The modules whose passes the row holds, forward and backward."""
