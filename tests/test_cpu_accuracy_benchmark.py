@@ -15,6 +15,7 @@ from benchmarks.example_images import photographs
 from gpunn.backend import cpu
 from gpunn.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU
 from gpunn.network import Network, Sequential
+from tests import networks
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,8 @@ def small_network() -> Network:
 
 
 def found_in(network: Network, **options: Any) -> dict[tuple[str, str], Error]:
-    found = errors(network, photographs(4, network.image.shape), Setting("direct", 1, **options))
+    images = np.random.default_rng(0).standard_normal((4, *network.image.shape), np.float32)
+    found = errors(network, images, Setting("direct", 1, **options))
     return {(error.layer, error.result): error for error in found}
 
 
@@ -83,6 +85,13 @@ def test_every_result_of_a_layer_is_held_against_float64(options: dict[str, Any]
     assert not any(error.exceeds for error in found.values())
 
 
+@pytest.mark.parametrize("trained", [networks.branches(), networks.shared()], ids=["branches", "shared"])
+def test_gradients_that_are_added_up_are_compared_as_such(trained: networks.Trained) -> None:
+    errors_found = found_in(trained.network).values()
+    assert len(errors_found) > 10
+    assert not any(error.exceeds for error in errors_found)
+
+
 def test_a_bias_before_batch_norm_may_be_all_rounding() -> None:
     error = found_in(small_network())["conv", "bias gradient"]
     assert error.error > 100 * error.bound
@@ -103,6 +112,10 @@ def test_a_table_names_what_exceeds(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     told = capsys.readouterr().out
     assert "0 of 24 results exceed their bound" in told
     assert "winograd F(4x4,5x5)" in told
+    assert cpu_accuracy.main([*options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {one["bound"] for one in found if one["algorithm"].startswith("winograd")} == {2e-5}
+    assert {one["bound"] for one in found if not one["algorithm"].startswith("winograd")} == {3e-6}
     monkeypatch.setattr(cpu, "linear_backward_weight", off_by(1.001, cpu.linear_backward_weight))
     assert cpu_accuracy.main(options) == 1
     told = capsys.readouterr().out
