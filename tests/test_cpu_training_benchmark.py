@@ -27,7 +27,7 @@ from gpunn.errors import UsageError
 from gpunn.timing import stopwatch
 from gpunn.timing.network_step import NetworkStep
 from gpunn.timing.opening import Sides
-from gpunn.timing.report import LayerTimes
+from gpunn.timing.report import LayerTimes, Load
 from gpunn.timing.stopwatch import Subject
 from tests.timing.fakes import Clock, FakeContestant
 
@@ -103,7 +103,7 @@ def sides(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Two contestants, and what was asked for."""
     ours = FakeContestant(clock, "cpu", [9, 9, 2], [9, 9, 0.5], name="a fast chip", mean_loss=2.002)
     theirs = FakeContestant(clock, "pytorch:cpu", [9, 9, 4], [9, 9, 1], mean_loss=2.0)
-    asked: dict[str, Any] = {"idle": 0}
+    asked: dict[str, Any] = {"idle": 0, "ours": ours}
 
     @contextmanager
     def open_sides(task: Any, devices: Any, threads: int, with_pytorch: bool) -> Iterator[Sides]:
@@ -115,6 +115,7 @@ def sides(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(comparison, "open_sides", open_sides)
     monkeypatch.setattr(comparison, "peak_memory", peak)
+    monkeypatch.setattr(comparison, "machine_load", lambda: Load(1.5, 2))
     monkeypatch.setattr(comparison, "end_idle_threads", lambda: asked.update(idle=asked["idle"] + 1))
     return asked
 
@@ -139,6 +140,7 @@ def test_the_object_has_what_was_promised(sides: dict[str, Any]) -> None:
     assert document["peak_memory_bytes"]["gpunn"] == {"imports": 60, "built": 80, "peak": 260}
     assert document["loss_difference"] == pytest.approx(1e-3)
     assert (document["machine"], document["cores"]) == ("a fast chip", [0, 3])
+    assert (document["load"], document["warnings"]) == ({"average": 1.5, "cores": 2}, [])
     assert document["versions"] == {"cpu": "1.0", "pytorch:cpu": "1.0"}
     asked = sides["task"]
     assert (asked.model.name, asked.batch, asked.precision, asked.algorithm) == ("lenet", 8, "float32", "direct")
@@ -154,6 +156,18 @@ def test_layers_and_memory_are_measured_as_asked(sides: dict[str, Any]) -> None:
     assert found.as_json()["layers"][0]["name"] == "conv1"
     assert (found.peak_memory_ratio, found.peak_memory_bytes) == (None, None)
     assert "memory" not in in_words(found)
+
+
+def test_what_speaks_against_the_figures_is_told(
+    sides: dict[str, Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "machine_load", lambda: Load(2.5, 2))
+    sides["ours"].training = Subject(clock.passing([9, 9, 1, 40]), lambda: None)
+    found = compare(CASE, Extent(seconds=0))
+    busy, spread = found.warnings
+    assert busy.startswith("the machine was busy when measuring began (load average 2.5 on 2 cores)")
+    assert spread == "ratios of training lie from 0.25 to 10: something else held the machine up"
+    assert f"warning: {busy}\nwarning: {spread}" in in_words(found)
 
 
 def test_idle_threads_end_before_each_sample_or_are_left(sides: dict[str, Any]) -> None:
@@ -255,6 +269,7 @@ def found_ratios(training: float, inference: float, memory: float | None) -> dic
         "inference_ratio": inference,
         "inference_ratio_spread": [inference, inference],
         "peak_memory_ratio": memory,
+        "warnings": [],
     }
 
 
@@ -262,6 +277,7 @@ def test_a_verdict_tells_what_was_missed() -> None:
     goal = Goal(Case("lenet", 128, 2), training=1.5)
     assert "MISSED" not in verdict(goal, found_ratios(1.5, 9.0, None))
     assert "training 1.51 (1.51 to 1.51) MISSED 1.50" in verdict(goal, found_ratios(1.51, 9.0, 0.5))
+    assert "(not worth" in verdict(goal, {**found_ratios(1.0, 1.0, None), "warnings": ["busy"]})
     assert "memory 1.01 MISSED 1.00" in verdict(goal, found_ratios(1.0, 1.0, 1.01))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from gpunn.timing.contestant import Contestant
 from gpunn.timing.load import machine_load
 from gpunn.timing.opening import open_sides
 from gpunn.timing.pytorch.openmp import end_idle_threads
-from gpunn.timing.report import Load
+from gpunn.timing.report import SPREAD, Load
 from gpunn.timing.stopwatch import times_of
 
 #: Rounds of a run, each a training step and a forward pass of both sides; batches that take long get the fewest.
@@ -58,6 +58,7 @@ class Comparison:
         loss_difference: relative difference of the losses before training, in evaluation mode: dropout differs.
         layers: rows of the step; empty where they were not asked for.
         load: of the machine before it measured.
+        warnings: why figures are not worth comparing; none where nothing speaks against it.
         date: in UTC.
     """
 
@@ -85,6 +86,7 @@ class Comparison:
     machine: str
     cores: tuple[int, ...]
     load: Load | None
+    warnings: tuple[str, ...]
     versions: dict[str, str]
     date: str
 
@@ -137,9 +139,19 @@ def compare(case: Case, extent: Extent) -> Comparison:
         machine=machine,
         cores=cores,
         load=load,
+        warnings=tuple(_warnings(load, {"training": training, "inference": inference})),
         versions=versions,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
+
+
+def _warnings(load: Load | None, measured: Mapping[str, Pairs]) -> Iterator[str]:
+    if load is not None and load.warning is not None:
+        yield load.warning
+    for kind, pairs in measured.items():
+        low, high = pairs.spread
+        if high > SPREAD * low:
+            yield f"ratios of {kind} lie from {low:.2g} to {high:.2g}: something else held the machine up"
 
 
 def in_words(found: Comparison) -> str:
@@ -159,7 +171,7 @@ def in_words(found: Comparison) -> str:
             f"peak memory of a step: {sides}, ratio {found.peak_memory_ratio:.2f}; "
             f"{found.peak_memory_growth_ratio:.2f} without the libraries"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in found.warnings)])
 
 
 def _layers(ours: Contestant, theirs: Contestant, settle: Callable[[], object]) -> tuple[LayerPair, ...]:

@@ -72,7 +72,8 @@ def run(case: Case, options: Sequence[str]) -> dict[str, Any]:
 
 
 def verdict(goal: Goal, found: Mapping[str, Any]) -> str:
-    """A line for people: each ratio, its spread, its bound, and MISSED where it lies above."""
+    """A line for people: each ratio, its spread, its bound, MISSED where it lies above, and what is to be said
+    against the figures."""
     case = goal.case
     words = [f"{case.network:18} batch {case.batch:3}  {case.threads} threads  {case.algorithm:6}"]
     for name, bound in (("training", goal.training), ("inference", goal.inference)):
@@ -80,6 +81,8 @@ def verdict(goal: Goal, found: Mapping[str, Any]) -> str:
         words.append(f"{name} {found[f'{name}_ratio']:.2f} ({low:.2f} to {high:.2f}){_held(found, name, bound)}")
     if found["peak_memory_ratio"] is not None:
         words.append(f"memory {found['peak_memory_ratio']:.2f}{_held(found, 'peak_memory', MEMORY)}")
+    if found["warnings"]:
+        words.append("(not worth comparing)")
     return "  ".join(words)
 
 

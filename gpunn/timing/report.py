@@ -93,6 +93,16 @@ class Load:
     average: float
     cores: int
 
+    @property
+    def warning(self) -> str | None:
+        """Why figures are not worth comparing; None where fewer processes than cores wanted to run."""
+        if self.average <= self.cores:
+            return None
+        return (
+            f"the machine was busy when measuring began (load average {self.average:.1f} on {self.cores} "
+            f"core{'s' * (self.cores != 1)}): these figures are not worth comparing"
+        )
+
 
 @dataclass(frozen=True)
 class TimingReport:
@@ -116,11 +126,8 @@ class TimingReport:
     def warnings(self) -> tuple[str, ...]:
         """Why figures are not worth comparing; none where nothing speaks against it."""
         found = []
-        if self.load is not None and _is_busy(self.load):
-            found.append(
-                f"the machine was busy when measuring began (load average {self.load.average:.1f} on "
-                f"{self.load.cores} core{'s' * (self.load.cores != 1)}): these figures are not worth comparing"
-            )
+        if self.load is not None and self.load.warning is not None:
+            found.append(self.load.warning)
         spread = [
             f"{device.device} lie more than {SPREAD} times apart ({', '.join(wide)})"
             for device in self.devices
@@ -135,7 +142,8 @@ class TimingReport:
 
     def are_comparable(self, *devices: DeviceTimes) -> bool:
         """Whether a ratio of their times says something of them, and not of the machine's moods."""
-        return not (self.load is not None and _is_busy(self.load)) and not any(map(_wide, devices))
+        is_busy = self.load is not None and self.load.warning is not None
+        return not is_busy and not any(map(_wide, devices))
 
     def as_json(self) -> dict[str, Any]:
         """The same, for json.dumps, and the warnings."""
@@ -156,10 +164,6 @@ class TimingReport:
             return cls(**given)
         except (KeyError, TypeError) as error:
             raise DataError(f"this is no report of gpunn time ({error}); write one with gpunn time --json") from error
-
-
-def _is_busy(load: Load) -> bool:
-    return load.average > load.cores
 
 
 def _wide(device: DeviceTimes) -> list[str]:
