@@ -29,25 +29,25 @@ class Crop:
     left: int
     mirror: bool
 
-    def copy(self, staged: Array, pictures: Array, first: int) -> None:
-        """staged[h, w, n] = pictures[top + first + h, left + w, n], mirrored if asked; 0 outside the pictures.
+    def copy(self, planes: Array, pictures: Array, first: int) -> None:
+        """planes[c, h, w, n] = pictures[top + first + h, left + w, n, c], mirrored if asked; 0 outside the pictures.
 
         Channel by channel, since one call would copy the few channels of each pixel by themselves.
         """
-        staged, pictures = staged[:, :, self.images], pictures[:, :, self.images]
+        planes, pictures = planes[..., self.images], pictures[:, :, self.images]
         top = self.top + first
-        rows, columns, _, C = staged.shape
+        C, rows, columns, _ = planes.shape
         first_row, last_row = max(0, top), min(pictures.shape[0], top + rows)
         first_column, last_column = max(0, self.left), min(pictures.shape[1], self.left + columns)
         if last_row - first_row < rows or last_column - first_column < columns:
-            staged.fill(0)
+            planes.fill(0)
         if first_row >= last_row or first_column >= last_column:
             return
-        target = staged[:, ::-1] if self.mirror else staged
-        target = target[first_row - top : last_row - top, first_column - self.left : last_column - self.left]
+        target = planes[:, :, ::-1] if self.mirror else planes
+        target = target[:, first_row - top : last_row - top, first_column - self.left : last_column - self.left]
         source = pictures[first_row:last_row, first_column:last_column]
         for c in range(C):
-            target[..., c] = source[..., c]
+            target[c] = source[..., c]
 
 
 def _crops(placement: Array) -> Iterator[Crop]:
@@ -81,10 +81,16 @@ def normalize_images(
     def work(index: Index) -> None:
         rows = index[0]
         target = y[rows]
-        staged = device.scratch(0, target.shape, np.uint8)
-        for crop in crops:
-            crop.copy(staged, pictures, rows.start)
-        np.copyto(target, staged)
+        pixels = device.scratch(0, target.shape, np.uint8)
+        if len(crops) == 1:
+            crops[0].copy(pixels.transpose(3, 0, 1, 2), pictures, rows.start)
+        else:
+            # Image by image first, then all turned at once: runs as long as an image is wide, not as short as C.
+            planes = device.scratch(1, (N, C, *target.shape[:2]), np.uint8)
+            for crop in crops:
+                crop.copy(planes.transpose(1, 2, 3, 0), pictures, rows.start)
+            np.copyto(pixels.reshape(-1, N * C), planes.reshape(N * C, -1).T)
+        np.copyto(target, pixels)
         np.multiply(target, factor, out=target)
         np.add(target, offset, out=target)
 
