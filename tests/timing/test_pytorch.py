@@ -360,6 +360,13 @@ def test_gpunn_counts_an_activation_where_its_own_branch_computes_it() -> None:
     assert rows.row("flatten", "backward") in rows.kinds
 
 
+def test_a_chain_is_a_sequence_as_people_write_it() -> None:
+    networks = [asked.network() for asked in (task("lenet"), branching_task(concatenated))]
+    modules = [pytorch_network(network, weights_of(network)) for network in networks]
+    assert [isinstance(module, torch.nn.Sequential) for module in modules] == [True, False]
+    assert all(isinstance(module, torch.nn.Module) for module in modules)
+
+
 def test_pytorch_overwrites_what_nobody_else_reads() -> None:
     step = PytorchStep(torch, branching_task(residual), "cpu")
     modules = step.modules
