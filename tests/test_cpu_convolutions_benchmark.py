@@ -1,20 +1,47 @@
+"""The benchmark of convolution algorithms on small shapes: that it runs, reads its arguments, and counts rightly."""
+
 from __future__ import annotations
 
-import re
+import pytest
 
-from benchmarks.cpu_convolutions import geometries, lines
+from benchmarks.cpu_convolutions import LISTS, Comparison, comparisons, describe, of_network, parse, summary
 from gpunn.backend.cpu.device import open_cpu
+from gpunn.geometry import Conv2dGeometry, Padding, Pair
 
 
-def test_every_shape_and_pass_has_a_line_with_a_fastest_and_a_chosen_algorithm() -> None:
-    device = open_cpu(1)
-    found = list(lines(device, "lenet", batch=2, repeats=1))
+def test_geometries_of_a_network_are_told_apart() -> None:
+    found = of_network("lenet", 2)
+    assert [(one.N, one.H, one.C, one.K) for one in found] == [(2, 28, 1, 20), (2, 12, 20, 50)]
+
+
+def test_geometries_are_read_from_words() -> None:
+    expected = Conv2dGeometry(4, 9, 8, 6, 12, 3, 2, Pair(2, 2), Padding(1, 1, 1, 1), Pair(3, 3), groups=2)
+    words = "9x8x6,3x2,12,stride=2,padding=1,dilation=3,groups=2"
+    assert parse(words, 4) == [expected]
+    assert parse("4x" + words, 32) == [expected]
+    assert parse(describe(expected), 32) == [expected]
+    assert [len(parse(name, 1)) for name in LISTS] == [len(one) for one in LISTS.values()]
+    with pytest.raises(ValueError, match="strides=2"):
+        parse("9x8x6,3x2,12,strides=2", 4)
+
+
+def test_every_algorithm_is_timed() -> None:
+    device = open_cpu(2)
+    found = list(comparisons(device, parse("6x6x8,3x3,8,padding=1", 2), "auto", repeats=1))
     device.close()
-    assert [line.split("  ")[1].strip() for line in found] == ["forward", "data", "filter"] * 2
-    for line in found:
-        assert line.count("->") == line.count("*") == 1
-        assert len(re.findall(r" \d+\.\d\d", line)) >= 2
+    assert len(found) == 3
+    for one in found:
+        assert {"direct", "K-major im2col", "shifted products", "winograd F(4x4,3x3)"} <= set(one.times)
+        assert one.chosen in one.times
+        assert min(one.times.values()) > 0
 
 
-def test_a_shape_is_timed_once() -> None:
-    assert len(geometries("vgg16", 1)) == 9
+def test_the_summary_counts_good_choices() -> None:
+    found = [
+        Comparison("a", {"direct": 1.0, "1x1": 2.0}, "direct"),
+        Comparison("b", {"direct": 1.05, "1x1": 1.0}, "direct"),
+        Comparison("c", {"direct": 3.0, "1x1": 2.0}, "direct"),
+    ]
+    text = summary(found)
+    assert text.startswith("3 choices: 1 fastest, 2 within 10% of it; 26.2% of the time is lost in all; at worst 1.50")
+    assert text.endswith(str(found[2]))

@@ -13,6 +13,8 @@ LANES = 16
 WRITTEN = 4.0
 #: Packing a number of either matrix into the order in which the BLAS multiplies it.
 PACKED = 1.5
+#: Packing a number of a matrix that is turned round as it is packed.
+PACKED_ACROSS = 6.0
 #: Reading a number and writing it elsewhere, in long runs.
 COPIED = 4.0
 #: Beginning a run in NumPy's loops.
@@ -20,9 +22,13 @@ RUN = 100.0
 #: Copying a number to another order, so that neighbours no longer are.
 TURNED = 16.0
 #: Adding a number to another: two are read, one is written.
-ADDED = 8.0
+ADDED = 5.0
 #: A multiply-add outside a matrix product, whose operands come from the cache and return to it.
 MULTIPLIED_ADDED = 9.0
+#: Numbers that fit a core's own cache, of the second level: 1 MB is common.
+CACHE = 1 << 18
+#: What reading and writing a number beyond it adds.
+FAR = 20.0
 #: A NumPy call, and the Python code around it: about a microsecond.
 CALL = 50_000.0
 
@@ -37,6 +43,11 @@ def summed_product(rows: int, depth: float, columns: int, count: float = 1) -> f
     """`count` products of few rows and columns and a long sum between them."""
     whole = -(-columns // LANES) * LANES
     return count * depth * (rows * whole + PACKED * (rows + columns))
+
+
+def far(numbers: float, at_a_time: int) -> float:
+    """What passing over numbers adds when that many are worked on at a time."""
+    return FAR * numbers if at_a_time > CACHE else 0.0
 
 
 def copy(numbers: float, run: float) -> float:

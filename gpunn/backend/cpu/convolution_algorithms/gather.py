@@ -18,6 +18,9 @@ from numpy.lib.stride_tricks import as_strided
 
 Array = np.ndarray[Any, Any]
 
+#: Numbers of a cache line.
+LINE = 16
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -122,7 +125,7 @@ class Reading:
         """Numbers of the block's matrix."""
         pixels = block.rows * block.columns * self.N
         if self.by_tap:
-            return pixels * self.groups * (self.depth + 1)
+            return _pitch(pixels) * self.groups * (self.depth + 1)
         return 0 if self.is_identity else pixels * self.groups * self.depth
 
 
@@ -153,7 +156,8 @@ def gather_by_tap(reading: Reading, block: Block, image: Array, window: Array, p
         reading: by tap; else as `gather`.
     """
     pixels = block.rows * block.columns * reading.N
-    matrix = patches[: reading.patches_size(block)].reshape(reading.groups, reading.depth + 1, pixels)
+    rows = patches[: reading.patches_size(block)].reshape(reading.groups, reading.depth + 1, -1)
+    matrix = rows[:, :, :pixels]
     ordered = windows(reading, block, inputs(reading, block, image, window)).transpose(3, 4, 5, 6, 0, 1, 2)
     np.copyto(matrix[:, :-1].reshape(ordered.shape), ordered)
     matrix[:, -1] = 1
@@ -204,6 +208,14 @@ def inputs(reading: Reading, block: Block, image: Array, window: Array) -> Array
         image[top + first_row : top + last_row, left + first_column : left + last_column],
     )
     return copy
+
+
+def _pitch(pixels: int) -> int:
+    """Numbers from one row of a matrix to the next: an odd number of cache lines.
+
+    A multiple of a page would put the rows' pixels into few sets of the cache, which the BLAS reads row by row.
+    """
+    return (-(-pixels // LINE) | 1) * LINE
 
 
 def _clamp(value: int, limit: int) -> int:

@@ -149,31 +149,35 @@ def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype
 
 def forward_cost(geometry: Conv2dGeometry) -> float:
     """Of multiplying what meets the image, and of adding the products."""
-    return _cost(geometry, geometry.C, geometry.K)
+    return _cost(geometry, geometry.C, geometry.K, costs.PACKED)
 
 
 def backward_data_cost(geometry: Conv2dGeometry) -> float:
-    """Of multiplying what meets the image, and of adding the products."""
-    return _cost(geometry, geometry.K, geometry.C)
+    """Of multiplying what meets the image by filters that lie the other way, and of adding the products."""
+    return _cost(geometry, geometry.K, geometry.C, costs.PACKED_ACROSS)
 
 
 def backward_filter_cost(geometry: Conv2dGeometry) -> float:
     """Of copying what each tap meets, and of multiplying it."""
-    met = geometry.N * reaching(geometry).total
-    calls = 3 * costs.CALL * len(reaching(geometry).taps)
-    return (
-        calls
-        + costs.copy(met * (geometry.C + geometry.K), geometry.N * geometry.C)
-        + costs.summed_product(geometry.C, met, geometry.K)
-    )
+    reached, channels = reaching(geometry), geometry.C + geometry.K
+    met = geometry.N * reached.total
+    copying = costs.copy(met * channels, geometry.N * channels)
+    copying += costs.far(met * channels, reached.most * geometry.N * channels)
+    calls = 3 * costs.CALL * len(reached.taps)
+    return calls + copying + costs.summed_product(geometry.C, met, geometry.K)
 
 
-def _cost(geometry: Conv2dGeometry, read: int, written: int) -> float:
-    met, taps = geometry.N * reaching(geometry).total, reaching(geometry).taps
-    calls = 3 * costs.CALL * len(taps)
-    packing = len(taps) * costs.PACKED * read * written
-    alone = 2 if written < 2 * LEAST_COLUMNS else 1
-    return calls + alone * (costs.product(met, read, written) + packing + costs.ADDED * met * written)
+def _cost(geometry: Conv2dGeometry, read: int, written: int, packing: float) -> float:
+    """Filters are packed anew for every matrix: for each row of pixels, or for each pixel where those are strided."""
+    reached = reaching(geometry)
+    met = geometry.N * reached.total
+    across = 1 if geometry.stride.columns == 1 else geometry.Q
+    matrices = sum(across * len(range(geometry.P)[tap.outputs[0]]) for tap in reached.taps)
+    alone = written < 2 * LEAST_COLUMNS
+    at_a_time = reached.most * geometry.N * written * (2 if alone else 1)
+    adding = costs.ADDED * met * written + costs.far(met * written, at_a_time)
+    multiplying = costs.product(met, read, written) + packing * matrices * read * written
+    return 3 * costs.CALL * len(reached.taps) + (2 if alone else 1) * (multiplying + adding)
 
 
 def flops(geometry: Conv2dGeometry) -> int:
