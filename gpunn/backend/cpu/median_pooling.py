@@ -16,7 +16,7 @@ from gpunn.backend.contract import Array, DType, Memory
 from gpunn.backend.cpu.device import ALIGNMENT, CpuDevice, memory_order
 from gpunn.backend.cpu.pooling import maximum_pool2d_backward
 from gpunn.backend.cpu.shared.blocks import for_each_block
-from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, place_dtype, record_first_places
+from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, place_dtype, record_first_places, windows
 from gpunn.geometry import Pool2dGeometry
 
 
@@ -54,22 +54,17 @@ def _exchanges_to_median(count: int) -> tuple[tuple[int, int], ...]:
 
 def _middle_values(device: CpuDevice, x: Array, block: WindowBlock) -> tuple[Array, Array]:
     """The two middle values of every window of a block, in scratch memory."""
-    count = len(block.taps)
-    shape = x[block.taps[0].pixels].shape
-    memory = device.scratch(1, (count + 1, *shape), x.dtype)
+    count = block.numbers.size
+    pixels = windows(x, block)
+    memory = device.scratch(1, (count + 1, *pixels.shape[2:]), x.dtype)
+    np.copyto(memory[:count].reshape(pixels.shape), pixels)
     lanes, spare = list(memory[:count]), memory[count]
-    for lane, tap in zip(lanes, block.taps, strict=True):
-        np.copyto(lane, x[tap.pixels])
     for low, high in _exchanges_to_median(count):
         np.minimum(lanes[low], lanes[high], out=spare)
         np.maximum(lanes[low], lanes[high], out=lanes[high])
         lanes[low], spare = spare, lanes[low]
     lower, upper = _middle(count)
     return lanes[lower], lanes[upper]
-
-
-def _blocks(geometry: Pool2dGeometry) -> tuple[WindowBlock, ...]:
-    return output_blocks(geometry, geometry.N * geometry.C * (geometry.R * geometry.S + 1))
 
 
 def median_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2dGeometry, workspace: Memory) -> None:
@@ -82,7 +77,7 @@ def median_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2
     def work(block: WindowBlock) -> None:
         lower, upper = _middle_values(device, x, block)
         median = y[block.area]
-        if len(block.taps) % 2:
+        if block.numbers.size % 2:
             np.copyto(median, lower)
         else:
             # Halved before they are added, so that the sum of two large values stays finite.
@@ -91,7 +86,7 @@ def median_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2
             np.multiply(upper, half, out=upper)
             np.add(lower, upper, out=median)
 
-    for_each_block(device, work, _blocks(geometry), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
 
 
 def median_pool2d_forward_workspace(device: CpuDevice, geometry: Pool2dGeometry, dtype: DType) -> int:
@@ -119,10 +114,10 @@ def median_pool2d_backward(
     def work(block: WindowBlock) -> None:
         middle = _middle_values(device, image, block)
         for places, values in zip((lower, upper), middle, strict=True):
-            record_first_places(device, places[block.area], values, image, block.taps)
+            record_first_places(device, places[block.area], values, image, block)
         np.multiply(gradient[block.area], gy.dtype.type(0.5), out=half[block.area])
 
-    for_each_block(device, work, _blocks(geometry), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
     maximum_pool2d_backward(device, gx, halves, lower_places, geometry, accumulate)
     maximum_pool2d_backward(device, gx, halves, upper_places, geometry, True)
 

@@ -1,41 +1,20 @@
 """Pooling over windows by maximum and mean, and the mean over a whole image.
 
-Each place of the window is one slice of the image (shared/windows.py), so a pooling is a few elementwise operations on
-slices whose inner runs are N * C long.
+All places of the windows are one view of the image (shared/windows.py), so a pooling is a few NumPy calls on arrays
+whose inner runs are N * C long.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 
 from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
-from gpunn.backend.cpu.shared.windows import (
-    WindowBlock,
-    output_blocks,
-    pixel_blocks,
-    record_first_places,
-    windows_cover,
-    windows_overlap,
-)
+from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, pixel_blocks, record_first_places, windows
 from gpunn.geometry import Pool2dGeometry
-
-
-def _weight_of_output(geometry: Pool2dGeometry) -> int:
-    """Input elements that an output accounts for."""
-    return geometry.N * geometry.C * geometry.stride.rows * geometry.stride.columns
-
-
-def _combine(operation: np.ufunc, out: Array, x: Array, block: WindowBlock) -> None:
-    """out = the operation over all places of the windows of a block, from the first to the last."""
-    first, *others = block.taps
-    if not others:
-        np.copyto(out, x[first.pixels])
-        return
-    operation(x[first.pixels], x[others[0].pixels], out=out)
-    for tap in others[1:]:
-        operation(out, x[tap.pixels], out=out)
 
 
 def maximum_pool2d_forward(
@@ -57,11 +36,11 @@ def maximum_pool2d_forward(
 
     def work(block: WindowBlock) -> None:
         largest = y[block.area]
-        _combine(np.maximum, largest, x, block)
+        np.maximum.reduce(windows(x, block), axis=(0, 1), out=largest)
         if places is not None:
-            record_first_places(device, places[block.area], largest, x, block.taps)
+            record_first_places(device, places[block.area], largest, x, block)
 
-    for_each_block(device, work, output_blocks(geometry, _weight_of_output(geometry)), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
 
 
 def maximum_pool2d_backward(
@@ -74,28 +53,42 @@ def maximum_pool2d_backward(
     integer = np.dtype(f"i{gy.dtype.itemsize}")
     gx, gy, places = memory_order(gx), memory_order(gy), memory_order(argmax)
     gx_bits, gy_bits = gx.view(integer), gy.view(integer)
-    adds = accumulate or windows_overlap(geometry)
-    clears = not accumulate and (adds or not windows_cover(geometry))
 
     def work(block: WindowBlock) -> None:
-        if clears:
-            gx[block.area].fill(0)
-        for tap in block.taps:
-            chosen = gy_bits[tap.outputs]
-            hit = device.scratch(0, chosen.shape, np.bool_)
-            np.equal(places[tap.outputs], tap.number, out=hit)
-            ones = hit.view(np.int8)
-            np.negative(ones, out=ones)
-            mask = device.scratch(1, chosen.shape, integer)
-            np.copyto(mask, ones)
-            if adds:
-                np.bitwise_and(chosen, mask, out=mask)
-                target = gx[tap.pixels]
-                np.add(target, mask.view(gx.dtype), out=target)
-            else:
-                np.bitwise_and(chosen, mask, out=gx_bits[tap.pixels])
+        if not block.numbers.size:
+            _add_windows(device, gx[block.area], None, accumulate)
+            return
+        named = windows(places, block)
+        hits = device.scratch(0, named.shape, np.bool_)
+        np.equal(named, block.numbers, out=hits)
+        chosen = device.scratch(1, named.shape, integer)
+        np.copyto(chosen, hits)
+        gradients = windows(gy_bits, block)
+        if block.numbers.size == 1 and not accumulate:
+            np.multiply(gradients[0, 0], chosen[0, 0], out=gx_bits[block.area])
+        else:
+            np.multiply(gradients, chosen, out=chosen)
+            _add_windows(device, gx[block.area], chosen.view(gx.dtype), accumulate)
 
-    for_each_block(device, work, pixel_blocks(geometry, geometry.N * geometry.C), gx.size)
+    for_each_block(device, work, pixel_blocks(geometry, device.threads), gx.size)
+
+
+def _add_windows(device: CpuDevice, target: Array, shares: Array | None, accumulate: bool) -> None:
+    """target = the sum of what each window gives, or += it; no shares where no window holds a pixel."""
+    if shares is None:
+        if not accumulate:
+            target.fill(0)
+    elif shares.shape[:2] == (1, 1):
+        if accumulate:
+            np.add(target, shares[0, 0], out=target)
+        else:
+            np.copyto(target, shares[0, 0])
+    elif accumulate:
+        total = device.scratch(2, target.shape, target.dtype)
+        np.add.reduce(shares, axis=(0, 1), out=total)
+        np.add(target, total, out=target)
+    else:
+        np.add.reduce(shares, axis=(0, 1), out=target)
 
 
 def mean_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2dGeometry) -> None:
@@ -104,50 +97,42 @@ def mean_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2dG
 
     def work(block: WindowBlock) -> None:
         total = y[block.area]
-        _combine(np.add, total, x, block)
-        np.divide(total, y.dtype.type(len(block.taps)), out=total)
+        np.add.reduce(windows(x, block), axis=(0, 1), out=total)
+        np.divide(total, y.dtype.type(block.numbers.size), out=total)
 
-    for_each_block(device, work, output_blocks(geometry, _weight_of_output(geometry)), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
 
 
+@lru_cache(maxsize=256)
 def _pixels_in_windows(geometry: Pool2dGeometry) -> Array:
-    """How many pixels of the image each window holds: (P, Q)."""
-    counts = np.zeros((geometry.P, geometry.Q), np.int64)
+    """How many pixels of the image each window holds: (P, Q, 1, 1)."""
+    counts = np.zeros((geometry.P, geometry.Q, 1, 1), np.int64)
     for block in output_blocks(geometry, 1):
-        counts[block.area] = len(block.taps)
+        counts[block.area] = block.numbers.size
     return counts
 
 
 def mean_pool2d_backward(device: CpuDevice, gx: Array, gy: Array, geometry: Pool2dGeometry, accumulate: bool) -> None:
     """gx (N, H, W, C): gy (N, P, Q, C) divided by the number of pixels of its window, to each of them."""
     gx, gy = memory_order(gx), memory_order(gy)
-    counts = _pixels_in_windows(geometry).astype(gy.dtype)[:, :, np.newaxis, np.newaxis]
-    adds = accumulate or windows_overlap(geometry)
-    clears = not accumulate and (adds or not windows_cover(geometry))
+    counts = _pixels_in_windows(geometry).astype(gy.dtype)
 
     def work(block: WindowBlock) -> None:
-        if clears:
-            gx[block.area].fill(0)
-        if not block.taps:
+        target = gx[block.area]
+        if not block.numbers.size:
+            _add_windows(device, target, None, accumulate)
             return
-        # Windows that touch the block: their shares are computed once, then read by every tap.
-        top = min(tap.outputs[0].start for tap in block.taps)
-        bottom = max(tap.outputs[0].stop for tap in block.taps)
-        left = min(tap.outputs[1].start for tap in block.taps)
-        right = max(tap.outputs[1].stop for tap in block.taps)
-        touching = gy[top:bottom, left:right]
-        shares = device.scratch(0, touching.shape, gy.dtype)
-        np.divide(touching, counts[top:bottom, left:right], out=shares)
-        for tap in block.taps:
-            rows, columns = tap.outputs
-            part = shares[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-            target = gx[tap.pixels]
-            if adds:
-                np.add(target, part, out=target)
-            else:
-                np.copyto(target, part)
+        # Windows that touch the block: their shares are computed once, then read by every pixel.
+        (top, left), places = block.origin, block.numbers.shape
+        touching = np.s_[top : top + block.extents[0] + places[0] - 1, left : left + block.extents[1] + places[1] - 1]
+        if block.numbers.size == 1 and not accumulate:
+            np.divide(gy[touching], counts[touching], out=target)
+            return
+        shares = device.scratch(0, gy[touching].shape, gy.dtype)
+        np.divide(gy[touching], counts[touching], out=shares)
+        _add_windows(device, target, windows(shares, block._replace(origin=(0, 0))), accumulate)
 
-    for_each_block(device, work, pixel_blocks(geometry, geometry.N * geometry.C), gx.size)
+    for_each_block(device, work, pixel_blocks(geometry, device.threads), gx.size)
 
 
 def global_mean_pool2d_forward(device: CpuDevice, y: Array, x: Array) -> None:

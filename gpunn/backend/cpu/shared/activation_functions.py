@@ -12,8 +12,11 @@ from gpunn.backend.cpu.device import CpuDevice
 
 Host = np.ndarray[Any, Any]
 
-#: Scratch of this file: numbers, masks of integers as wide as the numbers, and truth values.
-_NUMBERS, _INTEGERS, _TRUTH = 100, 101, 102
+#: Scratch of this file: numbers, masks of integers as wide as the numbers, truth values, and a row of zeros.
+_NUMBERS, _INTEGERS, _TRUTH, _ZEROS = 100, 101, 102, 104
+
+#: Numbers in the row of zeros: it stays in the first cache.
+_ROW = 4096
 
 
 def apply_activation(device: CpuDevice, y: Host, x: Host, function: Activation) -> None:
@@ -47,7 +50,17 @@ def _tanh(device: CpuDevice, y: Host, x: Host, a: float) -> None:
 
 
 def _relu(device: CpuDevice, y: Host, x: Host, a: float) -> None:
-    np.maximum(x, 0, out=y)
+    # With a row of zeros NumPy uses vector instructions; with the number 0 it takes three times as long.
+    zeros = device.scratch(_ZEROS, (_ROW,), x.dtype)
+    zeros.fill(0)
+    if not (x.flags.c_contiguous and y.flags.c_contiguous):
+        width = x.shape[-1]
+        np.maximum(x, zeros[:width] if width <= _ROW else 0, out=y)
+        return
+    values, result = x.reshape(-1), y.reshape(-1)
+    whole = values.size - values.size % _ROW
+    np.maximum(values[:whole].reshape(-1, _ROW), zeros, out=result[:whole].reshape(-1, _ROW))
+    np.maximum(values[whole:], zeros[: values.size - whole], out=result[whole:])
 
 
 def _leaky_relu(device: CpuDevice, y: Host, x: Host, a: float) -> None:
@@ -116,8 +129,12 @@ def _tanh_backward(device: CpuDevice, gx: Host, gy: Host, y: Host, a: float) -> 
 
 
 def _relu_backward(device: CpuDevice, gx: Host, gy: Host, y: Host, a: float) -> None:
-    mask = positive_mask(device, y)
-    np.bitwise_and(gy.view(mask.dtype), mask, out=gx.view(mask.dtype))
+    # Bits times 1 or 0: a product with the number itself would make NaN of an infinity.
+    truth = device.scratch(_TRUTH, y.shape, np.bool_)
+    kept = device.scratch(_INTEGERS, y.shape, np.dtype(f"i{y.itemsize}"))
+    np.greater(y, 0, out=truth)
+    np.copyto(kept, truth)
+    np.multiply(gy.view(kept.dtype), kept, out=gx.view(kept.dtype))
 
 
 def _sloped_backward(device: CpuDevice, gx: Host, gy: Host, saved: Host, a: float) -> None:

@@ -18,7 +18,7 @@ from gpunn.geometry import Shape
 #: Elements of one block: a few arrays of this size lie in a core's cache together.
 BLOCK = 2**18
 #: With fewer elements than this, waking another thread costs more than it saves.
-WORTH_A_THREAD = 2**18
+WORTH_A_THREAD = 2**19
 
 Index = tuple[slice, ...]
 Block = TypeVar("Block")

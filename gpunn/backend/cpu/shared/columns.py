@@ -6,9 +6,9 @@ column for each channel, group norm one for each channel of each image.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -21,13 +21,12 @@ from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 
 #: Several rows are joined to one of at most this many numbers, so that NumPy's inner loops are long.
 WIDTH = 4096
-#: Sums are kept in this many parts, whatever the number of threads, and added in order.
-PARTS = 16
 #: Means of up to this many deviations need not be subtracted first: cancellation costs the sums four bits at most.
 NEAR = 4.0
 
-#: Scratch of this file: a block made contiguous, a second one, an intermediate result, and the parts of sums.
-_FIRST, _SECOND, _RESULT, _PARTS = 0, 1, 2, 3
+#: Scratch of this file: a block made contiguous, a second one, an intermediate result, sums of all blocks and of one,
+#: and a column of ones.
+_FIRST, _SECOND, _RESULT, _SUMS, _JOINED_SUMS, _ONES = 0, 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)
@@ -73,107 +72,93 @@ def _repeated(vector: Array, dtype: DType) -> Array:
     return np.tile(vector.reshape(-1).astype(dtype), max(1, WIDTH // vector.size))
 
 
-def _column_sums(joined: Array, columns: int) -> Array:
-    """float64 sums of the columns of a matrix of joined rows."""
-    return np.add.reduce(joined.reshape(-1, columns), axis=0, dtype=np.float64)
-
-
 def _blocks(x: Array, leading: int) -> tuple[Index, ...]:
-    """The rows in blocks, for two arrays of each in the cache: what is read and what is written."""
-    return blocks(x.shape[:leading], 2 * prod(x.shape[leading:]))
+    """The rows in blocks."""
+    return blocks(x.shape[:leading], prod(x.shape[leading:]))
 
 
-def _parts(pieces: tuple[Index, ...]) -> list[tuple[Index, ...]]:
-    count = min(PARTS, len(pieces))
-    bounds = [len(pieces) * part // count for part in range(count + 1)]
-    return [pieces[start:stop] for start, stop in pairwise(bounds)]
+def _sums(device: CpuDevice, into: Array, first: Array, second: Array) -> None:
+    """into (2, columns) = float64 sums of the columns of `first`, and of its product with `second`.
 
-
-def _rows(part: tuple[Index, ...]) -> int:
-    return sum(prod(cut.stop - cut.start for cut in index) for index in part)
-
-
-def _merge(mean: Array, squares: Array, before: int, count: int, new_mean: Array, new_squares: Array) -> None:
-    """Add the moments of `count` more rows to those of `before` rows (Chan, Golub and LeVeque, 1979)."""
-    distance = new_mean - mean
-    mean += distance * (count / (before + count))
-    squares += new_squares + distance**2 * (before * count / (before + count))
-
-
-def _sums(first: Array, second: Array, columns: int) -> tuple[Array, Array]:
-    """float64 sums of the columns of `first`, and of its product with `second`."""
-    product = np.einsum("ij,ij->j", first, second)
-    return _column_sums(np.add.reduce(first, axis=0), columns), _column_sums(product, columns)
-
-
-def _block_moments(device: CpuDevice, block: Array, columns: int) -> tuple[Array, Array]:
-    """Mean and sum of squared distances of one block.
-
-    Where a mean is large beside its deviation, the squares are summed anew after it is subtracted: the difference
-    of two large sums would be rounding alone.
+    Both are matrices of joined rows. Sums run in their type over a few dozen numbers, then in float64. A product with
+    ones is twice as fast as a reduction.
     """
-    joined = _joined(device, _FIRST, block, columns)
-    count = joined.size // columns
-    total, squares = _sums(joined, joined, columns)
-    mean = total / count
-    distances = squares - mean * total
-    if not (mean * total > NEAR**2 * distances).any():
-        return mean, distances
-    shift = mean.astype(block.dtype)
-    distance = device.scratch(_RESULT, joined.shape, block.dtype)
-    np.subtract(joined, np.tile(shift, joined.shape[1] // columns), out=distance)
-    total, squares = _sums(distance, distance, columns)
-    return shift + total / count, np.maximum(squares - total * total / count, 0)
+    ones = device.scratch(_ONES, first.shape[:1], first.dtype)
+    ones.fill(1)
+    sums = device.scratch(_JOINED_SUMS, (2, first.shape[1]), first.dtype)
+    np.matmul(ones, first, out=sums[0])
+    np.einsum("ij,ij->j", first, second, out=sums[1])
+    np.add.reduce(sums.reshape(2, -1, into.shape[1]), axis=1, dtype=np.float64, out=into)
+
+
+def _sums_of_blocks(
+    device: CpuDevice, rows: Sequence[int], columns: int, operands: Callable[[int], tuple[Array, Array]]
+) -> Array:
+    """_sums of the operands of each block, which has so many rows: (blocks, 2, columns), in scratch memory."""
+    sums = device.scratch(_SUMS, (len(rows), 2, columns), np.float64)
+
+    def work(number: int) -> None:
+        _sums(device, sums[number], *operands(number))
+
+    for_each_block(device, work, range(len(rows)), columns * sum(rows))
+    return sums
 
 
 def column_moments(device: CpuDevice, x: Array, leading: int) -> Moments:
     """The moments of the columns of x, whose first `leading` axes are the rows.
 
-    Sums run in the type of x over a few hundred numbers, then in float64.
+    Those of blocks are joined at the end (Chan, Golub and LeVeque, 1979). Where a mean is large beside its deviation,
+    the squares of a block are summed anew after the mean is subtracted: the difference of two large sums would be
+    rounding alone.
     """
     columns = prod(x.shape[leading:])
-    parts = _parts(_blocks(x, leading))
-    sums = device.scratch(_PARTS, (len(parts), 2, columns), np.float64)
-    sums.fill(0)
+    cuts = _blocks(x, leading)
+    rows = [prod(cut.stop - cut.start for cut in index) for index in cuts]
 
-    def work(part: int) -> None:
-        mean, squares = sums[part]
-        done = 0
-        for index in parts[part]:
-            block = x[index]
-            count = block.size // columns
-            _merge(mean, squares, done, count, *_block_moments(device, block, columns))
-            done += count
+    def block(number: int) -> tuple[Array, Array]:
+        joined = _joined(device, _FIRST, x[cuts[number]], columns)
+        return joined, joined
 
-    for_each_block(device, work, range(len(parts)), x.size)
-    mean, squares = np.zeros(columns), np.zeros(columns)
-    done = 0
-    for part, (part_mean, part_squares) in zip(parts, sums, strict=True):
-        count = _rows(part)
-        _merge(mean, squares, done, count, part_mean, part_squares)
-        done += count
-    return Moments(done, mean, squares)
+    counts = np.array(rows, np.float64)[:, np.newaxis]
+    sums = _sums_of_blocks(device, rows, columns, block)
+    means = sums[:, 0] / counts
+    squares = sums[:, 1] - means * sums[:, 0]
+    far = np.flatnonzero((means * sums[:, 0] > NEAR**2 * squares).any(axis=1))
+    if far.size:
+        shifts = means[far].astype(x.dtype)
+
+        def distances(number: int) -> tuple[Array, Array]:
+            joined, _ = block(far[number])
+            distance = device.scratch(_RESULT, joined.shape, x.dtype)
+            np.subtract(joined, np.tile(shifts[number], joined.shape[1] // columns), out=distance)
+            return distance, distance
+
+        sums = _sums_of_blocks(device, [rows[number] for number in far], columns, distances)
+        offsets = sums[:, 0] / counts[far]
+        means[far] = shifts + offsets
+        squares[far] = np.maximum(sums[:, 1] - offsets * sums[:, 0], 0)
+    count = sum(rows)
+    mean = (counts * means).sum(axis=0) / count
+    between = (counts * (means - mean) ** 2).sum(axis=0)
+    return Moments(count, mean, squares.sum(axis=0) + between)
 
 
 def column_products(device: CpuDevice, gy: Array, x: Array, shift: Array | None, leading: int) -> tuple[Array, Array]:
     """float64 sums over the rows of gy, and of gy * (x - shift)."""
     columns = prod(x.shape[leading:])
-    parts = _parts(_blocks(x, leading))
+    cuts = _blocks(x, leading)
+    rows = [prod(cut.stop - cut.start for cut in index) for index in cuts]
     shifts = None if shift is None else _repeated(shift, x.dtype)
-    sums = device.scratch(_PARTS, (len(parts), 2, columns), np.float64)
-    sums.fill(0)
 
-    def work(part: int) -> None:
-        for index in parts[part]:
-            inputs = _joined(device, _FIRST, x[index], columns)
-            if shifts is not None:
-                distance = device.scratch(_RESULT, inputs.shape, x.dtype)
-                np.subtract(inputs, shifts[: inputs.shape[1]], out=distance)
-                inputs = distance
-            sums[part] += _sums(_joined(device, _SECOND, gy[index], columns), inputs, columns)
+    def operands(number: int) -> tuple[Array, Array]:
+        inputs = _joined(device, _FIRST, x[cuts[number]], columns)
+        if shifts is not None:
+            distance = device.scratch(_RESULT, inputs.shape, x.dtype)
+            np.subtract(inputs, shifts[: inputs.shape[1]], out=distance)
+            inputs = distance
+        return _joined(device, _SECOND, gy[cuts[number]], columns), inputs
 
-    for_each_block(device, work, range(len(parts)), x.size)
-    total, product = np.add.reduce(sums, axis=0)
+    total, product = np.add.reduce(_sums_of_blocks(device, rows, columns, operands), axis=0)
     return total, product
 
 

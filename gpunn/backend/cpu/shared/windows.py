@@ -1,7 +1,9 @@
-"""Pooling windows cut into blocks: which pixels each place of a window touches.
+"""Pooling windows cut into blocks, and all places of a block's windows as one array.
 
-Windows at the border hold fewer pixels than those inside. A block is a rectangle in which every window holds the
-same places, so that one slice of the image serves a place for all windows at once.
+Windows at the border hold fewer pixels than those inside. A block is a rectangle of outputs, or of every n-th pixel, in
+which each has the same neighbours: a view with two more axes in front, the rows and columns of the window, then holds
+all of them, and one NumPy call works on all places at once. Few long calls are what two threads can share: each call
+ends with a wait for the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -9,29 +11,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import groupby, product
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from gpunn.backend.contract import Array, DType
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.backend.cpu.shared.blocks import Index, blocks
+from gpunn.backend.cpu.shared.blocks import WORTH_A_THREAD, Index
+from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Pool2dGeometry
 
+#: Elements that the windows of one block read: about 0.1 ms for a NumPy call.
+WINDOW_BLOCK = 2**19
 
-class Tap(NamedTuple):
-    """One place of the window, number r * S + s: the outputs that read there, and the pixels they read."""
-
-    number: int
-    outputs: Index
-    pixels: Index
+#: Scratch of this file.
+_HITS, _DISTANCES = 110, 111
 
 
 class WindowBlock(NamedTuple):
-    """A rectangle of outputs or of pixels, and the taps that touch it in the order of their numbers."""
+    """A rectangle of results, and the neighbours that each of them reads.
+
+    Attributes:
+        area: the results.
+        origin: row and column of the first that is read.
+        steps: rows and columns from the neighbours of one result to those of the next.
+        extents: rows and columns of results.
+        numbers: r * S + s of each neighbour, the places in a window: (rows, columns, 1, 1, 1, 1), of the type of
+            place_dtype.
+    """
 
     area: Index
-    taps: tuple[Tap, ...]
+    origin: tuple[int, int]
+    steps: tuple[int, int]
+    extents: tuple[int, int]
+    numbers: Array
+
+
+class _Run(NamedTuple):
+    """Results along one axis with the same neighbours: where they lie, what the first reads, and its places."""
+
+    results: range
+    first: int
+    step: int
+    places: range
 
 
 class _Axis(NamedTuple):
@@ -43,28 +67,36 @@ class _Axis(NamedTuple):
     stride: int
     before: int
 
-    def taps_inside(self, output: int) -> range:
+    def _taps_inside(self, output: int) -> range:
         """The places of this output's window that lie in the image."""
         start = output * self.stride - self.before
         return range(max(0, -start), min(self.window, self.size - start))
 
-    def even_runs(self) -> Iterator[tuple[range, range]]:
-        """Neighbouring outputs whose windows hold the same places: (outputs, places)."""
-        for inside, run in groupby(range(self.outputs), self.taps_inside):
+    def outputs_alike(self) -> Iterator[_Run]:
+        """Neighbouring outputs whose windows hold the same places."""
+        for inside, run in groupby(range(self.outputs), self._taps_inside):
             members = list(run)
-            yield range(members[0], members[-1] + 1), inside
+            first = members[0] * self.stride - self.before + inside.start
+            yield _Run(range(members[0], members[-1] + 1), first, self.stride, inside)
 
-    def pixels_read(self, tap: int, first: int, stop: int) -> slice:
-        """What outputs first to stop - 1 read at one place of their windows."""
-        start = first * self.stride + tap - self.before
-        return slice(start, start + (stop - first - 1) * self.stride + 1, self.stride)
+    def _readers(self, pixel: int) -> range:
+        """The outputs whose windows hold this pixel."""
+        lowest = -(-(pixel + self.before - self.window + 1) // self.stride)
+        return range(max(0, lowest), min(self.outputs, (pixel + self.before) // self.stride + 1))
 
-    def readers(self, tap: int, first: int, stop: int) -> tuple[slice, slice] | None:
-        """The outputs whose place `tap` lies in pixels first to stop - 1, and those pixels."""
-        offset = self.before - tap
-        low = max(0, -(-(first + offset) // self.stride))
-        high = min(self.outputs, -(-(stop + offset) // self.stride))
-        return (slice(low, high), self.pixels_read(tap, low, high)) if low < high else None
+    def pixels_alike(self) -> Iterator[_Run]:
+        """Every n-th pixel, n the stride, as far as as many windows hold each of them at the same places."""
+
+        def places(pixel: int) -> range:
+            readers = self._readers(pixel)
+            first = pixel + self.before - readers.start * self.stride
+            return range(first, first - len(readers) * self.stride, -self.stride)
+
+        for phase in range(min(self.stride, self.size)):
+            for inside, run in groupby(range(phase, self.size, self.stride), places):
+                members = list(run)
+                pixels = range(members[0], members[-1] + 1, self.stride)
+                yield _Run(pixels, self._readers(members[0]).start, 1, inside)
 
 
 def _axes(geometry: Pool2dGeometry) -> tuple[_Axis, _Axis]:
@@ -75,58 +107,56 @@ def _axes(geometry: Pool2dGeometry) -> tuple[_Axis, _Axis]:
     )
 
 
-@lru_cache(maxsize=256)
-def output_blocks(geometry: Pool2dGeometry, weight: int) -> tuple[WindowBlock, ...]:
-    """The outputs in blocks; every tap of a block covers the whole block.
+def _cut(rows: _Run, columns: _Run, geometry: Pool2dGeometry, threads: int) -> Iterator[WindowBlock]:
+    """The rectangle of two runs in even blocks, as many for each thread."""
+    numbers = np.array([[r * geometry.S + s for s in columns.places] for r in rows.places], place_dtype(geometry))
+    numbers = numbers.reshape(len(rows.places), len(columns.places), 1, 1, 1, 1)
+    results = len(rows.results) * len(columns.results)
+    elements = max(1, numbers.size) * results * geometry.N * geometry.C
+    count = 1 if elements < WORTH_A_THREAD else threads * ceil(elements / (threads * WINDOW_BLOCK))
+    row_parts = min(len(rows.results), count)
+    column_parts = min(len(columns.results), ceil(count / row_parts))
+    for (top, bottom), (left, right) in product(
+        split(len(rows.results), row_parts), split(len(columns.results), column_parts)
+    ):
+        yield WindowBlock(
+            (_slice(rows.results[top:bottom]), _slice(columns.results[left:right])),
+            (rows.first + top * rows.step, columns.first + left * columns.step),
+            (rows.step, columns.step),
+            (bottom - top, right - left),
+            numbers,
+        )
 
-    `weight` is the number of elements that one output stands for.
+
+def _slice(members: range) -> slice:
+    return slice(members.start, members.stop, members.step)
+
+
+@lru_cache(maxsize=256)
+def output_blocks(geometry: Pool2dGeometry, threads: int) -> tuple[WindowBlock, ...]:
+    """The outputs in blocks, with the pixels of their windows."""
+    rows, columns = _axes(geometry)
+    pairs = product(rows.outputs_alike(), columns.outputs_alike())
+    return tuple(block for pair in pairs for block in _cut(*pair, geometry, threads))
+
+
+@lru_cache(maxsize=256)
+def pixel_blocks(geometry: Pool2dGeometry, threads: int) -> tuple[WindowBlock, ...]:
+    """The pixels in blocks, with the outputs whose windows hold them: none for some.
+
+    Each pixel lies in one block, so a backward pass needs no lock and clears nothing.
     """
-    row_axis, column_axis = _axes(geometry)
-    found = []
-    for (rows, row_taps), (columns, column_taps) in product(row_axis.even_runs(), column_axis.even_runs()):
-        for row_part, column_part in blocks((len(rows), len(columns)), weight):
-            top, bottom = rows.start + row_part.start, rows.start + row_part.stop
-            left, right = columns.start + column_part.start, columns.start + column_part.stop
-            area = (slice(top, bottom), slice(left, right))
-            taps = tuple(
-                Tap(
-                    r * geometry.S + s,
-                    area,
-                    (row_axis.pixels_read(r, top, bottom), column_axis.pixels_read(s, left, right)),
-                )
-                for r, s in product(row_taps, column_taps)
-            )
-            found.append(WindowBlock(area, taps))
-    return tuple(found)
+    rows, columns = _axes(geometry)
+    pairs = product(rows.pixels_alike(), columns.pixels_alike())
+    return tuple(block for pair in pairs for block in _cut(*pair, geometry, threads))
 
 
-@lru_cache(maxsize=256)
-def pixel_blocks(geometry: Pool2dGeometry, weight: int) -> tuple[WindowBlock, ...]:
-    """The pixels in blocks, each with the taps that touch it: what a backward pass may add to without a lock."""
-    row_axis, column_axis = _axes(geometry)
-    found = []
-    for rows, columns in blocks((geometry.H, geometry.W), weight):
-        taps = []
-        for r, s in product(range(geometry.R), range(geometry.S)):
-            in_rows = row_axis.readers(r, rows.start, rows.stop)
-            in_columns = column_axis.readers(s, columns.start, columns.stop)
-            if in_rows and in_columns:
-                taps.append(Tap(r * geometry.S + s, (in_rows[0], in_columns[0]), (in_rows[1], in_columns[1])))
-        found.append(WindowBlock((rows, columns), tuple(taps)))
-    return tuple(found)
-
-
-def windows_overlap(geometry: Pool2dGeometry) -> bool:
-    """Whether a pixel may lie in more than one window."""
-    return geometry.stride.rows < geometry.R or geometry.stride.columns < geometry.S
-
-
-def windows_cover(geometry: Pool2dGeometry) -> bool:
-    """Whether every pixel lies in a window."""
-    return all(
-        axis.stride <= axis.window and (axis.outputs - 1) * axis.stride + axis.window - axis.before >= axis.size
-        for axis in _axes(geometry)
-    )
+def windows(array: Array, block: WindowBlock) -> Array:
+    """What a block reads of an array in memory order: (places, places, rows, columns, N, C), a view."""
+    start = array[block.origin[0] :, block.origin[1] :]
+    down, right, *others = array.strides
+    steps = (down, right, down * block.steps[0], right * block.steps[1], *others)
+    return as_strided(start, (*block.numbers.shape[:2], *block.extents, *array.shape[2:]), steps)
 
 
 def place_dtype(geometry: Pool2dGeometry) -> DType:
@@ -134,16 +164,17 @@ def place_dtype(geometry: Pool2dGeometry) -> DType:
     return np.dtype(np.uint8 if geometry.R * geometry.S <= 256 else np.int32)
 
 
-def record_first_places(device: CpuDevice, place: Array, values: Array, x: Array, taps: tuple[Tap, ...]) -> None:
-    """place = the number of the first tap at which x equals `values`; the last tap where none does (NaN).
+def record_first_places(device: CpuDevice, place: Array, values: Array, x: Array, block: WindowBlock) -> None:
+    """place = the number of the first place at which x equals `values`; the last place where none does (NaN).
 
     `place` and `values` are one block of outputs, `x` the whole image.
     """
-    differs = device.scratch(0, values.shape, np.bool_)
-    place.fill(0)
-    for tap, following in zip(taps[-2::-1], taps[:0:-1], strict=True):
-        np.not_equal(x[tap.pixels], values, out=differs)
-        np.add(place, place.dtype.type(following.number - tap.number), out=place)
-        np.multiply(place, differs.view(np.uint8), out=place)
-    if taps[0].number:
-        np.add(place, place.dtype.type(taps[0].number), out=place)
+    view = windows(x, block)
+    hits = device.scratch(_HITS, view.shape, np.bool_)
+    np.equal(view, values, out=hits)
+    # The first place is the hit that is furthest from the last.
+    last = block.numbers[-1, -1, 0, 0, 0, 0]
+    distances = hits.view(np.uint8) if place.itemsize == 1 else device.scratch(_DISTANCES, view.shape, place.dtype)
+    np.multiply(hits.view(np.uint8), last - block.numbers, out=distances)
+    np.maximum.reduce(distances, axis=(0, 1), out=place)
+    np.subtract(last, place, out=place)
