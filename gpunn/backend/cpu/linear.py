@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 SMALL_PRODUCT = 1 << 21
 #: Elements of a product that is added to a gradient: it is read back while it is in cache.
 STAGED = 1 << 20
+#: Rows of the weights that are multiplied at a time for the gradient of the inputs.
+TURNED_ROWS = 512
 #: Scratch of this file.
 _PRODUCT, _BIAS = 300, 301
 
@@ -62,7 +64,7 @@ def linear_backward_data(
     workspace: Array,
 ) -> None:
     """gx = gy w^T, times the derivative of the activation before it."""
-    _multiply(device, gx, gy, w.T, accumulate)
+    _multiply_turned(device, gx, w, gy, accumulate)
     if saved is not None:
         activation_backward(device, gx, gx, saved, activation, False)
 
@@ -114,10 +116,7 @@ def _multiply(
     """result = left @ right, or += with `accumulate`; `end` gets each part of the result and its columns."""
     device.journal.chose("BLAS")
     rows, columns = result.shape
-    multiplications = rows * columns * left.shape[1]
-    pieces = 1 if multiplications < SMALL_PRODUCT else device.threads
-    if accumulate:
-        pieces = -(-max(pieces, -(-result.size // STAGED)) // pieces) * pieces
+    pieces = _pieces(device, rows * columns * left.shape[1], -(-result.size // STAGED) if accumulate else 1)
     cut_rows = rows >= columns
     spans = split(max(rows, columns), min(pieces, max(rows, columns)))
 
@@ -136,3 +135,33 @@ def _multiply(
                 end(part, across)
 
     device.parallel(work, range(len(spans)))
+
+
+def _multiply_turned(device: CpuDevice, result: Array, left: Array, right: Array, accumulate: bool) -> None:
+    """result = right @ left^T, or += with `accumulate`, piece by piece as the transpose of left @ right^T.
+
+    The weights are by far the larger factor; BLAS takes a tenth to a half less time where it need not turn them.
+    """
+    device.journal.chose("BLAS")
+    rows, depth = left.shape
+    pieces = min(rows, _pieces(device, rows * depth * len(right), -(-rows // TURNED_ROWS)))
+    spans = split(rows, pieces)
+
+    def work(index: int) -> None:
+        span = slice(*spans[index])
+        part = result[:, span]
+        with np.errstate(all="ignore"):
+            product = device.scratch(_PRODUCT, part.shape[::-1], part.dtype)
+            np.matmul(left[span], right.T, out=product)
+            if accumulate:
+                np.add(part, product.T, out=part)
+            else:
+                np.copyto(part, product.T)
+
+    device.parallel(work, range(len(spans)))
+
+
+def _pieces(device: CpuDevice, multiplications: int, least: int) -> int:
+    """How many pieces a product is cut into: `least` or more, as many for every thread."""
+    threads = 1 if multiplications < SMALL_PRODUCT else device.threads
+    return -(-least // threads) * threads
