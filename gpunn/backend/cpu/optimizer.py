@@ -135,11 +135,11 @@ def adam(
         _average(m, g, rule.beta1, change)
         np.multiply(g, g, out=change)
         _average(r, change, rule.beta2, change)
+        # m / first / (sqrt(r) / root + eps), with both corrections in one factor.
         np.sqrt(r, out=change)
-        np.multiply(change, 1 / root_correction, out=change)
-        np.add(change, rule.eps, out=change)
+        np.add(change, rule.eps * root_correction, out=change)
         np.divide(m, change, out=change)
-        np.multiply(change, piece.rate / first_correction, out=change)
+        np.multiply(change, piece.rate * root_correction / first_correction, out=change)
         if rule.decoupled and piece.decay != 0:
             np.multiply(piece.w, 1 - piece.rate * piece.decay, out=piece.w)
 

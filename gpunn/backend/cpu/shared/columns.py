@@ -25,8 +25,8 @@ WIDTH = 4096
 NEAR = 4.0
 
 #: Scratch of this file: a block made contiguous, a second one, an intermediate result, sums of all blocks and of one,
-#: and a column of ones.
-_FIRST, _SECOND, _RESULT, _SUMS, _JOINED_SUMS, _ONES = 0, 1, 2, 3, 4, 5
+#: a column of ones, and moments of all blocks.
+_FIRST, _SECOND, _RESULT, _SUMS, _JOINED_SUMS, _ONES, _MOMENTS = 0, 1, 2, 3, 4, 5, 6
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,12 @@ def column_moments(device: CpuDevice, x: Array, leading: int) -> Moments:
 
     counts = np.array(rows, np.float64)[:, np.newaxis]
     sums = _sums_of_blocks(device, rows, columns, block)
-    means = sums[:, 0] / counts
-    squares = sums[:, 1] - means * sums[:, 0]
-    far = np.flatnonzero((means * sums[:, 0] > NEAR**2 * squares).any(axis=1))
+    means, squares, spare = device.scratch(_MOMENTS, (3, len(rows), columns), np.float64)
+    np.divide(sums[:, 0], counts, out=means)
+    np.multiply(means, sums[:, 0], out=spare)
+    np.subtract(sums[:, 1], spare, out=squares)
+    np.divide(spare, NEAR**2, out=spare)
+    far = np.flatnonzero((spare > squares).any(axis=1))
     if far.size:
         shifts = means[far].astype(x.dtype)
 
@@ -138,9 +141,12 @@ def column_moments(device: CpuDevice, x: Array, leading: int) -> Moments:
         means[far] = shifts + offsets
         squares[far] = np.maximum(sums[:, 1] - offsets * sums[:, 0], 0)
     count = sum(rows)
-    mean = (counts * means).sum(axis=0) / count
-    between = (counts * (means - mean) ** 2).sum(axis=0)
-    return Moments(count, mean, squares.sum(axis=0) + between)
+    np.multiply(means, counts, out=spare)
+    mean = spare.sum(axis=0) / count
+    np.subtract(means, mean, out=spare)
+    np.multiply(spare, spare, out=spare)
+    np.multiply(spare, counts, out=spare)
+    return Moments(count, mean, squares.sum(axis=0) + spare.sum(axis=0))
 
 
 def column_products(device: CpuDevice, gy: Array, x: Array, shift: Array | None, leading: int) -> tuple[Array, Array]:

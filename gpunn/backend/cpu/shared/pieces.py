@@ -11,6 +11,7 @@ import numpy as np
 
 from gpunn.arena import Run
 from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.shared.blocks import WORTH_A_THREAD
 
 Host = np.ndarray[Any, Any]
 
@@ -42,7 +43,7 @@ def for_each_piece(device: CpuDevice, work: Callable[..., None], *arrays: Host) 
         with np.errstate(all="ignore"):
             work(*(array[spans[piece]] for array in merged))
 
-    device.parallel(run, range(len(spans)))
+    device.parallel(run, range(len(spans)), threads=1 if merged[0].size < WORTH_A_THREAD else None)
 
 
 def merge_axes(arrays: Sequence[Host]) -> list[Host]:

@@ -153,10 +153,14 @@ def pixel_blocks(geometry: Pool2dGeometry, threads: int) -> tuple[WindowBlock, .
 
 def windows(array: Array, block: WindowBlock) -> Array:
     """What a block reads of an array in memory order: (places, places, rows, columns, N, C), a view."""
-    start = array[block.origin[0] :, block.origin[1] :]
     down, right, *others = array.strides
+    shape = (*block.numbers.shape[:2], *block.extents, *array.shape[2:])
     steps = (down, right, down * block.steps[0], right * block.steps[1], *others)
-    return as_strided(start, (*block.numbers.shape[:2], *block.extents, *array.shape[2:]), steps)
+    top, left = block.origin
+    if array.flags.c_contiguous:
+        # As as_strided, in a fifth of its time.
+        return np.ndarray(shape, array.dtype, array, top * down + left * right, steps)
+    return as_strided(array[top:, left:], shape, steps)
 
 
 def place_dtype(geometry: Pool2dGeometry) -> DType:
