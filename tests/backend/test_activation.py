@@ -124,6 +124,19 @@ def test_more_elements_than_the_grid_has_threads() -> None:
         np.testing.assert_array_equal(device.download(y), np.where(x > 0, x, 0))
 
 
+@pytest.mark.parametrize("dtype", [FLOAT64, FLOAT32], ids=str)
+@pytest.mark.parametrize("shape", [(4095,), (4096,), (9001,), (3, 4097), (2, 3, 2, 5000)], ids=str)
+@pytest.mark.parametrize("sides", [(0, 0), (1, 2)], ids=["dense", "slice"])
+def test_relu_of_rows_of_any_length(cpu: Device, shape: tuple[int, ...], sides: tuple[int, int], dtype: Any) -> None:
+    x = some_numbers(shape, dtype)
+    x.flat[::1000] = np.nan
+    wide = np.zeros((*shape[:-1], shape[-1] + sum(sides)), dtype)
+    inside = wide[..., sides[0] : sides[0] + shape[-1]]
+    inside[...] = x
+    cpu.primitives.activation_forward(cpu, inside, inside, RELU)
+    np.testing.assert_array_equal(inside, elementwise(lambda value: value if not value <= 0 else 0, x))
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("function", ACTIVATIONS, ids=str)
 def test_backward_is_the_derivative(device: Device, function: Activation, dtype: Any) -> None:

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pytest
+
+from gpunn.backend.cpu.shared import windows as tested
+from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, pixel_blocks, windows
+from gpunn.geometry import Padding, Pair, Pool2dGeometry
+
+GEOMETRIES = {
+    "overlapping": Pool2dGeometry(1, 11, 8, 1, 3, 3, Pair(2, 2)),
+    "padded, one stride for rows and one for columns": Pool2dGeometry(
+        1, 9, 7, 1, 3, 5, Pair(2, 3), Padding(1, 2, 2, 0)
+    ),
+    "pixels between the windows": Pool2dGeometry(1, 10, 9, 1, 2, 2, Pair(3, 4)),
+    "pixels behind the windows": Pool2dGeometry(1, 7, 7, 1, 2, 2, Pair(2, 2)),
+    "rounded up": Pool2dGeometry(1, 8, 6, 1, 3, 3, Pair(2, 2), Padding(0, 0, 0, 0), True),
+    "stride 1": Pool2dGeometry(1, 5, 6, 1, 4, 2),
+    "more stride than image": Pool2dGeometry(1, 2, 3, 1, 2, 2, Pair(5, 5)),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Rectangles are cut along rows and columns, as large ones are."""
+    monkeypatch.setattr(tested, "WINDOW_BLOCK", 8)
+    monkeypatch.setattr(tested, "WORTH_A_THREAD", 1)
+    for cut in (output_blocks, pixel_blocks):
+        cut.cache_clear()
+    yield
+    for cut in (output_blocks, pixel_blocks):
+        cut.cache_clear()
+
+
+def met(geometry: Pool2dGeometry) -> Iterator[tuple[tuple[int, int], tuple[int, int], int]]:
+    """Output, pixel and place of every pixel that a window holds, by the definition."""
+    for p, q, r, s in product(*(range(extent) for extent in (geometry.P, geometry.Q, geometry.R, geometry.S))):
+        h = p * geometry.stride.rows + r - geometry.padding.top
+        w = q * geometry.stride.columns + s - geometry.padding.left
+        if 0 <= h < geometry.H and 0 <= w < geometry.W:
+            yield (p, q), (h, w), r * geometry.S + s
+
+
+def read(
+    blocks: tuple[WindowBlock, ...], results: tuple[int, int], inputs: tuple[int, int], contiguous: bool
+) -> tuple[Counter[tuple[int, int]], Counter[tuple[tuple[int, int], tuple[int, int], int]]]:
+    """The results that blocks write, and (result, input, place) of all that they read."""
+    where = np.arange(results[0] * results[1]).reshape(results)
+    numbered = np.arange(inputs[0] * inputs[1]).reshape(*inputs, 1, 1)
+    array = numbered if contiguous else np.repeat(numbered, 3, axis=3)[..., 1:2]
+    written: Counter[tuple[int, int]] = Counter()
+    found: Counter[tuple[tuple[int, int], tuple[int, int], int]] = Counter()
+    for block in blocks:
+        area = where[block.area]
+        written.update(divmod(int(number), results[1]) for number in area.ravel())
+        if not block.numbers.size:
+            continue
+        view = windows(array, block)
+        assert view.shape == (*block.numbers.shape[:2], *area.shape, 1, 1)
+        for index in np.ndindex(view.shape[:4]):
+            place = int(block.numbers[index[0], index[1], 0, 0, 0, 0])
+            result = divmod(int(area[index[2], index[3]]), results[1])
+            found[result, divmod(int(view[(*index, 0, 0)]), inputs[1]), place] += 1
+    return written, found
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_every_output_reads_its_window_once(geometry: Pool2dGeometry, contiguous: bool) -> None:
+    image, outputs = (geometry.H, geometry.W), (geometry.P, geometry.Q)
+    written, found = read(output_blocks(geometry, 2), outputs, image, contiguous)
+    assert written == Counter(np.ndindex(outputs))
+    assert found == Counter(met(geometry))
+
+
+@pytest.mark.parametrize("contiguous", [True, False])
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_every_pixel_reads_the_outputs_that_hold_it_once(geometry: Pool2dGeometry, contiguous: bool) -> None:
+    image, outputs = (geometry.H, geometry.W), (geometry.P, geometry.Q)
+    written, found = read(pixel_blocks(geometry, 2), image, outputs, contiguous)
+    assert written == Counter(np.ndindex(image))
+    assert found == Counter((pixel, output, place) for output, pixel, place in met(geometry))
+
+
+def test_large_rectangles_are_cut_for_the_threads() -> None:
+    geometry = GEOMETRIES["overlapping"]
+    assert len(output_blocks(geometry, 2)) > len(output_blocks(geometry, 1)) / 2
+    assert len(output_blocks(geometry, 1)) > 1
