@@ -18,6 +18,7 @@ from benchmarks.cpu import comparison, goals, networks, peak_memory, results
 from benchmarks.cpu.comparison import Extent, compare, in_words
 from benchmarks.cpu.goals import GOALS, Goal, verdict
 from benchmarks.cpu.layers import beside, table
+from benchmarks.cpu.others import others_running
 from benchmarks.cpu.pairs import Pairs, Rounds
 from benchmarks.cpu.peak_memory import PeakMemory
 from benchmarks.cpu.task import Case
@@ -27,7 +28,7 @@ from gpunn.errors import UsageError
 from gpunn.timing import stopwatch
 from gpunn.timing.network_step import NetworkStep
 from gpunn.timing.opening import Sides
-from gpunn.timing.report import LayerTimes, Load
+from gpunn.timing.report import LayerTimes
 from gpunn.timing.stopwatch import Subject
 from tests.timing.fakes import Clock, FakeContestant
 
@@ -115,7 +116,7 @@ def sides(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(comparison, "open_sides", open_sides)
     monkeypatch.setattr(comparison, "peak_memory", peak)
-    monkeypatch.setattr(comparison, "machine_load", lambda: Load(1.5, 2))
+    monkeypatch.setattr(comparison, "others_running", lambda: 0.25)
     monkeypatch.setattr(comparison, "end_idle_threads", lambda: asked.update(idle=asked["idle"] + 1))
     return asked
 
@@ -140,7 +141,7 @@ def test_the_object_has_what_was_promised(sides: dict[str, Any]) -> None:
     assert document["peak_memory_bytes"]["gpunn"] == {"imports": 60, "built": 80, "peak": 260}
     assert document["loss_difference"] == pytest.approx(1e-3)
     assert (document["machine"], document["cores"]) == ("a fast chip", [0, 3])
-    assert (document["load"], document["warnings"]) == ({"average": 1.5, "cores": 2}, [])
+    assert (document["others_running"], document["warnings"]) == (0.25, [])
     assert document["versions"] == {"cpu": "1.0", "pytorch:cpu": "1.0"}
     asked = sides["task"]
     assert (asked.model.name, asked.batch, asked.precision, asked.algorithm) == ("lenet", 8, "float32", "direct")
@@ -161,13 +162,28 @@ def test_layers_and_memory_are_measured_as_asked(sides: dict[str, Any]) -> None:
 def test_what_speaks_against_the_figures_is_told(
     sides: dict[str, Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "machine_load", lambda: Load(2.5, 2))
+    monkeypatch.setattr(comparison, "others_running", lambda: 1.25)
     sides["ours"].training = Subject(clock.passing([9, 9, 1, 40]), lambda: None)
     found = compare(CASE, Extent(seconds=0))
     busy, spread = found.warnings
-    assert busy.startswith("the machine was busy when measuring began (load average 2.5 on 2 cores)")
+    assert busy == "1.2 threads of other processes wanted to run before it measured: the machine was busy"
     assert spread == "ratios of training lie from 0.25 to 10: something else held the machine up"
     assert f"warning: {busy}\nwarning: {spread}" in in_words(found)
+
+
+def test_threads_of_others_are_counted(tmp_path: Path) -> None:
+    assert others_running(tmp_path, lambda _: None) is None
+    (tmp_path / "proc").mkdir()
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        running = 3 if len(waits) % 2 else 1
+        (tmp_path / "proc/loadavg").write_text(f"9.00 9.00 9.00 {running}/412 4711\n")
+
+    (tmp_path / "proc/loadavg").write_text("9.00 9.00 9.00 1/412 4711\n")
+    assert others_running(tmp_path, wait) == 1.0
+    assert sum(waits) == pytest.approx(1.0)
 
 
 def test_idle_threads_end_before_each_sample_or_are_left(sides: dict[str, Any]) -> None:

@@ -9,19 +9,21 @@ from statistics import median
 from typing import Any, Literal
 
 from benchmarks.cpu.layers import LayerPair, beside
+from benchmarks.cpu.others import others_running
 from benchmarks.cpu.pairs import Pairs, Rounds
 from benchmarks.cpu.peak_memory import PeakMemory, Side, peak_memory
 from benchmarks.cpu.task import Case
 from gpunn.timing.contestant import Contestant
-from gpunn.timing.load import machine_load
 from gpunn.timing.opening import open_sides
 from gpunn.timing.pytorch.openmp import end_idle_threads
-from gpunn.timing.report import SPREAD, Load
+from gpunn.timing.report import SPREAD
 from gpunn.timing.stopwatch import times_of
 
 #: Rounds of a run, each a training step and a forward pass of both sides; batches that take long get the fewest.
 FEWEST, MOST = 5, 60
 LAYER_ROUNDS = 5
+#: More threads of others than this make times longer than they are.
+MOST_OTHERS = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Comparison:
         peak_memory_bytes: what the two ratios are made of.
         loss_difference: relative difference of the losses before training, in evaluation mode: dropout differs.
         layers: rows of the step; empty where they were not asked for.
-        load: of the machine before it measured.
+        others_running: threads of other processes that wanted to run before it measured; None where nobody knows.
         warnings: why figures are not worth comparing; none where nothing speaks against it.
         date: in UTC.
     """
@@ -85,7 +87,7 @@ class Comparison:
     layers: tuple[LayerPair, ...]
     machine: str
     cores: tuple[int, ...]
-    load: Load | None
+    others_running: float | None
     warnings: tuple[str, ...]
     versions: dict[str, str]
     date: str
@@ -105,7 +107,7 @@ def compare(case: Case, extent: Extent) -> Comparison:
         UsageError: when PyTorch is not installed, or has no counterpart of the network.
         MemoryExhaustedError: when the network does not fit.
     """
-    load = machine_load()
+    others = others_running()
     settle = end_idle_threads if extent.idle_threads == "ended" else _nothing
     with open_sides(case.task, ("cpu",), case.threads, with_pytorch=True) as sides:
         ours, theirs = sides.contestants
@@ -138,16 +140,16 @@ def compare(case: Case, extent: Extent) -> Comparison:
         layers=layers,
         machine=machine,
         cores=cores,
-        load=load,
-        warnings=tuple(_warnings(load, {"training": training, "inference": inference})),
+        others_running=others,
+        warnings=tuple(_warnings(others, {"training": training, "inference": inference})),
         versions=versions,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
-def _warnings(load: Load | None, measured: Mapping[str, Pairs]) -> Iterator[str]:
-    if load is not None and load.warning is not None:
-        yield load.warning
+def _warnings(others: float | None, measured: Mapping[str, Pairs]) -> Iterator[str]:
+    if others is not None and others > MOST_OTHERS:
+        yield f"{others:.1f} threads of other processes wanted to run before it measured: the machine was busy"
     for kind, pairs in measured.items():
         low, high = pairs.spread
         if high > SPREAD * low:
