@@ -309,10 +309,13 @@ def test_small_variance_beside_a_large_mean(device: Device, kind: str) -> None:
 
 
 @each_kind
-def test_rows_far_from_zero_below_rows_around_it(cpu: Device, kind: str) -> None:
-    """Sums of some blocks start anew behind their mean, those of others do not, and the moments of all are joined."""
-    x = np.random.default_rng(23).standard_normal((32, 64, 32, 8)).astype(np.float32)
-    x[:, 32:] += 300
+@pytest.mark.parametrize("above, below, deviation", [(0, 300, 1), (1000, 1000.05, 0.01)], ids=["below", "everywhere"])
+def test_rows_far_from_zero(cpu: Device, kind: str, above: float, below: float, deviation: float) -> None:
+    """Sums of the blocks below, or of all, start anew behind their means, which differ; then all moments are joined."""
+    x = deviation * np.random.default_rng(23).standard_normal((32, 64, 32, 8))
+    x[:, :32] += above
+    x[:, 32:] += below
+    x = x.astype(np.float32)
     norm = Norm(cpu, np.ones(8, np.float32), np.zeros(8, np.float32), 2 if kind == "group" else None)
     expected = reference.normalized(x, EPS, norm.groups)
     np.testing.assert_allclose(norm.output(upload(cpu, x)), expected, rtol=1e-5, atol=1e-5)
