@@ -309,7 +309,9 @@ def test_small_variance_beside_a_large_mean(device: Device, kind: str) -> None:
 
 
 @each_kind
-@pytest.mark.parametrize("above, below, deviation", [(0, 300, 1), (1000, 1000.05, 0.01)], ids=["below", "everywhere"])
+@pytest.mark.parametrize(
+    ("above", "below", "deviation"), [(0, 300, 1), (1000, 1000.05, 0.01)], ids=["below", "everywhere"]
+)
 def test_rows_far_from_zero(cpu: Device, kind: str, above: float, below: float, deviation: float) -> None:
     """Sums of the blocks below, or of all, start anew behind their means, which differ; then all moments are joined."""
     x = deviation * np.random.default_rng(23).standard_normal((32, 64, 32, 8))
