@@ -40,7 +40,7 @@ _BAR = 0.38
 
 @dataclass(frozen=True)
 class Bar:
-    """How many times as fast as PyTorch: by the medians, in the worst pair and in the best.
+    """How many times as fast as PyTorch: by the medians, and between which the middle half of the pairs lies.
 
     Attributes:
         rate: gpunn's images a second.
@@ -71,7 +71,7 @@ def chosen(results: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], Mappin
 
 def bar(result: Mapping[str, Any], kind: str) -> Bar:
     """Of training or inference; a ratio is of times, a factor of speeds."""
-    low, high = result[f"{kind}_ratio_spread"]
+    low, high = result[f"{kind}_ratio_quartiles"]
     rate = "gpunn_images_per_second" if kind == "training" else "gpunn_inference_images_per_second"
     return Bar(1 / result[f"{kind}_ratio"], 1 / high, 1 / low, result[rate])
 
@@ -93,7 +93,7 @@ def figure_of(results: Sequence[Mapping[str, Any]]) -> Figure:
     _draw_bars(axes, rows)
     title = f"Training and inference on a CPU with {THREADS} threads: how many times as fast as PyTorch"
     figure.text(0.02, 0.955, title, fontsize=23, fontweight="bold", color=INK, va="center")
-    words = "fp32, NumPy beside PyTorch in channels_last, in turn; whiskers from the worst pair to the best"
+    words = "fp32, NumPy beside PyTorch in channels_last, in turn; whiskers hold the middle half of the pairs"
     figure.text(0.02, 0.895, words, fontsize=15, color=FAINT, va="center")
     figure.text(0.02, 0.03, _origin([result for _, result in rows]), fontsize=11.5, color=FAINT, va="center")
     return figure

@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROMISED = {
     "network", "batch", "threads", "algorithm", "training_ratio", "inference_ratio", "training_ratio_spread",
     "inference_ratio_spread", "gpunn_images_per_second", "pytorch_images_per_second", "peak_memory_ratio",
-    "loss_difference", "machine", "versions", "date",
+    "training_ratio_quartiles", "loss_difference", "machine", "versions", "date",
 }  # fmt: skip
 
 
@@ -81,6 +81,7 @@ def test_a_ratio_is_of_medians_and_lies_within_the_spread_of_the_pairs() -> None
     pairs = Pairs((1.0, 8.0, 3.0), (2.0, 2.0, 4.0))
     assert pairs.ratio == 3 / 2
     assert pairs.spread == (0.5, 4.0)
+    assert pairs.quartiles == (0.625, 2.375)
 
 
 def rows(*times: tuple[float, float]) -> tuple[LayerTimes, ...]:
@@ -163,11 +164,11 @@ def test_what_speaks_against_the_figures_is_told(
     sides: dict[str, Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparison, "others_running", lambda: 1.25)
-    sides["ours"].training = Subject(clock.passing([9, 9, 1, 40]), lambda: None)
+    sides["ours"].training = Subject(clock.passing([9, 9, 4, 4, 1, 40]), lambda: None)
     found = compare(CASE, Extent(seconds=0))
     busy, spread = found.warnings
     assert busy == "1.2 threads of other processes wanted to run before it measured: the machine was busy"
-    assert spread == "ratios of training lie from 0.25 to 10: something else held the machine up"
+    assert spread == "the middle half of training's ratios lies from 1.00 to 10.00: the machine had moods"
     assert f"warning: {busy}\nwarning: {spread}" in in_words(found)
 
 
@@ -323,7 +324,8 @@ def kept(network: str, batch: int, training: float, **changes: Any) -> dict[str,
         "batch": batch,
         "threads": 2,
         "algorithm": "auto",
-        "training_ratio_spread": [0.8 * training, 1.25 * training],
+        "training_ratio_quartiles": [0.8 * training, 1.25 * training],
+        "inference_ratio_quartiles": [0.5, 0.5],
         "gpunn_images_per_second": 12.0,
         "gpunn_inference_images_per_second": 3456.0,
         "machine": "a fast chip",

@@ -16,7 +16,6 @@ from benchmarks.cpu.task import Case
 from gpunn.timing.contestant import Contestant
 from gpunn.timing.opening import open_sides
 from gpunn.timing.pytorch.openmp import end_idle_threads
-from gpunn.timing.report import SPREAD
 from gpunn.timing.stopwatch import times_of
 
 #: Rounds of a run, each a training step and a forward pass of both sides; batches that take long get the fewest.
@@ -24,6 +23,8 @@ FEWEST, MOST = 5, 60
 LAYER_ROUNDS = 5
 #: More threads of others than this make times longer than they are.
 MOST_OTHERS = 0.5
+#: Quartiles further apart than this, one over the other, leave a median in doubt.
+SPREAD = 1.5
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Comparison:
         training_ratio: median time of a training step over the median of PyTorch's; a step takes uint8 pictures,
             normalises them, and ends with new weights (forward, backward, SGD with momentum and weight decay).
         training_ratio_spread: lowest and highest of the pairs.
+        training_ratio_quartiles: between which the middle half of the pairs lies.
         inference_ratio: the same of a forward pass.
         training_ms: of both sides: median, lowest and highest sample.
         peak_memory_ratio: of the whole processes during two steps; None where it was not measured.
@@ -70,8 +72,10 @@ class Comparison:
     algorithm: str
     training_ratio: float
     training_ratio_spread: tuple[float, float]
+    training_ratio_quartiles: tuple[float, float]
     inference_ratio: float
     inference_ratio_spread: tuple[float, float]
+    inference_ratio_quartiles: tuple[float, float]
     gpunn_images_per_second: float
     pytorch_images_per_second: float
     gpunn_inference_images_per_second: float
@@ -123,8 +127,10 @@ def compare(case: Case, extent: Extent) -> Comparison:
         **asdict(case),
         training_ratio=training.ratio,
         training_ratio_spread=training.spread,
+        training_ratio_quartiles=training.quartiles,
         inference_ratio=inference.ratio,
         inference_ratio_spread=inference.spread,
+        inference_ratio_quartiles=inference.quartiles,
         gpunn_images_per_second=case.batch / median(training.ours),
         pytorch_images_per_second=case.batch / median(training.theirs),
         gpunn_inference_images_per_second=case.batch / median(inference.ours),
@@ -151,9 +157,9 @@ def _warnings(others: float | None, measured: Mapping[str, Pairs]) -> Iterator[s
     if others is not None and others > MOST_OTHERS:
         yield f"{others:.1f} threads of other processes wanted to run before it measured: the machine was busy"
     for kind, pairs in measured.items():
-        low, high = pairs.spread
+        low, high = pairs.quartiles
         if high > SPREAD * low:
-            yield f"ratios of {kind} lie from {low:.2g} to {high:.2g}: something else held the machine up"
+            yield f"the middle half of {kind}'s ratios lies from {low:.2f} to {high:.2f}: the machine had moods"
 
 
 def in_words(found: Comparison) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 
 from gpunn.timing.stopwatch import Series, Subject
 
@@ -30,8 +30,17 @@ class Pairs:
     @property
     def spread(self) -> tuple[float, float]:
         """The lowest and the highest ratio of a pair."""
-        ratios = [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
+        ratios = self._ratios()
         return min(ratios), max(ratios)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Between which the middle half of the ratios lies: what held up a pair or two does not count."""
+        low, _, high = quantiles(self._ratios(), n=4, method="inclusive")
+        return low, high
+
+    def _ratios(self) -> list[float]:
+        return [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
 
 
 @dataclass(frozen=True)
