@@ -222,12 +222,15 @@ def apply_affine_gradient(
         gradients = _joined(device, _SECOND, gy[index], columns)
         result = device.scratch(_RESULT, inputs.shape, x.dtype)
         repeated.write(result, inputs)
-        direct = device.scratch(_SECOND, inputs.shape, x.dtype)
-        np.multiply(gradients, factors[: inputs.shape[1]], out=direct)
         if accumulate:
-            np.add(result, direct, out=result)
-            np.add(target, result.reshape(target.shape), out=target)
+            direct = device.scratch(_SECOND, inputs.shape, x.dtype)
         else:
-            np.add(result.reshape(target.shape), direct.reshape(target.shape), out=target)
+            direct = _joined_output(device, _SECOND, target, inputs)
+        np.multiply(gradients, factors[: inputs.shape[1]], out=direct)
+        np.add(direct, result, out=direct)
+        if accumulate:
+            np.add(target, direct.reshape(target.shape), out=target)
+        else:
+            _store(target, direct)
 
     for_each_block(device, work, _blocks(x, leading), x.size)
