@@ -42,6 +42,13 @@ WINOGRAD = (
     ("winograd F(2x2,3x3)", 2, 3),
     ("winograd F(4x4,5x5)", 4, 5),
 )
+#: What cutting tiles at the edges of images and the calls for each band come to, in multiply-adds of a large product:
+#: some hundred NumPy calls, however small the image.
+STEPS_OF_TILES = 5e7
+
+
+def _with_steps(geometry: Conv2dGeometry, cost: Callable[[Conv2dGeometry], float]) -> float:
+    return STEPS_OF_TILES + cost(geometry)
 
 
 def _winograd(
@@ -57,7 +64,7 @@ def _winograd(
             exact=False,
             serves=partial(costs.serves, m=m, r=r),
             accepts=costs.accepts,
-            cost=partial(cost, m=m),
+            cost=partial(_with_steps, cost=partial(cost, m=m)),
             flops=partial(flops, m=m),
             workspace=partial(workspace, m=m),
             run=partial(run, m=m),

@@ -18,7 +18,7 @@ PACKED_ACROSS = 6.0
 #: Reading a number and writing it elsewhere, in long runs.
 COPIED = 4.0
 #: Beginning a run in NumPy's loops.
-RUN = 100.0
+RUN = 300.0
 #: Copying a number to another order, so that neighbours no longer are.
 TURNED = 16.0
 #: Adding a number to another: two are read, one is written.
@@ -29,6 +29,9 @@ MULTIPLIED_ADDED = 9.0
 CACHE = 1 << 18
 #: What reading and writing a number beyond it adds.
 FAR = 20.0
+#: Numbers of a block (cutting.BLOCK_BYTES), and blocks that work is cut into at least.
+BLOCK = 3 << 18
+SHARES = 2
 #: A NumPy call, and the Python code around it: about a microsecond.
 CALL = 50_000.0
 
@@ -37,6 +40,13 @@ def product(rows: float, depth: float, columns: int, count: float = 1) -> float:
     """`count` matrix products (rows, depth) x (depth, columns)."""
     whole = -(-columns // LANES) * LANES
     return count * (rows * depth * whole + PACKED * depth * (rows + columns) + WRITTEN * rows * columns)
+
+
+def product_by_blocks(rows: float, depth: float, columns: int, count: float = 1) -> float:
+    """The same in blocks of rows, each of which packs the second matrix anew; every thread has one at least."""
+    blocks = max(SHARES, rows * depth / BLOCK)
+    packing = PACKED * depth * columns + far(depth * columns, int(depth * columns))
+    return product(rows, depth, columns, count) + (blocks - 1) * count * packing
 
 
 def summed_product(rows: int, depth: float, columns: int, count: float = 1) -> float:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from gpunn.backend.cpu.convolution_algorithms.gather import Block, Reading
 from gpunn.backend.cpu.shared.pieces import split
 
-#: Bytes of the matrix and the result of one block: written, multiplied and finished within the cache of a core.
-BLOCK_BYTES = 2 << 20
+#: Bytes of the matrix and the result of one block: written, multiplied and finished within a core's share of the last
+#: cache. Smaller ones fit the cache before it, but threads then meet more often at the interpreter's lock, which costs
+#: more: half of this, up to a quarter of the time; a quarter, half of it.
+BLOCK_BYTES = 3 << 20
 #: A matrix product with fewer rows spends its time on repacking the filters; this comes before BLOCK_BYTES.
 LEAST_MATRIX_ROWS = 512
 #: Below this many numbers, a second thread costs more than it saves.

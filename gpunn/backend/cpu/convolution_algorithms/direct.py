@@ -69,7 +69,7 @@ def forward_cost(geometry: Conv2dGeometry) -> float:
     """Of gathering in runs of C/G, and of multiplying."""
     depth, pixels = _depth(geometry), geometry.N * geometry.P * geometry.Q
     gathering = costs.copy(pixels * depth * geometry.groups, geometry.C // geometry.groups)
-    return gathering + costs.product(pixels, depth, geometry.K // geometry.groups, geometry.groups)
+    return gathering + costs.product_by_blocks(pixels, depth, geometry.K // geometry.groups, geometry.groups)
 
 
 def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
@@ -86,7 +86,7 @@ def by_phase(device: CpuDevice, call: BackwardDataCall, plan: DataPlan, read_blo
     targets = [
         result[phase.row :: geometry.stride.rows, phase.column :: geometry.stride.columns] for phase in plan.phases
     ]
-    packed = [_pack(cutter.take(*shape), call.w, phase) for phase, shape in _packed_shapes(plan, geometry)]
+    packed = [_pack(device, cutter.take(*shape), call.w, phase) for phase, shape in _packed_shapes(plan, geometry)]
 
     def work(index: int) -> None:
         window, patches, product = shares[index % device.threads]
@@ -182,7 +182,8 @@ def _phase_cost(geometry: Conv2dGeometry, phase: Phase) -> float:
         return 0.0
     pixels, groups = geometry.N * phase.rows * phase.columns, geometry.groups
     gathering = costs.copy(pixels * phase.reading.depth * groups, geometry.K // groups)
-    return gathering + costs.product(pixels, phase.reading.depth, geometry.C // groups, groups)
+    gathering += costs.PACKED_ACROSS * phase.reading.depth * geometry.C
+    return gathering + costs.product_by_blocks(pixels, phase.reading.depth, geometry.C // groups, groups)
 
 
 def _sum_shapes(plan: FilterPlan, geometry: Conv2dGeometry) -> list[Shape]:
@@ -197,14 +198,21 @@ def _packed_shapes(plan: DataPlan, geometry: Conv2dGeometry) -> list[tuple[Phase
     return [(phase, (geometry.groups, channels, phase.reading.depth if phase.reading else 0)) for phase in plan.phases]
 
 
-def _pack(packed: Array, w: Array, phase: Phase) -> Array:
+def _pack(device: CpuDevice, packed: Array, w: Array, phase: Phase) -> Array:
     """The filters that reach a phase as matrices (G, taps * K/G, C/G); they are copied in runs of K/G."""
     taps = w[phase.taps_down, phase.taps_right]
     down, right, channels, K = taps.shape
     if packed.size:
         groups = len(packed)
         ordered = taps.reshape(down, right, channels, groups, K // groups).transpose(3, 2, 0, 1, 4)
-        np.copyto(packed.reshape(ordered.shape), ordered)
+        target = packed.reshape(ordered.shape)
+        spans = split(channels, min(channels, device.threads if packed.size > SMALL_WORK else 1))
+
+        def work(index: int) -> None:
+            part = slice(*spans[index])
+            np.copyto(target[:, part], ordered[:, part])
+
+        device.parallel(work, range(len(spans)))
     return packed.transpose(0, 2, 1)
 
 

@@ -68,7 +68,7 @@ def forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType)
 def forward_cost(geometry: Conv2dGeometry) -> float:
     """Of gathering in runs of a row, and of multiplying."""
     pixels, depth = geometry.N * geometry.P * geometry.Q, _depth(geometry)
-    return _gathering(geometry) + costs.product(pixels, depth, geometry.K // geometry.groups, geometry.groups)
+    return _gathering(geometry) + costs.product_by_blocks(pixels, depth, geometry.K // geometry.groups, geometry.groups)
 
 
 def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
@@ -89,8 +89,9 @@ def backward_data_cost(geometry: Conv2dGeometry) -> float:
     for phase in phases_of(geometry):
         if phase.reading is not None:
             pixels, depth = geometry.N * phase.rows * phase.columns, phase.reading.depth
-            cost += costs.copy(pixels * depth * geometry.groups, geometry.N * phase.columns)
-            cost += costs.product(pixels, depth, geometry.C // geometry.groups, geometry.groups)
+            numbers = pixels * depth * geometry.groups
+            cost += costs.copy(numbers, geometry.N * phase.columns) + costs.PACKED_ACROSS * numbers
+            cost += costs.product_by_blocks(pixels, depth, geometry.C // geometry.groups, geometry.groups)
     return cost
 
 
@@ -146,7 +147,8 @@ def _depth(geometry: Conv2dGeometry) -> int:
 def _gathering(geometry: Conv2dGeometry) -> float:
     numbers = geometry.N * geometry.P * geometry.Q * _depth(geometry) * geometry.groups
     run = geometry.N * (geometry.Q if geometry.stride.columns == 1 else 1)
-    return _turning(geometry.N * geometry.H * geometry.W, geometry.C) + costs.copy(numbers, run)
+    packing = (costs.PACKED_ACROSS - costs.PACKED) * numbers
+    return _turning(geometry.N * geometry.H * geometry.W, geometry.C) + costs.copy(numbers, run) + packing
 
 
 def _turning(pixels: int, channels: int) -> float:

@@ -37,7 +37,7 @@ class Tap(NamedTuple):
     s: int
     outputs: tuple[slice, slice]
     pixels: tuple[slice, slice]
-    count: int
+    pixels_met: int
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def flops(geometry: Conv2dGeometry) -> int:
 def reaching(geometry: Conv2dGeometry) -> _Taps:
     """The taps that meet the image."""
     taps = tuple(_reaching(geometry))
-    return _Taps(taps, max((tap.count for tap in taps), default=0), sum(tap.count for tap in taps))
+    return _Taps(taps, max((tap.pixels_met for tap in taps), default=0), sum(tap.pixels_met for tap in taps))
 
 
 def _reaching(geometry: Conv2dGeometry) -> Iterator[Tap]:
