@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.winograd_points import amplification, best, main
-from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import exact_transforms
+from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import POINTS, exact_transforms
 
 
 def test_an_example_by_hand() -> None:
@@ -25,7 +25,7 @@ def test_mirrored_and_inverted_points_cost_the_same() -> None:
 @pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (5, 3), (6, 3), (4, 5)])
 def test_it_is_that_of_the_matrices(m: int, r: int) -> None:
     """Whatever number a row of B^T is multiplied by; the second column of A^T has the points."""
-    exact = exact_transforms(m, r)
+    exact = exact_transforms(POINTS[m + r - 2], r)
     inputs, filters, outputs = (np.array(matrix, np.float64) for matrix in (exact.inputs, exact.filters, exact.outputs))
     terms = (outputs**2).sum(axis=0) * (inputs**2).sum(axis=1) * (filters**2).sum(axis=1)
     points = outputs[1, :-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import product
 from typing import Any
@@ -16,9 +16,14 @@ from gpunn import backend
 from gpunn.backend.attributes import LINEAR, RELU, Activation, Arithmetic
 from gpunn.backend.contract import Device
 from gpunn.backend.cpu.convolution_algorithms import choosing
-from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall, BackwardFilterCall, ForwardCall
+from gpunn.backend.cpu.convolution_algorithms.algorithm import (
+    Algorithm,
+    BackwardDataCall,
+    BackwardFilterCall,
+    ForwardCall,
+)
 from gpunn.backend.cpu.convolution_algorithms.winograd import convolving, filter_gradient, plan, task
-from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import exact_transforms, transforms
+from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import POINTS, exact_transforms, transforms
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry, Padding
 from tests.backend.arrays import FLOAT32, FLOAT64, Host, integers, reals, unwritten, upload, workspace
@@ -65,9 +70,9 @@ def forget_plans() -> None:
         function.cache_clear()
 
 
-@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (5, 3), (6, 3), (4, 5), (2, 5), (1, 3), (4, 1)])
+@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (5, 3), (6, 3), (4, 5), (2, 5), (4, 1)])
 def test_the_matrices_filter_exactly(m: int, r: int) -> None:
-    exact, n = exact_transforms(m, r), m + r - 1
+    exact, n = exact_transforms(POINTS[m + r - 2], r), m + r - 1
     for i, k, pixel in product(range(m), range(r), range(n)):
         terms = (exact.outputs[i][j] * exact.filters[j][k] * exact.inputs[j][pixel] for j in range(n))
         assert sum(terms) == Fraction(pixel == i + k)
@@ -75,7 +80,7 @@ def test_the_matrices_filter_exactly(m: int, r: int) -> None:
 
 def test_the_matrices_of_lavin_and_gray() -> None:
     """F(4, 3) as in "Fast algorithms for convolutional neural networks", section 4.3."""
-    exact = exact_transforms(4, 3)
+    exact = exact_transforms([Fraction(point) for point in (0, 1, -1, 2, -2)], 3)
     assert exact.inputs == (
         (4, 0, -5, 0, 1, 0),
         (0, -4, -4, 1, 1, 0),
@@ -251,13 +256,19 @@ def test_results_repeat_bit_for_bit(cpu: Device) -> None:
         (square(8, 28, 512, 512, 3, 1), "auto", "winograd F(4x4,3x3)"),
         (square(128, 2, 256, 256, 3, 1), "winograd", "winograd F(2x2,3x3)"),
         (square(8, 27, 96, 256, 5, 2), "auto", "winograd F(4x4,5x5)"),
-        (square(8, 56, 64, 64, 3, 1), "direct", "direct"),
         (square(8, 56, 3, 64, 3, 1), "auto", "K-major im2col"),
         (square(8, 9, 16, 16, 1, 0), "winograd", "1x1"),
     ],
 )
 def test_the_algorithm_goes_with_the_shape_and_what_was_asked(geometry: Conv2dGeometry, asked: Any, name: str) -> None:
     assert choosing.in_order(choosing.FORWARD, geometry, asked)[0].name == name
+
+
+@pytest.mark.parametrize("algorithms", choosing.ALGORITHMS.values(), ids=choosing.ALGORITHMS)
+def test_direct_is_always_exact(algorithms: Sequence[Algorithm[Any]]) -> None:
+    geometry = square(8, 56, 64, 64, 3, 1)
+    assert not choosing.in_order(algorithms, geometry, "auto")[0].exact
+    assert all(one.exact for one in choosing.in_order(algorithms, geometry, "direct"))
 
 
 def test_slices_of_channels_are_left_to_an_exact_algorithm(cpu: Device) -> None:

@@ -24,10 +24,10 @@ numbers where they can be, so that inputs are multiplied by short numbers withou
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import islice
 from math import lcm, prod
 from typing import Any
 
@@ -35,10 +35,19 @@ import numpy as np
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
-#: Points in the order in which they are taken. Small numbers and their inverses, and each with its negative, keep the
-#: matrices' numbers small, and so the rounding errors (Barabasz et al., "Error analysis and improving the accuracy of
-#: Winograd convolution for deep neural networks", 2020, section 5).
-POINTS = tuple(Fraction(*point) for point in ((0, 1), (1, 1), (-1, 1), (2, 1), (-2, 1), (1, 2), (-1, 2)))
+#: Finite points for each number of them. Small numbers, their inverses and opposite signs keep the matrices' numbers
+#: small, and so the rounding errors (Barabasz et al., "Error analysis and improving the accuracy of Winograd
+#: convolution for deep neural networks", 2020, section 5); these round least of the sets of short numbers that
+#: benchmarks/winograd_points.py tries. Each holds 1, at which values are sums.
+POINTS: Mapping[int, tuple[Fraction, ...]] = {
+    len(texts): tuple(map(Fraction, texts))
+    for texts in (
+        ("0", "1", "-1"),
+        ("0", "1", "-1", "1/2", "-2"),
+        ("1", "-1/4", "3/8", "-3/4", "-3/2", "2"),
+        ("0", "1", "-1", "2", "-2", "1/2", "-1/2"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -79,9 +88,10 @@ class Transforms:
     one: int
 
 
-def exact_transforms(m: int, r: int) -> ExactTransforms:
-    """The matrices of F(m, r)."""
-    points = tuple(islice(POINTS, m + r - 2))
+def exact_transforms(points: Sequence[Fraction], r: int) -> ExactTransforms:
+    """The matrices of F(m, r) with m + r - 2 finite points."""
+    n = len(points) + 1
+    m = n + 1 - r
     others = [[b for b in points if b != a] for a in points]
     numerators = [*map(_with_roots, others), _with_roots(points)]
     denominators = [prod((a - b for b in rest), start=Fraction(1)) for a, rest in zip(points, others, strict=True)]
@@ -93,7 +103,7 @@ def exact_transforms(m: int, r: int) -> ExactTransforms:
     infinity = (*(Fraction(0) for _ in range(r - 1)), 1 / scales[-1])
     return ExactTransforms(
         inputs=tuple(
-            tuple(scale * number for number in row) + (Fraction(0),) * (m + r - 1 - len(row))
+            tuple(scale * number for number in row) + (Fraction(0),) * (n - len(row))
             for row, scale in zip(numerators, scales, strict=True)
         ),
         filters=(*filters, infinity),
@@ -104,7 +114,8 @@ def exact_transforms(m: int, r: int) -> ExactTransforms:
 @lru_cache
 def transforms(m: int, r: int, dtype: np.dtype[Any]) -> Transforms:
     """The same as arrays of a number type."""
-    exact = exact_transforms(m, r)
+    points = POINTS[m + r - 2]
+    exact = exact_transforms(points, r)
     inputs, filters, outputs = (
         np.array([[float(number) for number in row] for row in matrix])
         for matrix in (exact.inputs, exact.filters, exact.outputs)
@@ -116,11 +127,11 @@ def transforms(m: int, r: int, dtype: np.dtype[Any]) -> Transforms:
         inputs=inputs.astype(dtype),
         filters=np.kron(filters, filters).astype(dtype),
         outputs=outputs.astype(dtype),
-        one=POINTS.index(Fraction(1)),
+        one=points.index(Fraction(1)),
     )
 
 
-def _with_roots(roots: list[Fraction] | tuple[Fraction, ...]) -> tuple[Fraction, ...]:
+def _with_roots(roots: Sequence[Fraction]) -> tuple[Fraction, ...]:
     """The coefficients of the product over all roots of (x - root), the lowest power first."""
     coefficients = [Fraction(1)]
     for root in roots:
