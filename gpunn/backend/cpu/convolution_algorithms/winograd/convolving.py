@@ -17,7 +17,7 @@ from gpunn.backend.contract import DType
 from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall, ForwardCall
 from gpunn.backend.cpu.convolution_algorithms.winograd.passes import gather_tiles, pixels_of, scatter_tiles
 from gpunn.backend.cpu.convolution_algorithms.winograd.plan import Band
-from gpunn.backend.cpu.convolution_algorithms.winograd.task import PLANES, Task, backward_data_task, forward_task
+from gpunn.backend.cpu.convolution_algorithms.winograd.task import Task, backward_data_task, forward_task, planes_of
 from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.epilogue import finish
@@ -169,11 +169,11 @@ def _convolve_band(
         with np.errstate(all="ignore"):
             arrays.gather(band[index], arrays.of_threads[index % device.threads][0], inputs[:, spans[index]])
 
-    def multiply(index: int) -> None:
-        planes = slice(index * PLANES, min((index + 1) * PLANES, task.planes))
+    def multiply(thread: int) -> None:
         with np.errstate(all="ignore"):
-            filters = arrays.filters(planes, arrays.of_threads[index % device.threads][1])
-            np.matmul(inputs[planes, :tiles], filters, out=products[planes, :tiles])
+            for planes in planes_of(thread, device.threads, task.planes):
+                filters = arrays.filters(planes, arrays.of_threads[thread][1])
+                np.matmul(inputs[planes, :tiles], filters, out=products[planes, :tiles])
 
     def finish(index: int) -> None:
         half, _, added = arrays.of_threads[index % device.threads]
@@ -181,7 +181,7 @@ def _convolve_band(
             arrays.finish(band[index], products[:, spans[index]], half, added)
 
     device.parallel(gather, range(len(band)))
-    device.parallel(multiply, range(-(-task.planes // PLANES)))
+    device.parallel(multiply, range(device.threads))
     device.parallel(finish, range(len(band)))
 
 

@@ -9,7 +9,7 @@ from gpunn.geometry import Conv2dGeometry
 #: What transforming a number once costs, in multiply-adds of a large product.
 TRANSFORMING = 20.0
 #: What making and packing a transformed filter costs for each of its numbers, in multiply-adds of a large product.
-TRANSFORMING_FILTERS = 96.0
+TRANSFORMING_FILTERS = 80.0
 
 
 def serves(geometry: Conv2dGeometry, m: int, r: int) -> bool:

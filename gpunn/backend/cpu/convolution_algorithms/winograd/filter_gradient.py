@@ -21,7 +21,7 @@ from gpunn.backend.cpu.convolution_algorithms.plan import read_input
 from gpunn.backend.cpu.convolution_algorithms.winograd.convolving import FILTER_PIECE, spans_of, tiles_of
 from gpunn.backend.cpu.convolution_algorithms.winograd.passes import gather_size, gather_tiles, pixels_of
 from gpunn.backend.cpu.convolution_algorithms.winograd.plan import PLANS, Band, TilePlan, plan_tiles
-from gpunn.backend.cpu.convolution_algorithms.winograd.task import PLANES
+from gpunn.backend.cpu.convolution_algorithms.winograd.task import PLANES, planes_of
 from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import Transforms, transforms
 from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter
 from gpunn.backend.cpu.device import CpuDevice, memory_order
@@ -188,16 +188,16 @@ def _multiply_band(device: CpuDevice, task: FilterTask, scratch: _Scratch, tiles
     """The products of the first so many tiles, written to the sums or added to them."""
     inputs, outputs = scratch.inputs[:, :tiles], scratch.outputs[:, :tiles]
 
-    def work(index: int) -> None:
-        planes = slice(index * PLANES, min((index + 1) * PLANES, task.planes))
-        part = scratch.sums[0][planes]
-        product = scratch.threads[index % device.threads][3][: part.size].reshape(part.shape)
+    def work(thread: int) -> None:
         with np.errstate(all="ignore"):
-            np.matmul(inputs[planes].transpose(0, 2, 1), outputs[planes], out=product if accumulate else part)
-            if accumulate:
-                np.add(part, product, out=part)
+            for planes in planes_of(thread, device.threads, task.planes):
+                part = scratch.sums[0][planes]
+                product = scratch.threads[thread][3][: part.size].reshape(part.shape)
+                np.matmul(inputs[planes].transpose(0, 2, 1), outputs[planes], out=product if accumulate else part)
+                if accumulate:
+                    np.add(part, product, out=part)
 
-    device.parallel(work, range(-(-task.planes // PLANES)))
+    device.parallel(work, range(device.threads))
     biases = scratch.threads[0][3][-task.K :] if accumulate else scratch.biases[0]
     np.matmul(scratch.ones[:tiles], outputs[task.constant], out=biases)
     if accumulate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,12 +16,14 @@ from gpunn.backend.cpu.convolution_algorithms.plan import read_input
 from gpunn.backend.cpu.convolution_algorithms.winograd.passes import gather_size, scatter_size
 from gpunn.backend.cpu.convolution_algorithms.winograd.plan import PLANS, TilePlan, plan_tiles
 from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import Transforms, transforms
+from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]
 
-#: Matrices that a thread multiplies at a time when all threads share a band.
-PLANES = 3
+#: Matrices that a thread multiplies at a time when all threads share a band; BLAS makes four of the filters' at once in
+#: half the time of three.
+PLANES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,3 +96,10 @@ def backward_data_task(geometry: Conv2dGeometry, m: int, dtype: DType, threads: 
     columns = Axis(geometry.Q, geometry.W, taps, 1, 1, padding.left - (taps - 1))
     plan = plan_tiles(Reading(rows, columns, geometry.N, geometry.K, 1), geometry.C, m, dtype.itemsize, threads)
     return Task(plan, transforms(m, taps, dtype), True, geometry.K, geometry.C)
+
+
+def planes_of(thread: int, threads: int, planes: int) -> Iterator[slice]:
+    """The matrices that a thread multiplies when all threads share a band, some at a time."""
+    first, stop = split(planes, threads)[thread]
+    for start in range(first, stop, PLANES):
+        yield slice(start, min(start + PLANES, stop))
