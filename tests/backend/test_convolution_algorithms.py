@@ -254,7 +254,7 @@ def test_some_algorithm_takes_every_call() -> None:
             ("shifted products", "shifted products", "shifted products"),
         ),
         (Conv2dGeometry(128, 28, 28, 1, 20, 5, 5), ("K-major im2col", "tapwise", "K-major im2col")),
-        (Conv2dGeometry(8, 56, 56, 64, 128, 3, 3, padding=Padding(1, 1, 1, 1)), ("direct", "direct", "direct")),
+        (Conv2dGeometry(8, 56, 56, 64, 128, 3, 3, padding=Padding(1, 1, 1, 1)), ("direct", "tapwise", "direct")),
     ],
 )
 def test_the_exact_algorithm_goes_with_the_shape(geometry: Conv2dGeometry, names: tuple[str, ...]) -> None:
@@ -298,6 +298,47 @@ def long_sums(x: Host, gy: Host, geometry: Conv2dGeometry) -> tuple[Host, Host]:
             part = padded[:, r : r + geometry.P, s : s + geometry.Q].astype(np.float64)
             gw[r, s] = np.einsum(subscripts, part, gy.astype(np.float64), optimize=geometry.groups == 1)
     return gw, gy.sum((0, 1, 2), dtype=np.float64)
+
+
+#: Relative L2 errors of Winograd's algorithm: what is asked of a layer in float32, and many roundings of float64.
+BOUNDS = {FLOAT32: 2e-5, FLOAT64: 1e-12}
+STRIDED = {
+    "11x11, stride 4": Conv2dGeometry(2, 39, 43, 3, 5, 11, 11, Pair(4, 4), Padding(2, 2, 2, 2)),
+    "5x5, stride 2": Conv2dGeometry(3, 14, 11, 4, 6, 5, 5, Pair(2, 2), Padding(1, 2, 2, 0)),
+    "6x8, stride 2 by 3": Conv2dGeometry(2, 13, 19, 2, 3, 6, 8, Pair(2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", STRIDED)
+@each_dtype
+def test_winograd_of_rearranged_images(threads: CpuDevice, name: str, dtype: Any) -> None:
+    geometry = STRIDED[name]
+    x, w = reals(1, geometry.input_shape, dtype), reals(2, geometry.filter_shape, dtype)
+    bias, gy = reals(3, (geometry.K,), dtype), reals(4, geometry.output_shape, dtype)
+    expected = {
+        "forward": reference.forward(x, w, bias, geometry),
+        "data": reference.backward_data(gy, w, geometry) + x,
+        "filter": reference.backward_filter(x, gy, geometry) + w,
+        "bias": gy.sum((0, 1, 2), dtype=np.float64) + bias,
+    }
+    arrays = upload(threads, x), upload(threads, w, "plain"), upload(threads, bias), upload(threads, gy)
+    found = 0
+    for forward, data, filters in zip(*(rearranging(ways, geometry) for ways in ALGORITHMS.values()), strict=True):
+        found += 1
+        area = [scratch(threads, one, geometry, dtype) for one in (forward, data, filters)]
+        y, gx = unwritten(threads, geometry.output_shape, dtype), upload(threads, x)
+        gw, gbias = upload(threads, w, "plain"), upload(threads, bias)
+        forward.run(threads, ForwardCall(y, *arrays[:3], geometry, LINEAR, area[0]))
+        data.run(threads, BackwardDataCall(gx, arrays[3], arrays[1], geometry, True, area[1]))
+        filters.run(threads, BackwardFilterCall(gw, gbias, arrays[0], arrays[3], geometry, True, area[2]))
+        for result, right in zip((y, gx, gw, gbias), expected.values(), strict=True):
+            error = np.linalg.norm(threads.download(result) - right)
+            assert error <= BOUNDS[np.dtype(dtype)] * np.linalg.norm(right), forward.name
+    assert found > 0
+
+
+def rearranging(algorithms: Sequence[Algorithm[Any]], geometry: Conv2dGeometry) -> list[Algorithm[Any]]:
+    return [one for one in algorithms if one.name.startswith("space-to-depth, ") and one.serves(geometry)]
 
 
 def test_what_arithmetic_asks_for_is_carried_out(cpu: CpuDevice) -> None:

@@ -100,6 +100,10 @@ _DIRECT_FORWARD: Algorithm[ForwardCall] = Algorithm(
     run=direct.forward,
 )
 
+_WINOGRAD_FORWARD: tuple[Algorithm[ForwardCall], ...] = tuple(
+    _winograd(costs.forward_cost, costs.forward_flops, convolving.forward_workspace, convolving.forward)
+)
+
 FORWARD: tuple[Algorithm[ForwardCall], ...] = (
     Algorithm(
         name="1x1",
@@ -143,7 +147,8 @@ FORWARD: tuple[Algorithm[ForwardCall], ...] = (
     ),
     _space_to_depth(_DIRECT_FORWARD, space_to_depth.forward),
     _DIRECT_FORWARD,
-    *_winograd(costs.forward_cost, costs.forward_flops, convolving.forward_workspace, convolving.forward),
+    *_WINOGRAD_FORWARD,
+    *(_space_to_depth(one, space_to_depth.forward) for one in _WINOGRAD_FORWARD),
 )
 
 _DIRECT_BACKWARD_DATA: Algorithm[BackwardDataCall] = Algorithm(
@@ -155,6 +160,15 @@ _DIRECT_BACKWARD_DATA: Algorithm[BackwardDataCall] = Algorithm(
     flops=direct.backward_data_flops,
     workspace=direct.backward_data_workspace,
     run=direct.backward_data,
+)
+
+_WINOGRAD_BACKWARD_DATA: tuple[Algorithm[BackwardDataCall], ...] = tuple(
+    _winograd(
+        costs.backward_data_cost,
+        costs.backward_data_flops,
+        convolving.backward_data_workspace,
+        convolving.backward_data,
+    )
 )
 
 BACKWARD_DATA: tuple[Algorithm[BackwardDataCall], ...] = (
@@ -210,12 +224,8 @@ BACKWARD_DATA: tuple[Algorithm[BackwardDataCall], ...] = (
     ),
     _space_to_depth(_DIRECT_BACKWARD_DATA, space_to_depth.backward_data),
     _DIRECT_BACKWARD_DATA,
-    *_winograd(
-        costs.backward_data_cost,
-        costs.backward_data_flops,
-        convolving.backward_data_workspace,
-        convolving.backward_data,
-    ),
+    *_WINOGRAD_BACKWARD_DATA,
+    *(_space_to_depth(one, space_to_depth.backward_data) for one in _WINOGRAD_BACKWARD_DATA),
 )
 
 _DIRECT_BACKWARD_FILTER: Algorithm[BackwardFilterCall] = Algorithm(
@@ -227,6 +237,15 @@ _DIRECT_BACKWARD_FILTER: Algorithm[BackwardFilterCall] = Algorithm(
     flops=_flops,
     workspace=direct.backward_filter_workspace,
     run=direct.backward_filter,
+)
+
+_WINOGRAD_BACKWARD_FILTER: tuple[Algorithm[BackwardFilterCall], ...] = tuple(
+    _winograd(
+        costs.forward_cost,
+        costs.forward_flops,
+        filter_gradient.backward_filter_workspace,
+        filter_gradient.backward_filter,
+    )
 )
 
 BACKWARD_FILTER: tuple[Algorithm[BackwardFilterCall], ...] = (
@@ -272,12 +291,8 @@ BACKWARD_FILTER: tuple[Algorithm[BackwardFilterCall], ...] = (
     ),
     _space_to_depth(_DIRECT_BACKWARD_FILTER, space_to_depth.backward_filter),
     _DIRECT_BACKWARD_FILTER,
-    *_winograd(
-        costs.forward_cost,
-        costs.forward_flops,
-        filter_gradient.backward_filter_workspace,
-        filter_gradient.backward_filter,
-    ),
+    *_WINOGRAD_BACKWARD_FILTER,
+    *(_space_to_depth(one, space_to_depth.backward_filter) for one in _WINOGRAD_BACKWARD_FILTER),
 )
 
 
