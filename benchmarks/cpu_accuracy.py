@@ -30,8 +30,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmarks.example_images import photographs
-from benchmarks.pytorch_products import pytorch_results
+from benchmarks.cpu.example_images import photographs
+from benchmarks.cpu.pytorch_products import pytorch_results
 from gpunn.backend.attributes import ConvolutionAlgorithm
 from gpunn.backend.cpu.device import open_cpu
 from gpunn.backend.work import Journal

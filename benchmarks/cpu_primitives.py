@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.primitives.cases import Case, cases_of
-from benchmarks.primitives.ours import our_call
-from benchmarks.primitives.pytorch import their_calls
+from benchmarks.cpu.primitives.cases import Case, cases_of
+from benchmarks.cpu.primitives.ours import our_call
+from benchmarks.cpu.primitives.pytorch import their_calls
 from gpunn.backend.contract import nothing
 from gpunn.backend.cpu.device import CpuDevice, open_cpu
 from gpunn.errors import UsageError

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from benchmarks import cpu_primitives
+from benchmarks.cpu.primitives.cases import cases_of
 from benchmarks.cpu_primitives import compare, lines
-from benchmarks.primitives.cases import cases_of
 from gpunn.backend.cpu.device import open_cpu
 
 

@@ -32,7 +32,7 @@ from gpunn.timing.report import LayerTimes
 from gpunn.timing.stopwatch import Subject
 from tests.timing.fakes import Clock, FakeContestant
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: What is promised to whoever reads the object.
 PROMISED = {
     "network", "batch", "threads", "algorithm", "training_ratio", "inference_ratio", "training_ratio_spread",

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import cpu_accuracy
+from benchmarks.cpu.example_images import photographs
 from benchmarks.cpu_accuracy import Error, Setting, errors, relative_error
-from benchmarks.example_images import photographs
 from gpunn.backend import cpu
 from gpunn.layers import BatchNorm, Conv2d, Flatten, Linear, ReLU
 from gpunn.network import Network, Sequential

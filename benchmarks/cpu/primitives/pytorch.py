@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.primitives.cases import DECAY, Case
+from benchmarks.cpu.primitives.cases import DECAY, Case
 
 
 def their_calls(torch: Any, case: Case) -> list[Callable[[], object]]:

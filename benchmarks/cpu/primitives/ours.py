@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.primitives.cases import Case
+from benchmarks.cpu.primitives.cases import Case
 from gpunn.backend.attributes import RELU, AdamRule, LocalResponse, Normalization, SgdRule
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu.device import CpuDevice
