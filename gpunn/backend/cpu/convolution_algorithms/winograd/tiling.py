@@ -6,8 +6,8 @@ of them lies outside the image is zero, so the columns of the matrix that would 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -16,14 +16,22 @@ from numpy.lib.stride_tricks import as_strided
 
 Array = np.ndarray[Any, Any]
 
+#: Parts of rows and columns whose runs are kept.
+PARTS = 4096
+
 
 class Run(NamedTuple):
-    """Neighbouring tiles, first to stop - 1, of whose windows the same part, low to high - 1, lies inside."""
+    """Neighbouring tiles of whose windows the same part lies inside.
 
-    first: int
-    stop: int
-    low: int
-    high: int
+    Attributes:
+        tiles: counted from the first of those that are worked on.
+        inside: the part of their windows.
+        start: where that part of the first of them begins, counted from the first pixel that any of them covers.
+    """
+
+    tiles: slice
+    inside: slice
+    start: int
 
 
 @dataclass(frozen=True)
@@ -50,18 +58,24 @@ class Tiling:
         low, high = max(0, -start), min(self.window, self.extent - start)
         return (low, high) if low < high else (0, 0)
 
-    def runs(self, first: int, stop: int) -> Iterator[Run]:
-        """The tiles first to stop - 1, those together whose windows are cut off alike."""
-        for (low, high), tiles in groupby(range(first, stop), self.inside):
-            members = list(tiles)
-            yield Run(members[0], members[-1] + 1, low, high)
-
     def reach(self, first: int, stop: int) -> tuple[int, int]:
         """The first pixel of the image that these tiles cover and the one after the last."""
         start = first * self.step + self.offset
         end = (stop - 1) * self.step + self.offset + self.window
         low, high = min(max(start, 0), self.extent), min(max(end, 0), self.extent)
         return low, max(low, high)
+
+
+@lru_cache(PARTS)
+def _runs(tiling: Tiling, first: int, stop: int) -> tuple[Run, ...]:
+    """The tiles first to stop - 1, those together whose windows are cut off alike."""
+    origin, _ = tiling.reach(first, stop)
+    runs = []
+    for (low, high), tiles in groupby(range(first, stop), tiling.inside):
+        members = list(tiles)
+        start = members[0] * tiling.step + tiling.offset + low - origin
+        runs.append(Run(slice(members[0] - first, members[-1] + 1 - first), slice(low, high), start))
+    return tuple(runs)
 
 
 def apply_to_tiles(matrix: Array, tiling: Tiling, first: int, stop: int, source: Array, target: Array) -> None:
@@ -72,21 +86,12 @@ def apply_to_tiles(matrix: Array, tiling: Tiling, first: int, stop: int, source:
         source: (..., pixels, run), the pixels that `tiling.reach(first, stop)` names; each run is in one piece.
         target: (..., stop - first, rows, run).
     """
-    origin, _ = tiling.reach(first, stop)
-    *leading, pixel, number = source.strides
-    for run in tiling.runs(first, stop):
-        part = target[..., run.first - first : run.stop - first, :, :]
-        if run.low == run.high:
+    for run in _runs(tiling, first, stop):
+        part = target[..., run.tiles, :, :]
+        if run.inside.start == run.inside.stop:
             part[...] = 0
-            continue
-        start = run.first * tiling.step + tiling.offset + run.low - origin
-        windows = as_strided(
-            source[..., start:, :],
-            (*source.shape[:-2], run.stop - run.first, run.high - run.low, source.shape[-1]),
-            (*leading, pixel * tiling.step, pixel, number),
-            writeable=False,
-        )
-        np.matmul(matrix[:, run.low : run.high], windows, out=part)
+        else:
+            np.matmul(matrix[:, run.inside], _windows(source, run, tiling.step), out=part)
 
 
 def spread_over_tiles(matrix: Array, tiling: Tiling, first: int, stop: int, source: Array, target: Array) -> None:
@@ -97,15 +102,19 @@ def spread_over_tiles(matrix: Array, tiling: Tiling, first: int, stop: int, sour
         source: (..., stop - first, columns, run).
         target: (..., pixels, run), the pixels that `tiling.reach(first, stop)` names.
     """
-    origin, _ = tiling.reach(first, stop)
-    *leading, pixel, number = target.strides
-    for run in tiling.runs(first, stop):
-        if run.low == run.high:
-            continue
-        start = run.first * tiling.step + tiling.offset + run.low - origin
-        windows = as_strided(
-            target[..., start:, :],
-            (*target.shape[:-2], run.stop - run.first, run.high - run.low, target.shape[-1]),
-            (*leading, pixel * tiling.step, pixel, number),
-        )
-        np.matmul(matrix[run.low : run.high], source[..., run.first - first : run.stop - first, :, :], out=windows)
+    for run in _runs(tiling, first, stop):
+        if run.inside.start < run.inside.stop:
+            np.matmul(matrix[run.inside], source[..., run.tiles, :, :], out=_windows(target, run, tiling.step))
+
+
+def _windows(pixels: Array, run: Run, step: int) -> Array:
+    """(..., tiles, pixels of each that lie inside, run) of (..., pixels, run), without a copy."""
+    count, width = run.tiles.stop - run.tiles.start, run.inside.stop - run.inside.start
+    if count == 1:
+        return pixels[..., np.newaxis, run.start : run.start + width, :]
+    *leading, pixel, number = pixels.strides
+    return as_strided(
+        pixels[..., run.start :, :],
+        (*pixels.shape[:-2], count, width, pixels.shape[-1]),
+        (*leading, pixel * step, pixel, number),
+    )
