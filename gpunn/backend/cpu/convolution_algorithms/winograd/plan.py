@@ -12,7 +12,7 @@ from gpunn.backend.cpu.shared.pieces import split
 #: Plans that are kept.
 PLANS = 1024
 #: Bytes of the transformed inputs and products of a band that one thread works on alone.
-BAND_BYTES = 4 << 20
+BAND_BYTES = 6 << 20
 #: Bytes of those of a band that all threads work on, each on some of the matrices.
 SHARED_BAND_BYTES = 96 << 20
 #: Bytes of transformed filters from which they are too large to be read once for every band that fits a cache.
