@@ -22,7 +22,7 @@ from gpunn.backend.cpu.convolution_algorithms.algorithm import (
     BackwardFilterCall,
     ForwardCall,
 )
-from gpunn.backend.cpu.convolution_algorithms.winograd import convolving, filter_gradient, plan, task
+from gpunn.backend.cpu.convolution_algorithms.winograd import convolving, filter_gradient, plan, sizes, task
 from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import POINTS, exact_transforms, transforms
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry, Padding
@@ -196,7 +196,7 @@ def test_any_convolution_is_that_of_the_loops(
 
 @pytest.mark.parametrize("size", [5, 12, 13])
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize(("name", "m", "r"), choosing.WINOGRAD)
+@pytest.mark.parametrize(("name", "m", "r"), sizes.SIZES)
 def test_every_size_of_tile_gives_the_convolution_of_the_loops(
     cpu: CpuDevice, name: str, m: int, r: int, dtype: Any, size: int
 ) -> None:

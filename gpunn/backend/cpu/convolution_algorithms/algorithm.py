@@ -73,31 +73,6 @@ class BackwardFilterCall:
 Call = TypeVar("Call", ForwardCall, BackwardDataCall, BackwardFilterCall)
 
 
-@dataclass(frozen=True)
-class Algorithm(Generic[Call]):
-    """One way to compute a primitive; the others give the same result up to rounding.
-
-    Attributes:
-        name: what people call it.
-        exact: no number is rounded but in products and sums of the definition; else it transforms what it multiplies.
-        serves: whether it computes a geometry, for every memory order of its arrays or for one.
-        accepts: whether it takes a call's arrays as they lie in memory.
-        cost: a rule of thumb for its time, in multiply-adds of a large matrix product.
-        flops: two for each multiply-add that it carries out, padding included.
-        workspace: bytes of scratch.
-        run: computes.
-    """
-
-    name: str
-    exact: bool
-    serves: Callable[[Conv2dGeometry], bool]
-    accepts: Callable[[Call], bool]
-    cost: Callable[[Conv2dGeometry], float]
-    flops: Callable[[Conv2dGeometry], int]
-    workspace: Callable[[CpuDevice, Conv2dGeometry, DType], int]
-    run: Callable[[CpuDevice, Call], None]
-
-
 def any_call(call: object) -> bool:
     """What an algorithm accepts that takes arrays however they lie in memory."""
     return True
@@ -106,3 +81,33 @@ def any_call(call: object) -> bool:
 def any_geometry(geometry: Conv2dGeometry) -> bool:
     """What an algorithm serves that computes every convolution."""
     return True
+
+
+def defined_flops(geometry: Conv2dGeometry) -> int:
+    """Of an algorithm that multiplies what the definition does, padding included."""
+    return geometry.flops
+
+
+@dataclass(frozen=True)
+class Algorithm(Generic[Call]):
+    """One way to compute a primitive; the others give the same result up to rounding.
+
+    Attributes:
+        name: what people call it.
+        run: computes.
+        workspace: bytes of scratch.
+        cost: a rule of thumb for its time, in multiply-adds of a large matrix product.
+        serves: whether it computes a geometry, for every memory order of its arrays or for one.
+        accepts: whether it takes a call's arrays as they lie in memory.
+        flops: two for each multiply-add that it carries out, padding included.
+        exact: no number is rounded but in products and sums of the definition; else it transforms what it multiplies.
+    """
+
+    name: str
+    run: Callable[[CpuDevice, Call], None]
+    workspace: Callable[[CpuDevice, Conv2dGeometry, DType], int]
+    cost: Callable[[Conv2dGeometry], float]
+    serves: Callable[[Conv2dGeometry], bool] = any_geometry
+    accepts: Callable[[Call], bool] = any_call
+    flops: Callable[[Conv2dGeometry], int] = defined_flops
+    exact: bool = True

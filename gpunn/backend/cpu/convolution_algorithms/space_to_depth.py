@@ -8,11 +8,11 @@ times. Another algorithm then convolves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from gpunn.backend.cpu.convolution_algorithms.algorithm import (
     Algorithm,
     BackwardDataCall,
     BackwardFilterCall,
+    Call,
     ForwardCall,
 )
 from gpunn.backend.cpu.convolution_algorithms.cutting import cut_rows
@@ -103,6 +104,31 @@ def workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType, through
     """Bytes: the image and the filters in their new order, and what the other algorithm needs."""
     own = dtype.itemsize * sum(align(size, ALIGNMENT) for size in _sizes(geometry))
     return own + through.workspace(device, rearranged(geometry), dtype)
+
+
+def rearranging(
+    algorithms: Iterable[Algorithm[Call]], run: Callable[Concatenate[CpuDevice, Call, ...], None]
+) -> Iterator[Algorithm[Call]]:
+    """Each of these algorithms, of the image and the filters rearranged.
+
+    Args:
+        algorithms: of one primitive.
+        run: this file's function for that primitive; it takes the algorithm as its argument `through`.
+    """
+    for through in algorithms:
+        yield Algorithm(
+            name="space-to-depth" if through.exact else f"space-to-depth, {through.name}",
+            run=partial(run, through=through),
+            workspace=partial(workspace, through=through),
+            cost=partial(cost, through=through),
+            serves=partial(_serves_through, through=through),
+            flops=partial(flops, through=through),
+            exact=through.exact,
+        )
+
+
+def _serves_through(geometry: Conv2dGeometry, through: Algorithm[Any]) -> bool:
+    return serves(geometry) and through.serves(rearranged(geometry))
 
 
 def _sizes(geometry: Conv2dGeometry) -> tuple[int, int]:

@@ -10,10 +10,13 @@ from gpunn.geometry import Conv2dGeometry
 TRANSFORMING = 20.0
 #: What making and packing a transformed filter costs for each of its numbers, in multiply-adds of a large product.
 TRANSFORMING_FILTERS = 80.0
+#: What cutting tiles at the edges of images and the calls for each band come to, in multiply-adds of a large product:
+#: some hundred NumPy calls, however small the image.
+STEPS = 5e7
 
 
-def serves(geometry: Conv2dGeometry, m: int, r: int) -> bool:
-    """Whether F(m x m, r x r) computes this convolution."""
+def serves(geometry: Conv2dGeometry, r: int) -> bool:
+    """Whether tiles for filters of r x r taps compute this convolution."""
     unit = max(*geometry.stride, *geometry.dilation) == 1
     return unit and geometry.groups == 1 and (r, r) == (geometry.R, geometry.S)
 
@@ -47,7 +50,7 @@ def _cost(geometry: Conv2dGeometry, m: int, rows: int, columns: int) -> float:
     C, K = geometry.C, geometry.K
     per_number = C * K + TRANSFORMING * (C + K)
     filters = (m + geometry.R - 1) ** 2 * C * K
-    return _numbers(geometry, m, rows, columns) * per_number + TRANSFORMING_FILTERS * filters
+    return STEPS + _numbers(geometry, m, rows, columns) * per_number + TRANSFORMING_FILTERS * filters
 
 
 def _numbers(geometry: Conv2dGeometry, m: int, rows: int, columns: int) -> int:
