@@ -11,6 +11,7 @@ import numpy as np
 from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
+from gpunn.backend.cpu.shared.columns import rows_to_join
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,10 @@ class Crop:
     mirror: bool
 
     def copy(self, planes: Array, pictures: Array, first: int) -> None:
-        """planes[c, h, w, n] = pictures[top + first + h, left + w, n, c], mirrored if asked; 0 outside the pictures.
-
-        Channel by channel, since one call would copy the few channels of each pixel by themselves.
-        """
+        """planes[c, h, w, n] = pictures[top + first + h, left + w, n, c], mirrored if asked; 0 outside the pictures."""
         planes, pictures = planes[..., self.images], pictures[:, :, self.images]
         top = self.top + first
-        C, rows, columns, _ = planes.shape
+        _, rows, columns, _ = planes.shape
         first_row, last_row = max(0, top), min(pictures.shape[0], top + rows)
         first_column, last_column = max(0, self.left), min(pictures.shape[1], self.left + columns)
         if last_row - first_row < rows or last_column - first_column < columns:
@@ -45,9 +43,7 @@ class Crop:
             return
         target = planes[:, :, ::-1] if self.mirror else planes
         target = target[:, first_row - top : last_row - top, first_column - self.left : last_column - self.left]
-        source = pictures[first_row:last_row, first_column:last_column]
-        for c in range(C):
-            target[c] = source[..., c]
+        np.copyto(target, pictures[first_row:last_row, first_column:last_column].transpose(3, 0, 1, 2))
 
 
 def _crops(placement: Array) -> Iterator[Crop]:
@@ -74,8 +70,10 @@ def normalize_images(
     """
     N, _, _, C = images.shape
     y = memory_order(y)
-    factor = np.tile(1 / (255 * np.asarray(deviation, np.float64)), N).astype(y.dtype).reshape(N, C)
-    offset = np.tile(-np.asarray(mean, np.float64) / deviation, N).astype(y.dtype).reshape(N, C)
+    columns = rows_to_join(y.shape[1], N * C)
+    joined = (-1, columns, N, C)
+    factor = np.tile((1 / (255 * np.asarray(deviation, np.float64))).astype(y.dtype), columns * N).reshape(joined[1:])
+    offset = np.tile((-np.asarray(mean, np.float64) / deviation).astype(y.dtype), columns * N).reshape(joined[1:])
     crops, pictures = tuple(_crops(placement)), images.transpose(1, 2, 0, 3)
 
     def work(index: Index) -> None:
@@ -83,15 +81,19 @@ def normalize_images(
         target = y[rows]
         pixels = device.scratch(0, target.shape, np.uint8)
         if len(crops) == 1:
-            crops[0].copy(pixels.transpose(3, 0, 1, 2), pictures, rows.start)
+            # Channel by channel: one call would copy the few channels of each pixel by themselves.
+            for c in range(C):
+                one = slice(c, c + 1)
+                crops[0].copy(pixels[..., one].transpose(3, 0, 1, 2), pictures[..., one], rows.start)
         else:
-            # Image by image first, then all turned at once: runs as long as an image is wide, not as short as C.
+            # Image by image first, then all turned at once: runs as long as an image is wide.
             planes = device.scratch(1, (N, C, *target.shape[:2]), np.uint8)
             for crop in crops:
                 crop.copy(planes.transpose(1, 2, 3, 0), pictures, rows.start)
             np.copyto(pixels.reshape(-1, N * C), planes.reshape(N * C, -1).T)
         np.copyto(target, pixels)
-        np.multiply(target, factor, out=target)
-        np.add(target, offset, out=target)
+        runs = target.reshape(len(target), *joined)
+        np.multiply(runs, factor, out=runs)
+        np.add(runs, offset, out=runs)
 
     for_each_block(device, work, blocks(y.shape[:1], y[0].size), y.size)

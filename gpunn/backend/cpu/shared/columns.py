@@ -39,8 +39,8 @@ class Moments:
 
 
 @lru_cache(maxsize=1024)
-def _rows_to_join(rows: int, columns: int) -> int:
-    """The largest divisor of `rows` with which a joined row is no longer than WIDTH."""
+def rows_to_join(rows: int, columns: int) -> int:
+    """How many of `rows` rows make one no longer than WIDTH: a divisor, 1 if need be."""
     most = max(1, min(rows, WIDTH // columns))
     return next(joined for joined in range(most, 0, -1) if rows % joined == 0)
 
@@ -52,7 +52,7 @@ def _joined(device: CpuDevice, slot: int, block: Array, columns: int) -> Array:
         np.copyto(dense, block)
         block = dense
     rows = block.size // columns
-    return block.reshape(-1, _rows_to_join(rows, columns) * columns)
+    return block.reshape(-1, rows_to_join(rows, columns) * columns)
 
 
 def _joined_output(device: CpuDevice, slot: int, block: Array, like: Array) -> Array:
