@@ -337,6 +337,20 @@ def test_winograd_of_rearranged_images(threads: CpuDevice, name: str, dtype: Any
     assert found > 0
 
 
+@pytest.mark.parametrize("memory", ["slices", "plain"])
+def test_winograd_of_rearranged_images_in_scattered_memory(cpu: CpuDevice, memory: str) -> None:
+    """Whoever asks for it gets the right result, by an algorithm that takes results as they lie."""
+    geometry, asked = STRIDED["5x5, stride 2"], Arithmetic("float32", "winograd")
+    x, w = integers(1, geometry.input_shape, FLOAT32), integers(2, geometry.filter_shape, FLOAT32)
+    y, around = scattered(cpu, geometry.output_shape, memory)
+    size = cpu.primitives.convolution2d_forward_workspace(cpu, geometry, np.dtype(FLOAT32), asked)
+    arrays = held(cpu, x, memory), upload(cpu, w, "plain")
+    cpu.primitives.convolution2d_forward(cpu, y, *arrays, None, geometry, LINEAR, asked, workspace(cpu, size))
+    expected = reference.forward(x, w, None, geometry)
+    assert np.linalg.norm(cpu.download(y) - expected) <= BOUNDS[FLOAT32] * np.linalg.norm(expected)
+    assert untouched(cpu, around)
+
+
 def rearranging(algorithms: Sequence[Algorithm[Any]], geometry: Conv2dGeometry) -> list[Algorithm[Any]]:
     return [one for one in algorithms if one.name.startswith("space-to-depth, ") and one.serves(geometry)]
 

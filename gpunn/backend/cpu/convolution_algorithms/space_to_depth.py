@@ -122,6 +122,7 @@ def rearranging(
             workspace=partial(workspace, through=through),
             cost=partial(cost, through=through),
             serves=partial(_serves_through, through=through),
+            accepts=through.accepts,
             flops=partial(flops, through=through),
             exact=through.exact,
         )
