@@ -11,13 +11,14 @@ processes more. Needs PyTorch, which gpunn itself never does.
 PyTorch's threads run in circles for some milliseconds after its work, which slows down whoever comes next; they are
 ended before each sample, and run again before PyTorch's begins. --idle-threads left leaves them.
 
---all compares every network that has a goal (benchmarks/cpu/goals.py), each in a fresh process.
+--all compares every case that has a goal (benchmarks/cpu/goals.py), each in a fresh process.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,20 +26,29 @@ from pathlib import Path
 def main() -> None:
     """Compare, and print lines for people or an object."""
     # Imported here, since a script's own folder comes first among those that modules are looked for in.
+    from benchmarks.cpu.arguments import positive
     from benchmarks.cpu.networks import NETWORKS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="lenet")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--algorithm", choices=("auto", "direct", "winograd"), default="auto")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of training; half of it of inference")
+    named = f"one of {', '.join(sorted(NETWORKS))}; lenet by default"
+    parser.add_argument("--network", choices=sorted(NETWORKS), default="lenet", metavar="NAME", help=named)
+    parser.add_argument("--batch", type=positive, default=32, help="images of a step; 32 by default")
+    parser.add_argument("--threads", type=positive, default=2, help="of each side; 2 by default")
+    parser.add_argument(
+        "--algorithm",
+        choices=("auto", "direct", "winograd"),
+        default="auto",
+        help="of gpunn's convolutions; auto by default",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="of training, and half of it of inference, at most; 30 by default"
+    )
     parser.add_argument("--layers", action="store_true", help="time each layer, too")
     parser.add_argument("--no-memory", action="store_true", help="leave out peak memory")
-    parser.add_argument("--idle-threads", choices=("ended", "left"), default="ended")
-    parser.add_argument("--json", action="store_true", help="print an object")
+    parser.add_argument("--idle-threads", choices=("ended", "left"), default="ended", help="of PyTorch; see above")
+    parser.add_argument("--json", action="store_true", help="print an object instead of lines for people")
     parser.add_argument("--keep", action="store_true", help="add a line to benchmarks/results/cpu-training-DATE.jsonl")
-    parser.add_argument("--all", action="store_true", help="every network that has a goal")
+    parser.add_argument("--all", action="store_true", help="every case that has a goal, in place of the one named")
     given = parser.parse_args()
     if given.all:
         _compare_all(given)
@@ -75,7 +85,11 @@ def _compare_all(given: argparse.Namespace) -> None:
     options = ["--seconds", str(given.seconds), "--idle-threads", given.idle_threads]
     options += [f"--{name}" for name in ("layers", "no-memory", "keep") if getattr(given, name.replace("-", "_"))]
     for goal in GOALS:
-        found = run(goal.case, options)
+        try:
+            found = run(goal.case, options)
+        except subprocess.CalledProcessError as error:
+            # The process has said why.
+            sys.exit(error.returncode)
         print(json.dumps(found) if given.json else verdict(goal, found), flush=True)
 
 

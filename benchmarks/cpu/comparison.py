@@ -13,6 +13,7 @@ from benchmarks.cpu.others import others_running
 from benchmarks.cpu.pairs import Pairs, Rounds
 from benchmarks.cpu.peak_memory import PeakMemory, Side, peak_memory
 from benchmarks.cpu.task import Case
+from gpunn.cores import available_cores
 from gpunn.timing.contestant import Contestant
 from gpunn.timing.opening import open_sides
 from gpunn.timing.pytorch.openmp import end_idle_threads
@@ -147,13 +148,15 @@ def compare(case: Case, extent: Extent) -> Comparison:
         machine=machine,
         cores=cores,
         others_running=others,
-        warnings=tuple(_warnings(others, {"training": training, "inference": inference})),
+        warnings=tuple(_warnings(case.threads, others, {"training": training, "inference": inference})),
         versions=versions,
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
-def _warnings(others: float | None, measured: Mapping[str, Pairs]) -> Iterator[str]:
+def _warnings(threads: int, others: float | None, measured: Mapping[str, Pairs]) -> Iterator[str]:
+    if threads > available_cores():
+        yield f"{threads} threads of each side shared {available_cores()} cores: ask for no more than there are"
     if others is not None and others > MOST_OTHERS:
         yield f"{others:.1f} threads of other processes wanted to run before it measured: the machine was busy"
     for kind, pairs in measured.items():
@@ -183,8 +186,8 @@ def in_words(found: Comparison) -> str:
 
 
 def _layers(ours: Contestant, theirs: Contestant, settle: Callable[[], object]) -> tuple[LayerPair, ...]:
-    for _ in range(LAYER_ROUNDS):
-        for side in (ours, theirs):
+    for done in range(LAYER_ROUNDS):
+        for side in (ours, theirs) if done % 2 == 0 else (theirs, ours):
             settle()
             side.sample_layers()
     return beside(ours.layers(None), theirs.layers(None))

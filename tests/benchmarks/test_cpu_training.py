@@ -118,6 +118,7 @@ def sides(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(comparison, "open_sides", open_sides)
     monkeypatch.setattr(comparison, "peak_memory", peak)
     monkeypatch.setattr(comparison, "others_running", lambda: 0.25)
+    monkeypatch.setattr(comparison, "available_cores", lambda: 2)
     monkeypatch.setattr(comparison, "end_idle_threads", lambda: asked.update(idle=asked["idle"] + 1))
     return asked
 
@@ -170,6 +171,20 @@ def test_what_speaks_against_the_figures_is_told(
     assert busy == "1.2 threads of other processes wanted to run before it measured: the machine was busy"
     assert spread == "the middle half of training's ratios lies from 1.00 to 10.00: the machine had moods"
     assert f"warning: {busy}\nwarning: {spread}" in in_words(found)
+
+
+def test_more_threads_than_cores_are_told(sides: dict[str, Any]) -> None:
+    (warning,) = compare(Case("lenet", 8, 3), Extent(seconds=0)).warnings
+    assert warning == "3 threads of each side shared 2 cores: ask for no more than there are"
+
+
+@pytest.mark.parametrize("words", [("--batch", "0"), ("--threads", "-1"), ("--batch", "many")])
+def test_what_is_no_number_of_images_or_threads_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run_main(monkeypatch, *words)
+    assert f"argument {words[0]}: {words[1]!r} is not a whole number of 1 or more" in capsys.readouterr().err
 
 
 def test_threads_of_others_are_counted(tmp_path: Path) -> None:
@@ -268,8 +283,13 @@ def test_what_a_child_says_of_its_end_is_told() -> None:
 
 
 def test_the_goals_are_those_of_the_table() -> None:
-    must = {(goal.case.network, goal.case.batch): goal for goal in GOALS if goal.case.threads == 2}
-    assert must["vgg16", 16].training == must["vgg16", 16].training == 0.55
+    must = {
+        (goal.case.network, goal.case.batch): goal
+        for goal in GOALS
+        if goal.case.threads == 2 and goal.case.algorithm == "auto"
+    }
+    assert must["vgg16", 8].training == must["vgg16", 16].training == 0.55
+    assert must["vgg16", 8].inference == must["vgg16", 16].inference == 0.85
     assert (must["alexnet", 32].training, must["alexnet", 32].inference) == (0.80, 0.85)
     assert (must["vgg11-bn-cifar", 128].training, must["lenet", 128].training) == (0.70, 1.5)
     assert must["resnet-like", 1].training == 1.2
@@ -315,6 +335,16 @@ def test_all_goals_run_in_processes_of_their_own(
         "cpu_training.py --network vgg16 --batch 8 --threads 2 --algorithm auto --json --seconds 3.0 "
         "--idle-threads ended --no-memory --keep"
     )
+
+
+def test_all_ends_with_the_status_of_the_one_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_: Any) -> None:
+        raise subprocess.CalledProcessError(3, command)
+
+    monkeypatch.setattr(goals.subprocess, "run", run)
+    with pytest.raises(SystemExit) as ended:
+        run_main(monkeypatch, "--all")
+    assert ended.value.code == 3
 
 
 def kept(network: str, batch: int, training: float, **changes: Any) -> dict[str, Any]:
