@@ -15,7 +15,7 @@ from gpunn.backend.cpu.shared.columns import rows_to_join
 
 
 @dataclass(frozen=True)
-class Crop:
+class _Crop:
     """Neighbouring images of a batch that are cropped alike.
 
     Attributes:
@@ -46,11 +46,11 @@ class Crop:
         np.copyto(target, pictures[first_row:last_row, first_column:last_column].transpose(3, 0, 1, 2))
 
 
-def _crops(placement: Array) -> Iterator[Crop]:
+def _crops(placement: Array) -> Iterator[_Crop]:
     first = 0
     for (top, left, mirror), alike in groupby(placement.tolist()):
         stop = first + sum(1 for _ in alike)
-        yield Crop(slice(first, stop), top, left, bool(mirror))
+        yield _Crop(slice(first, stop), top, left, bool(mirror))
         first = stop
 
 
