@@ -261,6 +261,18 @@ def test_the_exact_algorithm_goes_with_the_shape(geometry: Conv2dGeometry, names
     assert tuple(in_order(algorithms, geometry, "direct")[0].name for algorithms in ALGORITHMS.values()) == names
 
 
+def test_scratch_for_a_prime_number_of_pixels(cpu: CpuDevice) -> None:
+    """They fall into no even parts but single pixels, and a product for each of these would be too many."""
+    prime, even = (Conv2dGeometry(1, 1, pixels + 8, 1, 8, 1, 9) for pixels in (7919, 7920))
+    sizes = [
+        algorithm.workspace(cpu, geometry, np.dtype(FLOAT32))
+        for algorithm in BACKWARD_FILTER
+        if algorithm.name == "K-major im2col"
+        for geometry in (prime, even)
+    ]
+    assert sizes[0] <= sizes[1]
+
+
 #: Layers with the longest sums, but for the number of filters, which changes none; sums are checked for a few filters.
 LONG_SUMS = {
     "VGG-16 conv1_2, 401,408 pixels": Conv2dGeometry(8, 224, 224, 64, 4, 3, 3, padding=Padding(1, 1, 1, 1)),

@@ -34,6 +34,8 @@ Array = np.ndarray[Any, Any]
 
 #: NumPy keeps the interpreter's lock during a product of so few numbers, however long the sums are.
 LOCKED_PRODUCT = 500
+#: Pixels go into at most so many times the parts that free the lock: adding up more products costs more than it does.
+MORE_PARTS = 8
 
 
 def forward(device: CpuDevice, call: ForwardCall) -> None:
@@ -170,7 +172,11 @@ def _gather_pixels(reading: Reading, block: Block, image: Array, window: Array, 
 
 @lru_cache(PLANS)
 def _parts(reading: Reading, block: Block, K: int) -> int:
-    """Into how many even parts a block's pixels go, for their products together to free the interpreter's lock."""
+    """Into how many even parts a block's pixels go, for their products together to free the interpreter's lock.
+
+    One part where no number of parts that is worth it divides the pixels.
+    """
     pixels = block.rows * block.columns * reading.N
     wanted = min(pixels, 1 + LOCKED_PRODUCT // ((reading.depth + 1) * K))
-    return next(parts for parts in range(wanted, pixels + 1) if pixels % parts == 0)
+    most = min(pixels, MORE_PARTS * wanted)
+    return next((parts for parts in range(wanted, most + 1) if pixels % parts == 0), 1)
