@@ -323,6 +323,20 @@ def test_rows_far_from_zero(cpu: Device, kind: str, above: float, below: float, 
     np.testing.assert_allclose(norm.output(upload(cpu, x)), expected, rtol=1e-5, atol=1e-5)
 
 
+def test_long_sums_of_rows_that_cannot_be_joined(cpu: Device) -> None:
+    """65,537 rows are a prime number of them; one sum of so many numbers in float32 would be off by 1e-4."""
+    x = (2 + np.random.default_rng(0).standard_normal((65537, 2))).astype(np.float32)
+    mean, deviation, running_mean, running_variance = (upload(cpu, np.zeros(2, np.float32)) for _ in range(4))
+    vectors = (upload(cpu, np.ones(2, np.float32)), upload(cpu, np.zeros(2, np.float32)))
+    images = upload(cpu, x)
+    cpu.primitives.batch_norm_forward(
+        cpu, images, mean, deviation, running_mean, running_variance, images, *vectors, SETTINGS, LINEAR
+    )
+    means, variances = reference.statistics(x)
+    np.testing.assert_allclose(cpu.download(mean), means, rtol=1e-6)
+    np.testing.assert_allclose(cpu.download(deviation), 1 / np.sqrt(variances + EPS), rtol=2e-6)
+
+
 @each_kind
 def test_an_outlier_where_sums_begin(device: Device, kind: str) -> None:
     """The first element is what the CUDA kernels subtract before they square."""

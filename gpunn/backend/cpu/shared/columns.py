@@ -23,6 +23,8 @@ from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 WIDTH = 4096
 #: Means of up to this many deviations need not be subtracted first: cancellation costs the sums four bits at most.
 NEAR = 4.0
+#: Rows that are added up in their own type at most, before float64 takes over.
+LONGEST_SUM = 1024
 
 #: Scratch of this file: a block made contiguous, a second one, an intermediate result, sums of all blocks and of one,
 #: a column of ones, and moments of all blocks.
@@ -80,15 +82,18 @@ def _blocks(x: Array, leading: int) -> tuple[Index, ...]:
 def _sums(device: CpuDevice, into: Array, first: Array, second: Array) -> None:
     """into (2, columns) = float64 sums of the columns of `first`, and of its product with `second`.
 
-    Both are matrices of joined rows. Sums run in their type over a few dozen numbers, then in float64. A product with
-    ones is twice as fast as a reduction.
+    Both are matrices of joined rows. Sums run in their type over LONGEST_SUM rows at most, then in float64. A product
+    with ones is twice as fast as a reduction.
     """
-    ones = device.scratch(_ONES, first.shape[:1], first.dtype)
+    ones = device.scratch(_ONES, (LONGEST_SUM,), first.dtype)
     ones.fill(1)
-    sums = device.scratch(_JOINED_SUMS, (2, first.shape[1]), first.dtype)
-    np.matmul(ones, first, out=sums[0])
-    np.einsum("ij,ij->j", first, second, out=sums[1])
-    np.add.reduce(sums.reshape(2, -1, into.shape[1]), axis=1, dtype=np.float64, out=into)
+    rows, width = first.shape
+    sums = device.scratch(_JOINED_SUMS, (-(-rows // LONGEST_SUM), 2, width), first.dtype)
+    for place, start in enumerate(range(0, rows, LONGEST_SUM)):
+        part = slice(start, min(start + LONGEST_SUM, rows))
+        np.matmul(ones[: part.stop - start], first[part], out=sums[place, 0])
+        np.einsum("ij,ij->j", first[part], second[part], out=sums[place, 1])
+    np.add.reduce(sums.reshape(len(sums), 2, -1, into.shape[1]), axis=(0, 2), dtype=np.float64, out=into)
 
 
 def _sums_of_blocks(
