@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpunn.backend.contract import Array
+from gpunn.backend.contract import Array, DType
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, pixel_blocks, record_first_places, windows
@@ -104,9 +104,9 @@ def mean_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2dG
 
 
 @lru_cache(maxsize=256)
-def _pixels_in_windows(geometry: Pool2dGeometry) -> Array:
+def _pixels_in_windows(geometry: Pool2dGeometry, dtype: DType) -> Array:
     """How many pixels of the image each window holds: (P, Q, 1, 1)."""
-    counts = np.zeros((geometry.P, geometry.Q, 1, 1), np.int64)
+    counts = np.zeros((geometry.P, geometry.Q, 1, 1), dtype)
     for block in output_blocks(geometry, 1):
         counts[block.area] = block.numbers.size
     return counts
@@ -115,7 +115,7 @@ def _pixels_in_windows(geometry: Pool2dGeometry) -> Array:
 def mean_pool2d_backward(device: CpuDevice, gx: Array, gy: Array, geometry: Pool2dGeometry, accumulate: bool) -> None:
     """gx (N, H, W, C): gy (N, P, Q, C) divided by the number of pixels of its window, to each of them."""
     gx, gy = memory_order(gx), memory_order(gy)
-    counts = _pixels_in_windows(geometry).astype(gy.dtype)
+    counts = _pixels_in_windows(geometry, gy.dtype)
 
     def work(block: WindowBlock) -> None:
         target = gx[block.area]
