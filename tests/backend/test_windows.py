@@ -86,7 +86,10 @@ def test_every_pixel_reads_the_outputs_that_hold_it_once(geometry: Pool2dGeometr
     assert found == Counter((pixel, output, place) for output, pixel, place in met(geometry))
 
 
-def test_large_rectangles_are_cut_for_the_threads() -> None:
-    geometry = GEOMETRIES["overlapping"]
-    assert len(output_blocks(geometry, 2)) > len(output_blocks(geometry, 1)) / 2
-    assert len(output_blocks(geometry, 1)) > 1
+@pytest.mark.parametrize(("threads", "expected"), [(1, 3), (2, 4), (4, 4), (5, 5)])
+def test_large_rectangles_are_cut_for_the_threads(monkeypatch: pytest.MonkeyPatch, threads: int, expected: int) -> None:
+    """5 x 3 windows of 3 x 3 pixels are 135 numbers: three blocks of 64, or as many as suit the threads."""
+    monkeypatch.setattr(tested, "WINDOW_BLOCK", 64)
+    blocks = output_blocks(GEOMETRIES["overlapping"], threads)
+    assert len(blocks) == expected
+    assert max(block.extents[0] * block.extents[1] * block.numbers.size for block in blocks) <= 64
