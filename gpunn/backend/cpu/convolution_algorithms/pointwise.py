@@ -136,26 +136,26 @@ def forward_cost(geometry: Conv2dGeometry) -> float:
     """Of copying where there is a stride, and of multiplying."""
     pixels, groups = geometry.N * geometry.P * geometry.Q, geometry.groups
     product = costs.product(pixels, geometry.C // groups, geometry.K // groups, groups)
-    return product + _copying(geometry, geometry.C)
+    return product + _copying(geometry)
 
 
 def backward_data_cost(geometry: Conv2dGeometry) -> float:
     """Of multiplying, and of what writing only some pixels takes."""
     pixels, groups = geometry.N * geometry.P * geometry.Q, geometry.groups
     product = costs.product(pixels, geometry.K // groups, geometry.C // groups, groups)
-    return product + _copying(geometry, geometry.C)
+    return product + _copying(geometry)
 
 
 def backward_filter_cost(geometry: Conv2dGeometry) -> float:
     """Of copying where there is a stride, and of multiplying."""
     pixels, groups = geometry.N * geometry.P * geometry.Q, geometry.groups
     product = costs.summed_product(geometry.C // groups, pixels, geometry.K // groups, groups)
-    return product + _copying(geometry, geometry.C)
+    return product + _copying(geometry)
 
 
-def _copying(geometry: Conv2dGeometry, channels: int) -> float:
+def _copying(geometry: Conv2dGeometry) -> float:
     pixels = geometry.N * geometry.P * geometry.Q if max(geometry.stride) > 1 else 0
-    return costs.copy(pixels * channels, geometry.N * channels)
+    return costs.copy(pixels * geometry.C, geometry.N * geometry.C)
 
 
 def _blocks(device: CpuDevice, geometry: Conv2dGeometry, itemsize: int) -> tuple[Block, ...]:

@@ -42,7 +42,7 @@ class Tap(NamedTuple):
 
 @dataclass(frozen=True)
 class _Taps:
-    """Those that meet the image, and the most pixels that one reads."""
+    """Those that meet the image, the most pixels that one reads, and the pixels of all."""
 
     taps: tuple[Tap, ...]
     most: int

@@ -122,6 +122,7 @@ class _Scratch:
 
 @lru_cache(PLANS)
 def filter_task(geometry: Conv2dGeometry, m: int, dtype: DType, threads: int) -> FilterTask:
+    """What backward-filter comes to."""
     plan = plan_tiles(read_input(geometry), geometry.K, m, dtype.itemsize, threads)
     if plan.together:
         slots: tuple[tuple[Band, ...], ...] = (plan.pieces,)
