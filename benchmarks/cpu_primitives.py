@@ -2,25 +2,31 @@
 
     python -m benchmarks.cpu_primitives --network vgg11-bn-cifar --batch 128 --threads 2 --json
 
-A line for each: milliseconds of both, the ratio gpunn / PyTorch as the median of the pairs with its quartiles, and how
+A line for each: milliseconds of both, medians, their ratio gpunn / PyTorch with the quartiles of the pairs, and how
 many times the floor gpunn takes. The floor is the time in which a copy of this machine moves the bytes that the
 primitive has to move; what fits a cache may stay below it.
 PyTorch runs what its layers and its autograd run in a step, in channels_last, with results that it allocates, as in a
 step; of its optimisers the faster of `fused` and `foreach`. gpunn's loss is one primitive with the gradient and ranks
 of the labels, beside PyTorch's cross_entropy and its gradient. Without PyTorch only gpunn is timed.
+PyTorch's threads wait for each other in circles, so that small operations beside other processes take it many
+milliseconds: the program warns of a busy machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
 
+from benchmarks.cpu.arguments import positive
+from benchmarks.cpu.others import others_running, warning
+from benchmarks.cpu.pairs import Rounds
 from benchmarks.cpu.primitives.cases import Case, cases_of
 from benchmarks.cpu.primitives.ours import our_call
 from benchmarks.cpu.primitives.pytorch import their_calls
@@ -30,13 +36,16 @@ from gpunn.errors import UsageError
 from gpunn.models import MODELS
 from gpunn.timing.pytorch.library import load_torch
 from gpunn.timing.pytorch.openmp import end_idle_threads
-from gpunn.timing.stopwatch import Subject, calls_of, sample
+from gpunn.timing.stopwatch import Series, Subject, sample
 
 #: Bytes that a copy moves to tell the machine's bandwidth: more than any cache holds.
 COPIED = 2**27
 #: Numbers that are enough for every thread of PyTorch to get some.
 WAKING = 2**17
-WARM_UP_CALLS = 2
+#: Samples of each way that PyTorch has, before the faster one is compared.
+TRIALS = 3
+#: Rounds that have quartiles.
+FEWEST_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,8 @@ class Line:
         case: operation and shape.
         ours: milliseconds, median.
         theirs: milliseconds, median; None without PyTorch.
-        ratio: median of ours / theirs, pair by pair.
-        ratio_quartiles: of the pairs.
+        ratio: ours over theirs.
+        ratio_quartiles: of the ratios of the pairs.
         floors: ours as a multiple of the floor.
     """
 
@@ -76,52 +85,29 @@ def lines(device: CpuDevice, torch: Any, network: str, batch: int, rounds: int, 
 
 
 def compare(device: CpuDevice, torch: Any, case: Case, rounds: int, floor: float) -> Line:
-    """Time both in turn, `rounds` times; the one that begins changes."""
-    ours = _Side(Subject(our_call(device, case), nothing), nothing)
-    sides = [ours] if torch is None else [ours, _their_side(torch, case)]
-    for turn in range(rounds):
-        for side in sides[:: 1 if turn % 2 == 0 else -1]:
-            side.take()
-    milliseconds = [1000 * statistics.median(side.seconds) for side in sides]
-    floors = milliseconds[0] / 1000 / floor
+    """Time both in turn, `rounds` times; the one that begins changes. `torch` may be None."""
+    ours = Subject(our_call(device, case), nothing)
     if torch is None:
-        return Line(case.title, milliseconds[0], None, None, None, floors)
-    ratios = [our / their for our, their in zip(ours.seconds, sides[1].seconds, strict=True)]
-    low, ratio, high = statistics.quantiles(ratios, n=4) if rounds > 1 else ratios * 3
-    return Line(case.title, *milliseconds, ratio, (low, high), floors)
+        alone = 1000 * median(_samples(ours, rounds))
+        return Line(case.title, alone, None, None, None, alone / 1000 / floor)
+    pairs = Rounds(rounds, rounds, 0, end_idle_threads).take(ours, _fastest(torch, case))
+    mine, theirs = 1000 * median(pairs.ours), 1000 * median(pairs.theirs)
+    return Line(case.title, mine, theirs, pairs.ratio, pairs.quartiles, mine / 1000 / floor)
 
 
-class _Side:
-    """The samples of one side.
-
-    Args:
-        subject: what is timed; `end` is called after each sample.
-    """
-
-    def __init__(self, subject: Subject, end: Callable[[], None]) -> None:
-        self._subject, self._end = subject, end
-        for _ in range(WARM_UP_CALLS):
-            seconds = sample(subject, 1)
-        end()
-        self._calls = calls_of(seconds)
-        self.seconds: list[float] = []
-
-    def take(self) -> None:
-        """One more sample."""
-        self.seconds.append(sample(self._subject, self._calls))
-        self._end()
-
-
-def _their_side(torch: Any, case: Case) -> _Side:
+def _fastest(torch: Any, case: Case) -> Subject:
+    """PyTorch's way of the case that takes least; waiting for it means that its threads are there."""
     awake = torch.zeros(WAKING)
-    sides = [_Side(Subject(call, lambda: awake.add_(1)), end_idle_threads) for call in their_calls(torch, case)]
-    if len(sides) == 1:
-        return sides[0]
-    for side in sides:
-        side.take()
-    fastest = min(sides, key=lambda side: side.seconds[0])
-    fastest.seconds.clear()
-    return fastest
+    ways = [Subject(call, lambda: awake.add_(1)) for call in their_calls(torch, case)]
+    return ways[0] if len(ways) == 1 else min(ways, key=lambda way: median(_samples(way, TRIALS)))
+
+
+def _samples(subject: Subject, count: int) -> tuple[float, ...]:
+    """Seconds of a call, sample by sample."""
+    series = Series(subject)
+    for _ in range(count):
+        series.take()
+    return series.seconds
 
 
 def copy_bandwidth(device: CpuDevice) -> float:
@@ -129,19 +115,26 @@ def copy_bandwidth(device: CpuDevice) -> float:
     source, target = (np.ones(COPIED // 8, np.float32) for _ in range(2))
     run = device.primitives
     subject = Subject(lambda: run.copy(device, target, source, False), nothing)
-    return COPIED / statistics.median(sample(subject, 1) for _ in range(7))
+    return COPIED / median(sample(subject, 1) for _ in range(7))
 
 
 def main() -> None:
     """Compare, and print lines or JSON objects."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=sorted(MODELS), default="lenet")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batch", type=positive, default=128, help="128 by default")
+    parser.add_argument("--threads", type=positive, default=2, help="of each side; 2 by default")
+    parser.add_argument("--rounds", type=positive, default=7, help="pairs of samples; 7 by default")
     parser.add_argument("--only", default="", metavar="WORDS", help="operations whose names contain this")
     parser.add_argument("--json", action="store_true", help="a JSON object for each line")
     arguments = parser.parse_args()
+    if arguments.rounds < FEWEST_ROUNDS:
+        parser.error(f"--rounds {arguments.rounds} have no quartiles; ask for {FEWEST_ROUNDS} or more")
+    known = list(dict.fromkeys(case.operation for case in cases_of(arguments.network, arguments.batch)))
+    if not any(arguments.only in operation for operation in known):
+        parser.error(f"--only {arguments.only!r} is in none of {', '.join(known)}")
+    if (busy := warning(others_running())) is not None:
+        print(f"warning: {busy}", file=sys.stderr)
     try:
         torch = load_torch()
         torch.set_num_threads(arguments.threads)

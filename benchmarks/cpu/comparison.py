@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Literal
 
 from benchmarks.cpu.layers import LayerPair, beside
-from benchmarks.cpu.others import others_running
+from benchmarks.cpu.others import others_running, warning
 from benchmarks.cpu.pairs import Pairs, Rounds
 from benchmarks.cpu.peak_memory import PeakMemory, Side, peak_memory
 from benchmarks.cpu.task import Case
@@ -22,8 +22,6 @@ from gpunn.timing.stopwatch import times_of
 #: Rounds of a run, each a training step and a forward pass of both sides; batches that take long get the fewest.
 FEWEST, MOST = 5, 60
 LAYER_ROUNDS = 5
-#: More threads of others than this make times longer than they are.
-MOST_OTHERS = 0.5
 #: Quartiles further apart than this, one over the other, leave a median in doubt.
 SPREAD = 1.5
 
@@ -157,8 +155,8 @@ def compare(case: Case, extent: Extent) -> Comparison:
 def _warnings(threads: int, others: float | None, measured: Mapping[str, Pairs]) -> Iterator[str]:
     if threads > available_cores():
         yield f"{threads} threads of each side shared {available_cores()} cores: ask for no more than there are"
-    if others is not None and others > MOST_OTHERS:
-        yield f"{others:.1f} threads of other processes wanted to run before it measured: the machine was busy"
+    if (busy := warning(others)) is not None:
+        yield busy
     for kind, pairs in measured.items():
         low, high = pairs.quartiles
         if high > SPREAD * low:
@@ -182,7 +180,7 @@ def in_words(found: Comparison) -> str:
             f"peak memory of a step: {sides}, ratio {found.peak_memory_ratio:.2f}; "
             f"{found.peak_memory_growth_ratio:.2f} without the libraries"
         )
-    return "\n".join([*lines, *(f"warning: {warning}" for warning in found.warnings)])
+    return "\n".join([*lines, *(f"warning: {told}" for told in found.warnings)])
 
 
 def _layers(ours: Contestant, theirs: Contestant, settle: Callable[[], object]) -> tuple[LayerPair, ...]:

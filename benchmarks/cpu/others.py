@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import fmean
 
 SAMPLES, SECONDS = 20, 1.0
+#: More threads of others than this make times longer than they are.
+MOST_OTHERS = 0.5
 
 
 def others_running(system: Path = Path("/"), sleep: Callable[[float], object] = time.sleep) -> float | None:
@@ -29,3 +31,10 @@ def others_running(system: Path = Path("/"), sleep: Callable[[float], object] = 
         found.append(int(running) - 1)
         sleep(SECONDS / SAMPLES)
     return fmean(found)
+
+
+def warning(others: float | None) -> str | None:
+    """Why figures are not worth comparing; None where few others ran, or nobody knows."""
+    if others is None or others <= MOST_OTHERS:
+        return None
+    return f"{others:.1f} threads of other processes wanted to run before it measured: the machine was busy"

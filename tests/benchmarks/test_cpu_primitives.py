@@ -49,9 +49,26 @@ def test_each_pair_gives_a_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.ratio is not None
     assert line.theirs is not None
     assert line.ratio_quartiles is not None
-    assert line.ratio_quartiles[0] <= line.ratio <= line.ratio_quartiles[1]
+    assert line.ratio == pytest.approx(line.ours / line.theirs)
+    assert line.ratio_quartiles[0] <= line.ratio_quartiles[1]
     assert line.ratio > 1
     assert "ratio" in str(line)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--only", "nonsense"), "--only 'nonsense' is in none of max pool forward, "),
+        (("--rounds", "1"), "--rounds 1 have no quartiles; ask for 2 or more"),
+    ],
+)
+def test_what_times_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, str], told: str
+) -> None:
+    monkeypatch.setattr(cpu_primitives.sys, "argv", ["cpu_primitives.py", *words])
+    with pytest.raises(SystemExit):
+        cpu_primitives.main()
+    assert told in capsys.readouterr().err
 
 
 def test_a_shape_is_timed_once() -> None:

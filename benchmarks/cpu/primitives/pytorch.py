@@ -33,14 +33,13 @@ def _pooling(torch: Any, case: Case) -> Callable[[], object]:
     x = _random(torch, geometry.input_shape)
     window, stride = (geometry.R, geometry.S), tuple(geometry.stride)
     padding = (geometry.padding.top, geometry.padding.left)
-    y, places = aten.max_pool2d_with_indices(x, window, stride, padding)
+    windows = (window, stride, padding, (1, 1), geometry.ceil_mode)
+    y, places = aten.max_pool2d_with_indices(x, *windows)
     settings = (window, stride, padding, geometry.ceil_mode, False, None)
     calls: dict[str, Callable[[], object]] = {
-        "max pool forward": lambda: aten.max_pool2d_with_indices(x, window, stride, padding),
-        "max pool inference": lambda: torch.nn.functional.max_pool2d(x, window, stride, padding),
-        "max pool backward": lambda: aten.max_pool2d_with_indices_backward(
-            y, x, window, stride, padding, (1, 1), geometry.ceil_mode, places
-        ),
+        "max pool forward": lambda: aten.max_pool2d_with_indices(x, *windows),
+        "max pool inference": lambda: torch.nn.functional.max_pool2d(x, *windows),
+        "max pool backward": lambda: aten.max_pool2d_with_indices_backward(y, x, *windows, places),
         "mean pool forward": lambda: aten.avg_pool2d(x, *settings),
         "mean pool backward": lambda: aten.avg_pool2d_backward(y, x, *settings),
     }
