@@ -30,6 +30,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from benchmarks.cpu.arguments import positive
 from benchmarks.cpu.example_images import photographs
 from benchmarks.cpu.pytorch_products import pytorch_results
 from gpunn.backend.attributes import ConvolutionAlgorithm
@@ -262,9 +263,9 @@ def main(given: Sequence[str] | None = None) -> int:
     """Print the errors, and return 1 when one exceeds its bound."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=sorted(MODELS), default="lenet")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=positive, default=8, help="8 by default")
     parser.add_argument("--algorithm", choices=get_args(ConvolutionAlgorithm), default="auto")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=positive, default=2, help="2 by default")
     parser.add_argument("--steps", type=int, default=0, help="of training on the photographs before")
     parser.add_argument("--noise", action="store_true", help="give normal numbers to what multiplies")
     parser.add_argument("--json", action="store_true")

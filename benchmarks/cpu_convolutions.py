@@ -34,6 +34,7 @@ from gpunn.backend.cpu.convolution_algorithms.algorithm import (
 )
 from gpunn.backend.cpu.convolution_algorithms.choosing import ALGORITHMS, in_order
 from gpunn.backend.cpu.device import CpuDevice, open_cpu
+from gpunn.errors import UsageError
 from gpunn.geometry import Conv2dGeometry, Padding, Pair, Shape
 from gpunn.layers.convolution import Conv2d
 from gpunn.models import MODELS, model
@@ -114,12 +115,16 @@ def parse(text: str, batch: int) -> list[Conv2dGeometry]:
 
     Raises:
         ValueError: when it means none.
+        UsageError: when its numbers are those of no convolution.
     """
     if text in LISTS:
         return [geometry for one in LISTS[text] for geometry in parse(one, batch)]
-    image, window, filters, *others = text.split(",")
+    written = re.fullmatch(r"(\d+(?:x\d+){2,3}),(\d+x\d+),(\d+)((?:,[^,]+)*)", text)
+    if written is None:
+        raise ValueError(f"{text!r} is neither one of {', '.join(LISTS)} nor like 56x56x64,3x3,128,stride=2,padding=1")
+    image, window, filters, listed = written.groups()
     options = {"stride": 1, "dilation": 1, "padding": 0, "groups": 1}
-    for other in others:
+    for other in filter(None, listed.split(",")):
         found = re.fullmatch(r"(\w+)=(\d+)", other)
         if found is None or found[1] not in options:
             raise ValueError(f"{other!r} in {text!r} is none of {', '.join(options)} with a number")
@@ -261,17 +266,22 @@ def main() -> None:
     """Compare, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=sorted(MODELS), action="append", default=[])
-    parser.add_argument("--geometry", action="append", default=[])
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--geometry", action="append", default=[], help="see above; may be given several times")
+    parser.add_argument("--batch", type=int, default=32, help="images of what names no number; 32 by default")
+    parser.add_argument("--threads", type=int, default=2, help="2 by default")
+    parser.add_argument("--repeats", type=int, default=5, help="runs after a warm-up; 5 by default")
     parser.add_argument("--algorithm", choices=("auto", "direct"), default="auto")
     arguments = parser.parse_args()
-    geometries = [one for name in arguments.network for one in of_network(name, arguments.batch)]
-    geometries += [one for text in arguments.geometry for one in parse(text, arguments.batch)]
+    if arguments.repeats < 1:
+        parser.error(f"--repeats {arguments.repeats} leave nothing to compare; ask for 1 or more")
+    try:
+        geometries = [one for name in arguments.network for one in of_network(name, arguments.batch)]
+        geometries += [one for text in arguments.geometry for one in parse(text, arguments.batch)]
+        device = open_cpu(arguments.threads)
+    except (ValueError, UsageError) as error:
+        parser.error(str(error))
     if not geometries:
         parser.error("name a --network or a --geometry")
-    device = open_cpu(arguments.threads)
     found = []
     for one in comparisons(device, geometries, arguments.algorithm, arguments.repeats):
         found.append(one)

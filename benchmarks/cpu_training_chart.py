@@ -53,8 +53,15 @@ class Bar:
 
 
 def newest_results() -> Path:
-    """The file of the last day that has one."""
-    return max(RESULTS.glob("cpu-training-*.jsonl"))
+    """The file of the last day that has one.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    found = sorted(RESULTS.glob("cpu-training-*.jsonl"))
+    if not found:
+        raise ValueError("there are no results; make some with python benchmarks/cpu_training.py --all --keep")
+    return found[-1]
 
 
 def chosen(results: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], Mapping[str, Any]]:
@@ -157,11 +164,15 @@ def _origin(results: Sequence[Mapping[str, Any]]) -> str:
 def main() -> None:
     """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=newest_results())
-    parser.add_argument("--picture", type=Path, default=PICTURE)
+    parser.add_argument("--results", type=Path, help="of cpu_training.py --keep")
+    parser.add_argument("--picture", type=Path, default=PICTURE, help="PNG that is written")
     given = parser.parse_args()
     picture = io.BytesIO()
-    figure_of(read(given.results)).savefig(picture, format="png", dpi=_RESOLUTION)
+    try:
+        figure = figure_of(read(given.results or newest_results()))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    figure.savefig(picture, format="png", dpi=_RESOLUTION)
     replace_file(given.picture, [picture.getvalue()])
 
 

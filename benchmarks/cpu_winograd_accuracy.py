@@ -236,12 +236,18 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--results", type=Path, help="default: a file of today in benchmarks/results/")
     options = parser.parse_args(given)
+    algorithms, seeds = options.algorithms.split(","), options.seeds.split(",")
+    for algorithm in algorithms:
+        if algorithm not in get_args(ConvolutionAlgorithm):
+            parser.error(f"--algorithms: {algorithm!r} is none of {', '.join(get_args(ConvolutionAlgorithm))}")
+    if not all(seed.isdecimal() for seed in seeds):
+        parser.error(f"--seeds {options.seeds!r} are no whole numbers such as 0,1,2")
     data = Path(options.data).name
     setting = Setting(data, options.images, options.epochs, options.batch, options.rate, options.threads)
     results: Path = options.results or RESULTS / f"cpu-winograd-accuracy-{datetime.now(UTC):%Y-%m-%d}.jsonl"
     known = {(run.algorithm, run.seed) for run in read(results, setting)}
-    for seed in map(int, options.seeds.split(",")):
-        for algorithm in options.algorithms.split(","):
+    for seed in map(int, seeds):
+        for algorithm in algorithms:
             if (algorithm, seed) not in known:
                 run = train(options.data, setting, algorithm, seed)
                 with results.open("a") as file:

@@ -27,6 +27,8 @@ import numpy as np
 
 #: Numbers to choose from, with their negatives. Sums of few powers of two have short powers, which float32 holds.
 CANDIDATES = ("1/8", "1/4", "3/8", "1/2", "3/4", "1", "3/2", "2", "5/2", "3")
+#: Outputs and taps together, from which on there is a point besides infinity.
+FEWEST = 3
 
 
 def amplification(points: Sequence[float], m: int, r: int) -> float:
@@ -64,8 +66,15 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=5)
     options = parser.parse_args(given)
     m, r = options.outputs, options.taps
+    if min(m, r) < 1 or m + r < FEWEST:
+        parser.error(f"F({m}x{m},{r}x{r}) has no points to choose; ask for more --outputs or --taps")
     if options.points is not None:
-        points = [float(Fraction(text)) for text in options.points.split()]
+        try:
+            points = [float(Fraction(text)) for text in options.points.split()]
+        except (ValueError, ZeroDivisionError):
+            parser.error(f"--points {options.points!r} are no numbers such as 0 1 -1 1/2 -2")
+        if len(set(points)) < len(points):
+            parser.error(f"--points {options.points!r} hold one twice; each has to differ from all others")
         if len(points) != m + r - 2:
             parser.error(f"F({m}x{m},{r}x{r}) has {m + r - 2} points besides infinity, not {len(points)}")
         print(f"{amplification(points, m, r):.2f}")

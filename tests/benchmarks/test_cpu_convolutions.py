@@ -23,6 +23,9 @@ def test_geometries_are_read_from_words() -> None:
     assert [len(parse(name, 1)) for name in LISTS] == [len(one) for one in LISTS.values()]
     with pytest.raises(ValueError, match="strides=2"):
         parse("9x8x6,3x2,12,strides=2", 4)
+    for unreadable in ("no-such-list", "9x8,3x2,12", "9x8x6,3,12"):
+        with pytest.raises(ValueError, match=f"'{unreadable}' is neither one of residual, "):
+            parse(unreadable, 4)
 
 
 def test_every_algorithm_is_timed() -> None:

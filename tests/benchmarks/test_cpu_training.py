@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import cpu_training
+from benchmarks import cpu_training, cpu_training_chart
 from benchmarks.cpu import comparison, goals, networks, peak_memory, results
 from benchmarks.cpu.comparison import Extent, compare, in_words
 from benchmarks.cpu.goals import GOALS, Goal, verdict
@@ -379,3 +379,13 @@ def test_the_chart_shows_the_last_result_of_each_network() -> None:
     assert "3,456 images/s" in texts
     with pytest.raises(ValueError, match=r"no result is of .*vgg16"):
         figure_of([kept("odd", 32, 0.1)])
+
+
+def test_a_chart_of_nothing_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cpu_training_chart, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["cpu_training_chart.py"])
+    with pytest.raises(SystemExit):
+        cpu_training_chart.main()
+    assert "there are no results; make some with" in capsys.readouterr().err

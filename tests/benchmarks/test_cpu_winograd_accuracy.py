@@ -45,6 +45,21 @@ def test_winograd_runs_in_nearly_all_of_the_network() -> None:
     assert not any(name.startswith("winograd") for name in chosen(build((28, 28, 1), 10), 128, "direct"))
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--algorithms", "direct,fast"], "--algorithms: 'fast' is none of auto, direct, winograd"),
+        (["--seeds", "0,one"], "--seeds '0,one' are no whole numbers such as 0,1,2"),
+    ],
+)
+def test_what_names_no_run_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*words, "--results", str(tmp_path / "runs.jsonl")])
+    assert told in capsys.readouterr().err
+
+
 def test_runs_are_kept_and_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,7 +43,16 @@ def test_the_search_finds_the_least_first(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.strip() == "10.77"
 
 
-def test_a_set_has_to_have_the_right_size(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--points", "0 1 -1"], "5 points besides infinity, not 3"),
+        (["--points", "0 1 -1 2 2"], "hold one twice"),
+        (["--points", "0 1 -1 2 x"], "are no numbers such as 0 1 -1 1/2 -2"),
+        (["--outputs", "1", "--taps", "1"], "F(1x1,1x1) has no points to choose"),
+    ],
+)
+def test_a_set_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
     with pytest.raises(SystemExit):
-        main(["--points", "0 1 -1"])
-    assert "5 points besides infinity, not 3" in capsys.readouterr().err
+        main(words)
+    assert told in capsys.readouterr().err
