@@ -27,7 +27,9 @@ def summary(
     model: ModelArgument,
     image: InputOption = None,
     classes: ClassesOption = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images at a time, for the memory of training.")] = 1,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Images at a time, for the memory of training, and for --algorithms.")
+    ] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Print the training program with its buffers.")] = False,
     algorithms: Annotated[
         bool, typer.Option("--algorithms", help="Print how a CPU would convolve, layer by layer.")
