@@ -88,7 +88,8 @@ def defined_flops(geometry: Conv2dGeometry) -> int:
     return geometry.flops
 
 
-@dataclass(frozen=True)
+# By identity too, so that tables of algorithms are quickly looked up.
+@dataclass(frozen=True, eq=False)
 class Algorithm(Generic[Call]):
     """One way to compute a primitive; the others give the same result up to rounding.
 

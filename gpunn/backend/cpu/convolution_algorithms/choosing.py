@@ -6,7 +6,8 @@ holds it against the clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from gpunn.backend.attributes import Arithmetic, ConvolutionAlgorithm
@@ -28,6 +29,7 @@ from gpunn.backend.cpu.convolution_algorithms.algorithm import (
     ForwardCall,
     any_call,
 )
+from gpunn.backend.cpu.convolution_algorithms.plan import PLANS
 from gpunn.backend.cpu.convolution_algorithms.winograd import sizes
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Conv2dGeometry
@@ -152,7 +154,7 @@ BACKWARD_FILTER: tuple[Algorithm[BackwardFilterCall], ...] = (
 )
 
 #: The algorithms of each primitive.
-ALGORITHMS: Mapping[str, Sequence[Algorithm[Any]]] = {
+ALGORITHMS: Mapping[str, tuple[Algorithm[Any], ...]] = {
     "convolution2d_forward": FORWARD,
     "convolution2d_backward_data": BACKWARD_DATA,
     "convolution2d_backward_filter": BACKWARD_FILTER,
@@ -160,22 +162,29 @@ ALGORITHMS: Mapping[str, Sequence[Algorithm[Any]]] = {
 
 
 def in_order(
-    algorithms: Sequence[Algorithm[Call]], geometry: Conv2dGeometry, asked: ConvolutionAlgorithm
-) -> list[Algorithm[Call]]:
+    algorithms: tuple[Algorithm[Call], ...], geometry: Conv2dGeometry, asked: ConvolutionAlgorithm
+) -> tuple[Algorithm[Call], ...]:
     """The algorithms that may compute a convolution, the one that should first; the last accepts every call.
 
     Args:
         asked: "auto" for the cheapest, "direct" for the cheapest that is exact, "winograd" for the cheapest that is
             not, as far as there is one.
     """
+    return _in_order(algorithms, geometry, asked)
+
+
+@lru_cache(PLANS)
+def _in_order(
+    algorithms: tuple[Algorithm[Any], ...], geometry: Conv2dGeometry, asked: ConvolutionAlgorithm
+) -> tuple[Algorithm[Any], ...]:
     serving = [one for one in algorithms if one.serves(geometry) and (one.exact or asked != "direct")]
     ordered = sorted(serving, key=lambda one: (one.exact and asked == "winograd", one.cost(geometry)))
-    return ordered[: 1 + next(place for place, one in enumerate(ordered) if one.accepts is any_call)]
+    return tuple(ordered[: 1 + next(place for place, one in enumerate(ordered) if one.accepts is any_call)])
 
 
 def workspace_bytes(
     device: CpuDevice,
-    algorithms: Sequence[Algorithm[Call]],
+    algorithms: tuple[Algorithm[Call], ...],
     geometry: Conv2dGeometry,
     dtype: DType,
     arithmetic: Arithmetic,
@@ -185,7 +194,7 @@ def workspace_bytes(
     return max(one.workspace(device, geometry, dtype) for one in candidates)
 
 
-def carry_out(device: CpuDevice, algorithms: Sequence[Algorithm[Call]], call: Call, arithmetic: Arithmetic) -> None:
+def carry_out(device: CpuDevice, algorithms: tuple[Algorithm[Call], ...], call: Call, arithmetic: Arithmetic) -> None:
     """Compute by the algorithm that should, of those that take the call's arrays."""
     candidates = in_order(algorithms, call.geometry, asked_of(device, arithmetic))
     chosen = next(one for one in candidates if one.accepts(call))

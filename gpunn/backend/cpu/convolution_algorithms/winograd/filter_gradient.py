@@ -17,10 +17,10 @@ import numpy as np
 from gpunn.arena import ALIGNMENT, align
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardFilterCall
-from gpunn.backend.cpu.convolution_algorithms.plan import read_input
+from gpunn.backend.cpu.convolution_algorithms.plan import PLANS, read_input
 from gpunn.backend.cpu.convolution_algorithms.winograd.convolving import FILTER_PIECE, spans_of, tiles_of
 from gpunn.backend.cpu.convolution_algorithms.winograd.passes import gather_size, gather_tiles, pixels_of
-from gpunn.backend.cpu.convolution_algorithms.winograd.plan import PLANS, Band, TilePlan, plan_tiles
+from gpunn.backend.cpu.convolution_algorithms.winograd.plan import Band, TilePlan, plan_tiles
 from gpunn.backend.cpu.convolution_algorithms.winograd.task import PLANES, planes_of
 from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import Transforms, transforms
 from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gpunn.backend.cpu.convolution_algorithms.gather import Axis, Reading
+from gpunn.backend.cpu.convolution_algorithms.plan import PLANS
 from gpunn.backend.cpu.convolution_algorithms.winograd.tiling import Tiling
 from gpunn.backend.cpu.shared.pieces import split
 
-#: Plans that are kept.
-PLANS = 1024
 #: Bytes of the transformed inputs and products of a band that one thread works on alone.
 BAND_BYTES = 6 << 20
 #: Bytes of those of a band that all threads work on, each on some of the matrices.

@@ -12,9 +12,9 @@ import numpy as np
 from gpunn.arena import ALIGNMENT, align
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu.convolution_algorithms.gather import Axis, Reading
-from gpunn.backend.cpu.convolution_algorithms.plan import read_input
+from gpunn.backend.cpu.convolution_algorithms.plan import PLANS, read_input
 from gpunn.backend.cpu.convolution_algorithms.winograd.passes import gather_size, scatter_size
-from gpunn.backend.cpu.convolution_algorithms.winograd.plan import PLANS, TilePlan, plan_tiles
+from gpunn.backend.cpu.convolution_algorithms.winograd.plan import TilePlan, plan_tiles
 from gpunn.backend.cpu.convolution_algorithms.winograd.transforms import Transforms, transforms
 from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Conv2dGeometry
