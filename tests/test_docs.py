@@ -138,6 +138,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for script in SCRIPTS:
         command = [sys.executable, "-P", str(script), str(folder), "quick"]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    chart = [sys.executable, "-m", "benchmarks.cpu_training_chart", "--picture", str(folder / "cpu-training.png")]
+    subprocess.run(chart, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return {path.name: path for path in folder.iterdir()}
 
 
