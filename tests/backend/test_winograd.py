@@ -255,6 +255,7 @@ def test_results_repeat_bit_for_bit(cpu: Device) -> None:
         (square(32, 13, 256, 384, 3, 1), "auto", "winograd F(5x5,3x3)"),
         (square(8, 28, 512, 512, 3, 1), "auto", "winograd F(4x4,3x3)"),
         (square(128, 2, 256, 256, 3, 1), "winograd", "winograd F(2x2,3x3)"),
+        (square(128, 2, 256, 256, 3, 1), "auto", "shifted products"),
         (square(8, 27, 96, 256, 5, 2), "auto", "winograd F(4x4,5x5)"),
         (square(8, 56, 3, 64, 3, 1), "auto", "K-major im2col"),
         (square(8, 9, 16, 16, 1, 0), "winograd", "1x1"),

@@ -55,7 +55,7 @@ def test_several_algorithms_are_among_them(device: CpuDevice) -> None:
     """So that the test above tells them apart."""
     calls = [call for asked in TASKS for call in plan_step(asked, asked.network(), device, asked.batch).calls]
     found = {planned_work(call, device).algorithm for call in calls if call.primitive.startswith("convolution2d")}
-    assert len(found) > 1
+    assert {"direct", "tapwise", "K-major im2col", "shifted products"} <= found
 
 
 def test_rows_memory_and_ceilings(device: CpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,8 @@ def test_an_algorithm_with_fewer_products_has_a_lower_floor(device: CpuDevice) -
     """Else it would be faster than what nothing is said to be faster than."""
     found = explain_on_cpu(task("vgg11-bn-cifar", 8, "float32"), device, Ceilings(1e9, 1e10, "a product"))
     fewer = [call for call in found.calls if call.executed_flops < call.flops]
-    assert "winograd" in {call.algorithm.split()[0] for call in fewer}
+    # Shifted products leave out what the definition multiplies by padding.
+    assert {call.algorithm.split()[0] for call in fewer} == {"winograd", "shifted"}
     for call in fewer:
         assert call.product_ms == pytest.approx(1000 * call.executed_flops / 1e9)
 
