@@ -1,10 +1,11 @@
-"""How many threads the CPU gets: as asked, as the environment says, or one for every core."""
+"""How many threads the CPU gets, as asked, as the environment says, or one for every core; and how they share work."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from gpunn.backend.cpu.device import available_cores, open_cpu
+from gpunn.backend.cpu.device import UFUNC_BUFFER, available_cores, open_cpu
 from gpunn.errors import UsageError
 
 
@@ -39,3 +40,23 @@ def test_an_environment_that_gives_no_number_of_threads_is_refused(monkeypatch: 
 def test_an_impossible_number_of_threads_is_refused(threads: int) -> None:
     with pytest.raises(UsageError, match=f"{threads} threads; it must be a whole number of 1 or more"):
         open_cpu(threads)
+
+
+def test_every_chunk_is_worked_on_once_and_those_of_a_share_in_order() -> None:
+    opened = open_cpu(3)
+    done: list[int] = []
+    opened.parallel(done.append, range(20))
+    opened.close()
+    assert sorted(done) == list(range(20))
+    for first in range(3):
+        assert [chunk for chunk in done if chunk % 3 == first] == list(range(first, 20, 3))
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+def test_primitives_work_with_a_short_buffer_and_their_caller_keeps_his(threads: int | None) -> None:
+    opened, sizes = open_cpu(2), []
+    before = np.getbufsize()
+    opened.parallel(lambda chunk: sizes.append(np.getbufsize()), range(4), threads)
+    opened.close()
+    assert sizes == [UFUNC_BUFFER] * 4
+    assert np.getbufsize() == before != UFUNC_BUFFER

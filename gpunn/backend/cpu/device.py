@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from threading import local
 from typing import Any, cast, get_args
@@ -19,6 +18,7 @@ from threadpoolctl import ThreadpoolController
 from gpunn.arena import align
 from gpunn.backend.attributes import LINEAR, Arithmetic, ConvolutionAlgorithm
 from gpunn.backend.contract import DType, Layout, Primitives, nothing
+from gpunn.backend.cpu.workers import Workers
 from gpunn.backend.host_clock import host_seconds
 from gpunn.backend.work import Journal, Work
 from gpunn.cores import available_cores, processor_name
@@ -50,7 +50,7 @@ class CpuDevice:
         self.threads = threads
         self.algorithm = algorithm
         self.journal = Journal()
-        self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="gpunn") if threads > 1 else None
+        self._workers = Workers(threads - 1, UFUNC_BUFFER) if threads > 1 else None
         self._scratch = local()
         self._blas_limit = ThreadpoolController().limit(limits=1, user_api="blas")
 
@@ -67,7 +67,9 @@ class CpuDevice:
         return cpu
 
     def parallel(self, work: Callable[[int], None], chunks: Iterable[int], threads: int | None = None) -> None:
-        """Call `work` for every chunk; each thread takes every `threads`-th one, so results never depend on timing.
+        """Call `work` for every chunk, every `threads`-th one by the same thread, in order.
+
+        So results never depend on timing. A thread that has ended its share takes over one that nobody has begun.
 
         Args:
             work: takes the number of a chunk.
@@ -78,21 +80,17 @@ class CpuDevice:
         shares = min(threads or self.threads, len(chunks))
 
         def share(first: int) -> None:
-            former = np.setbufsize(UFUNC_BUFFER)
-            try:
-                for chunk in chunks[first::shares]:
-                    work(chunk)
-            finally:
-                np.setbufsize(former)
+            for chunk in chunks[first::shares]:
+                work(chunk)
 
-        if self._pool is None or shares < 2:
-            if chunks:
+        former = np.setbufsize(UFUNC_BUFFER)
+        try:
+            if self._workers is not None and shares > 1:
+                self._workers.run(share, shares)
+            elif chunks:
                 share(0)
-            return
-        others = [self._pool.submit(share, first) for first in range(1, shares)]
-        share(0)
-        for other in others:
-            other.result()
+        finally:
+            np.setbufsize(former)
 
     def scratch(self, slot: int, shape: Shape, dtype: DType | type) -> np.ndarray[Any, Any]:
         """An array of this thread's own, its contents arbitrary; the same memory at each call with the same slot.
@@ -187,8 +185,8 @@ class CpuDevice:
 
     def close(self) -> None:
         """Stop the threads and give the BLAS its own back."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        if self._workers is not None:
+            self._workers.close()
         self._blas_limit.restore_original_limits()
 
 
