@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from gpunn.backend.contract import Device
 from gpunn.optimizers import Optimizer, Sgd
 from gpunn.precision import precision
+from gpunn.program.call import Call
 from gpunn.program.emission import Emission
+from gpunn.program.folding import fold_batch_norms
 from gpunn.program.memory_plan import plan_memory
 from gpunn.program.program import Program, ProgramPlan, plan_program
 from gpunn.program.specification import Mode, Specification
@@ -27,10 +30,21 @@ def specify(trained: Trained, batch: int, mode: Mode = "train", **others: Any) -
     return replace(Specification(batch, mode, FLOAT64, trained.objectives, seed=5), **others)
 
 
-def plan_without_rewrites(trained: Trained, device: Device, specification: Specification) -> ProgramPlan:
+def plan_as_emitted(trained: Trained, device: Device, specification: Specification) -> ProgramPlan:
     """The calls as the layers emitted them."""
+    return _plan(trained, device, specification, list)
+
+
+def plan_without_rewrites(trained: Trained, device: Device, specification: Specification) -> ProgramPlan:
+    """The calls as the layers emitted them, but for batch norms that convolutions compute."""
+    return _plan(trained, device, specification, fold_batch_norms)
+
+
+def _plan(
+    trained: Trained, device: Device, specification: Specification, change: Callable[[Sequence[Call]], list[Call]]
+) -> ProgramPlan:
     emission = Emission(trained.network, device, specification)
-    calls = emission.run()
+    calls = change(emission.run())
     outputs = {node: emission.output(node) for node in trained.network.nodes}
     return ProgramPlan(trained.network, specification, tuple(calls), plan_memory(calls, device), outputs)
 

@@ -419,6 +419,25 @@ class Primitives(Protocol):
     ) -> None:
         """The same function with the running statistics."""
 
+    def fold_batch_norm(
+        self,
+        device: Any,
+        filters: Array,
+        offset: Array,
+        w: Array,
+        bias: Array | None,
+        running_mean: Array,
+        running_variance: Array,
+        gamma: Array,
+        beta: Array,
+        settings: Normalization,
+    ) -> None:
+        """filters[..., k] = s[k] w[..., k]; offset[k] = s[k] (bias[k] - mean[k]) + beta[k]; s = gamma / deviation.
+
+        A convolution with these computes batch_norm_inference after the convolution with w and bias. `filters` may
+        have a narrower type than w.
+        """
+
     def batch_norm_backward(
         self,
         device: Any,

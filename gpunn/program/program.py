@@ -15,6 +15,7 @@ from gpunn.graph import Node
 from gpunn.network import Network
 from gpunn.program.call import Argument, Buffer, Call
 from gpunn.program.emission import Emission
+from gpunn.program.folding import fold_batch_norms
 from gpunn.program.memory_plan import MemoryPlan, plan_memory
 from gpunn.program.rewrites import optimise
 from gpunn.program.specification import Specification
@@ -39,9 +40,9 @@ class ProgramPlan:
 
 
 def plan_program(network: Network, device: Device, specification: Specification) -> ProgramPlan:
-    """Emit, rewrite, and place."""
+    """Emit, fold, rewrite, and place."""
     emission = Emission(network, device, specification)
-    calls = optimise(emission.run())
+    calls = optimise(fold_batch_norms(emission.run()))
     outputs = {node: emission.output(node) for node in network.nodes}
     return ProgramPlan(network, specification, tuple(calls), plan_memory(calls, device), outputs)
 

@@ -38,7 +38,8 @@ def optimise(calls: Sequence[Call]) -> list[Call]:
     return current
 
 
-def _mentions(calls: Sequence[Call]) -> dict[Buffer, list[int]]:
+def mentions_of(calls: Sequence[Call]) -> dict[Buffer, list[int]]:
+    """The calls that touch each buffer, by their indices, a call once for each argument that is the buffer."""
     found: dict[Buffer, list[int]] = {}
     for index, call in enumerate(calls):
         for buffer in call.buffers:
@@ -48,7 +49,7 @@ def _mentions(calls: Sequence[Call]) -> dict[Buffer, list[int]]:
 
 def fuse_activation(calls: Sequence[Call]) -> list[Call] | None:
     """A producer followed by an activation that alone reads its output becomes one call."""
-    mentions = _mentions(calls)
+    mentions = mentions_of(calls)
     for index, call in enumerate(calls):
         if call.primitive != "activation_forward":
             continue
@@ -71,7 +72,7 @@ def differentiate_before_pooling(calls: Sequence[Call]) -> list[Call] | None:
     The pixel that won has the pooled value, so the derivative is the same there, on a smaller array; and nothing needs
     the pooling's input any more. With another function, sums of overlapping windows would be rounded differently.
     """
-    mentions = _mentions(calls)
+    mentions = mentions_of(calls)
     poolings = {call.writes["argmax"]: call for call in calls if call.primitive == "maximum_pool2d_forward"}
     for index, call in enumerate(calls):
         if call.primitive != "activation_backward" or call.settings["accumulate"] or call.settings["function"] != RELU:
@@ -97,7 +98,7 @@ def differentiate_before_pooling(calls: Sequence[Call]) -> list[Call] | None:
 
 def fuse_derivative(calls: Sequence[Call]) -> list[Call] | None:
     """An activation's backward whose gradient comes from one call, and goes nowhere else, becomes part of that call."""
-    mentions = _mentions(calls)
+    mentions = mentions_of(calls)
     for index, call in enumerate(calls):
         if call.primitive != "activation_backward" or call.settings["accumulate"]:
             continue
@@ -121,7 +122,7 @@ def share_copy(calls: Sequence[Call]) -> list[Call] | None:
 
     So the gradient of a sum is the gradient of each of its inputs, until another one is added to it.
     """
-    mentions = _mentions(calls)
+    mentions = mentions_of(calls)
     for index, call in enumerate(calls):
         if call.primitive != "copy" or call.settings["accumulate"]:
             continue
@@ -144,7 +145,7 @@ def _is_written(calls: Sequence[Call], buffer: Buffer) -> bool:
 
 def work_in_place(calls: Sequence[Call]) -> list[Call] | None:
     """A call that may write over its input does so when nothing later needs the input."""
-    mentions = _mentions(calls)
+    mentions = mentions_of(calls)
     for index, call in enumerate(calls):
         if call.primitive not in IN_PLACE or call.settings.get("accumulate"):
             continue

@@ -80,6 +80,8 @@ CHANGES = (
     Change("elementwise.cuh", "i < elements", "i <= elements", "fill.cu"),
     Change("fill.cu", "from_float<STORED>(value)", "from_float<STORED>(-value)"),
     Change("finite_check.cu", "__syncthreads_or(!finite)", "(!finite)"),
+    Change("fold_batch_norm.cu", "tap == 0", "tap > 0"),
+    Change("fold_batch_norm.cu", "(bias ? bias[k] : 0.0f) - running_mean[k]", "-running_mean[k]"),
     Change("global_mean_pool2d.cu", "pixel < pixels", "pixel <= pixels"),
     Change("global_mean_pool2d.cu", "warp < WARPS", "warp < WARPS - 1"),
     Change("group_norm.cu", "item < slices * group.group_channels", "item <= slices * group.group_channels"),

@@ -8,6 +8,7 @@ from gpunn.backend.cpu.activation import (
     parametric_relu_backward,
     parametric_relu_forward,
 )
+from gpunn.backend.cpu.batch_norm_folding import fold_batch_norm
 from gpunn.backend.cpu.convolution import (
     convolution2d_backward_data,
     convolution2d_backward_data_workspace,
@@ -104,6 +105,7 @@ __all__ = [
     "finite_check",
     "flatten_backward",
     "flatten_forward",
+    "fold_batch_norm",
     "global_mean_pool2d_backward",
     "global_mean_pool2d_forward",
     "group_norm_backward",

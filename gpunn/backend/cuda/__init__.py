@@ -58,6 +58,7 @@ from gpunn.backend.cuda.normalization import (
     batch_norm_backward,
     batch_norm_forward,
     batch_norm_inference,
+    fold_batch_norm,
     group_norm_backward,
     group_norm_forward,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "finite_check",
     "flatten_backward",
     "flatten_forward",
+    "fold_batch_norm",
     "global_mean_pool2d_backward",
     "global_mean_pool2d_forward",
     "group_norm_backward",

@@ -102,6 +102,45 @@ def batch_norm_inference(
     normalize(device, y, x, coefficients, columns, activation)
 
 
+def fold_batch_norm(
+    device: CudaDevice,
+    filters: Array,
+    offset: Array,
+    w: Array,
+    bias: Array | None,
+    running_mean: Array,
+    running_variance: Array,
+    gamma: Array,
+    beta: Array,
+    settings: Normalization,
+) -> None:
+    """filters[..., k] = s[k] w[..., k]; offset[k] = s[k] (bias[k] - mean[k]) + beta[k]; s = gamma / deviation.
+
+    `filters` has the stored type, everything else is float32.
+
+    Raises:
+        UsageError: for shapes that do not fit.
+    """
+    require_shapes("fold_batch_norm", w.shape, filters=filters)
+    parameters = {"running_mean": running_mean, "running_variance": running_variance, "gamma": gamma, "beta": beta}
+    require_shapes("fold_batch_norm", w.shape[-1:], offset=offset, bias=bias, **parameters)
+    device.launcher.launch(
+        "fold_batch_norm.cu",
+        "fold_batch_norm",
+        striding_grid(w.size),
+        {
+            "filters": filters,
+            "offset": offset,
+            "w": w,
+            "bias": bias,
+            **parameters,
+            "taps": w.size // w.shape[-1],
+            "count": w.shape[-1],
+            "eps": settings.eps,
+        },
+    )
+
+
 def batch_norm_backward(
     device: CudaDevice,
     gx: Array | None,

@@ -45,6 +45,7 @@ EXERCISES: dict[str, tuple[Exercise, ...]] = {
     "dropout.cu": (elementwise.dropout,),
     "fill.cu": (elementwise.fills,),
     "finite_check.cu": (update.finite_checks,),
+    "fold_batch_norm.cu": (normalization.folded_batch_norm,),
     "global_mean_pool2d.cu": (pooling.global_mean_pooling,),
     "group_norm.cu": (normalization.group_norm, normalization.group_norm_of_many_channels),
     "hold.cu": (update.holding,),

@@ -42,6 +42,20 @@ def batch_norm(arrays: Arrays) -> None:
             )
 
 
+def folded_batch_norm(arrays: Arrays) -> None:
+    """One tap and several; more weights than a grid has threads would take too long."""
+    for shape in ((1, 1, 3, 5), (3, 3, 8, 40)):
+        filters = shape[-1:]
+        vectors = [arrays.reals(filters) for _ in range(4)]
+        mean, bias, gamma, beta = vectors
+        variance = arrays.changed(np.ones(filters, np.float32))
+        for given in (None, bias):
+            folded, offset = arrays.result(shape), arrays.result(filters)
+            arrays.run.fold_batch_norm(
+                arrays.device, folded, offset, arrays.reals(shape), given, mean, variance, gamma, beta, Normalization()
+            )
+
+
 def group_norm(arrays: Arrays) -> None:
     for shape, groups, sides in NORMALIZED:
         channels, statistics = shape[-1:], (shape[0], groups)
