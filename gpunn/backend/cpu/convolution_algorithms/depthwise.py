@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu.convolution_algorithms import costs
@@ -202,8 +203,25 @@ def _repeat(repeated: Array, w: Array) -> Array:
 def _sum_taps(reading: Reading, block: Block, image: Array, window: Array, filters: Array, out: Array) -> None:
     """out[p, q, n, c] = the sum over taps of what the pixels of a block read times the filters."""
     read: Array = windows(reading, block, inputs(reading, block, image, window))[..., 0]
-    repeated = np.broadcast_to(filters, (*filters.shape[:2], block.columns, *filters.shape[3:]))
-    np.einsum("pqncrs,rsqnc->pqnc", read, repeated, out=out)
+    rows = _as_rows(read), _as_rows(out)
+    if filters.shape[2] == 1 or rows[0] is None or rows[1] is None:
+        repeated = np.broadcast_to(filters, (*filters.shape[:2], block.columns, *filters.shape[3:]))
+        np.einsum("pqncrs,rsqnc->pqnc", read, repeated, out=out)
+    else:
+        # Left to itself, einsum takes the pixels of a row, as far apart as taps are, for the inner axis: a fifth of
+        # the speed.
+        np.einsum("pirs,rsi->pi", rows[0], filters.reshape(*filters.shape[:2], -1), out=rows[1])
+
+
+def _as_rows(pixels: Array) -> Array | None:
+    """(rows, columns, N, C, ...) as (rows, columns * N * C, ...); None where a row does not lie in one piece."""
+    expected = pixels.itemsize
+    for axis in (3, 2, 1):
+        if pixels.shape[axis] > 1 and pixels.strides[axis] != expected:
+            return None
+        expected *= pixels.shape[axis]
+    shape = (len(pixels), expected // pixels.itemsize, *pixels.shape[4:])
+    return as_strided(pixels, shape, (pixels.strides[0], pixels.itemsize, *pixels.strides[4:]))
 
 
 def _sum_shapes(threads: int, geometry: Conv2dGeometry, cut: _Cut) -> list[Shape]:

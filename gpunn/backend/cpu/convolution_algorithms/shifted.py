@@ -1,4 +1,4 @@
-"""Convolution of tiny maps: for each tap, one product of the pixels that it reads, added up.
+"""Convolution of small maps: for each tap, one product of the pixels that it reads, added up.
 
 On a map of 2x2 pixels, five of the nine taps of a 3x3 filter read padding, and of a map of one pixel eight; a matrix
 of patches would multiply those zeros. Threads share filters (forward), channels (backward-data) or taps
@@ -17,6 +17,7 @@ import numpy as np
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu.convolution_algorithms import costs
 from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall, BackwardFilterCall, Call, ForwardCall
+from gpunn.backend.cpu.convolution_algorithms.gather import as_rows
 from gpunn.backend.cpu.convolution_algorithms.plan import PLANS, read_input
 from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter, Share, workspace_bytes
 from gpunn.backend.cpu.device import CpuDevice, memory_order
@@ -64,15 +65,16 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
     geometry = call.geometry
     x, y = memory_order(call.x), memory_order(call.y)
     spans = _spans(geometry.K, device.threads)
-    shares = Cutter(call.workspace, call.x.dtype).take_shares(_share(geometry, geometry.K, spans), device.threads)
+    shares = Cutter(call.workspace, call.x.dtype).take_shares(_share(geometry, geometry.C, spans), device.threads)
 
     def work(index: int) -> None:
         filters = slice(*spans[index])
-        part, product = y[..., filters], shares[index % device.threads][2]
+        part = y[..., filters]
+        _, copy, product = shares[index % device.threads]
         part.fill(0)
         with np.errstate(all="ignore"):
             for tap in reaching(geometry).taps:
-                _add_product(part[tap.outputs], x[tap.pixels], call.w[tap.r, tap.s, :, filters], product)
+                _add_product(part[tap.outputs], x[tap.pixels], call.w[tap.r, tap.s, :, filters], copy, product)
             finish(device, part, None if call.bias is None else call.bias[filters], call.activation)
 
     device.parallel(work, range(len(spans)))
@@ -80,7 +82,7 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
 
 def forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
     """Bytes of scratch."""
-    share = _share(geometry, geometry.K, _spans(geometry.K, device.threads))
+    share = _share(geometry, geometry.C, _spans(geometry.K, device.threads))
     return workspace_bytes(share, device.threads, [], dtype.itemsize)
 
 
@@ -89,23 +91,24 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
     geometry = call.geometry
     gx, gy = memory_order(call.gx), memory_order(call.gy)
     spans = _spans(geometry.C, device.threads)
-    shares = Cutter(call.workspace, call.gx.dtype).take_shares(_share(geometry, geometry.C, spans), device.threads)
+    shares = Cutter(call.workspace, call.gx.dtype).take_shares(_share(geometry, geometry.K, spans), device.threads)
 
     def work(index: int) -> None:
         channels = slice(*spans[index])
-        part, product = gx[..., channels], shares[index % device.threads][2]
+        part = gx[..., channels]
+        _, copy, product = shares[index % device.threads]
         if not call.accumulate:
             part.fill(0)
         with np.errstate(all="ignore"):
             for tap in reaching(geometry).taps:
-                _add_product(part[tap.pixels], gy[tap.outputs], call.w[tap.r, tap.s, channels].T, product)
+                _add_product(part[tap.pixels], gy[tap.outputs], call.w[tap.r, tap.s, channels].T, copy, product)
 
     device.parallel(work, range(len(spans)))
 
 
 def backward_data_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:
     """Bytes of scratch."""
-    share = _share(geometry, geometry.C, _spans(geometry.C, device.threads))
+    share = _share(geometry, geometry.K, _spans(geometry.C, device.threads))
     return workspace_bytes(share, device.threads, [], dtype.itemsize)
 
 
@@ -207,9 +210,11 @@ def _spans(channels: int, threads: int) -> list[tuple[int, int]]:
     return split(channels, max(1, min(threads, channels // LEAST_COLUMNS)))
 
 
-def _share(geometry: Conv2dGeometry, channels: int, spans: list[tuple[int, int]]) -> Share:
+def _share(geometry: Conv2dGeometry, read: int, spans: list[tuple[int, int]]) -> Share:
+    """A copy of the pixels that a tap reads, of `read` channels, and their product."""
     widest = max(stop - first for first, stop in spans)
-    return Share(0, 0, reaching(geometry).most * geometry.N * widest)
+    pixels = reaching(geometry).most * geometry.N
+    return Share(0, pixels * read, pixels * widest)
 
 
 def _filter_share(geometry: Conv2dGeometry) -> Share:
@@ -218,15 +223,17 @@ def _filter_share(geometry: Conv2dGeometry) -> Share:
     return Share(pixels * geometry.C, pixels * geometry.K, geometry.C * geometry.K)
 
 
-def _add_product(part: Array, read: Array, filters: Array, scratch: Array) -> None:
+def _add_product(part: Array, read: Array, filters: Array, copy: Array, scratch: Array) -> None:
     """part += read @ filters, of pixels (rows, columns, N, channels)."""
     product = scratch[: part.size].reshape(part.shape)
-    if read.strides[1] == read.shape[2] * read.strides[2]:
-        # The pixels of a row are neighbours: one matrix a row.
+    if read.strides[1] == read.shape[2] * read.strides[2] and read.shape[1] * read.shape[2] >= filters.shape[1]:
+        # One matrix a row, whose pixels are neighbours: copying them costs more than packing the filters for each.
         rows = len(read)
         np.matmul(read.reshape(rows, -1, read.shape[-1]), filters, out=product.reshape(rows, -1, product.shape[-1]))
     else:
-        np.matmul(read, filters, out=product)
+        matrix = as_rows(read)
+        matrix = _copied(read, copy) if matrix is None else matrix
+        np.matmul(matrix, filters, out=product.reshape(-1, product.shape[-1]))
     np.add(part, product, out=part)
 
 
