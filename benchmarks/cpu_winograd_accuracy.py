@@ -34,6 +34,7 @@ from gpunn.cores import processor_name
 from gpunn.data import open_data
 from gpunn.data.dataset import Dataset, Split
 from gpunn.data.selection import select
+from gpunn.errors import DataError, GpunnError
 from gpunn.geometry import Shape
 from gpunn.initializers import Normal
 from gpunn.layers import BatchNorm, Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU
@@ -159,7 +160,7 @@ def train(data: str, setting: Setting, algorithm: ConvolutionAlgorithm, seed: in
     *_, last = records = list(Trainer(learner, plan, split, fitting.preprocessing).fit())
     device.close()
     if last.validation_top1 is None:
-        raise ValueError(f"{setting.data} has no validation images with classes")
+        raise DataError(f"{setting.data} has no validation images with classes; give --data that has")
     return Run(
         setting=setting,
         algorithm=algorithm,
@@ -249,7 +250,10 @@ def main(given: Sequence[str] | None = None) -> int:
     for seed in map(int, seeds):
         for algorithm in algorithms:
             if (algorithm, seed) not in known:
-                run = train(options.data, setting, algorithm, seed)
+                try:
+                    run = train(options.data, setting, algorithm, seed)
+                except GpunnError as error:
+                    sys.exit(f"error: {error}")
                 with results.open("a") as file:
                     file.write(json.dumps(asdict(run)) + "\n")
     runs = read(results, setting)

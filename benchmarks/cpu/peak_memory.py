@@ -22,9 +22,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from signal import SIGKILL
 from typing import Literal
 
 from benchmarks.cpu.task import Case
+from gpunn.errors import DeviceError, MemoryExhaustedError
 from gpunn.timing.contestant import Task
 
 Side = Literal["gpunn", "pytorch"]
@@ -58,15 +60,21 @@ def peak_memory(case: Case, side: Side) -> PeakMemory:
     """Measured in a fresh process.
 
     Raises:
-        RuntimeError: when that fails; the text has its error.
+        MemoryExhaustedError: when the system ends the process.
+        DeviceError: when the process fails; the text has its error.
     """
     command = [sys.executable, "-m", "benchmarks.cpu.peak_memory", "--side", side]
     for name, value in asdict(case).items():
         command += [f"--{name}", str(value)]
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     found = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
+    if found.returncode == -SIGKILL:
+        raise MemoryExhaustedError(
+            f"the process that measures the peak memory of {side} was killed, as a rule because the machine has no "
+            "more memory; use a smaller --batch, or --no-memory"
+        )
     if found.returncode:
-        raise RuntimeError(f"peak memory of {side}: {found.stderr.strip()}")
+        raise DeviceError(f"the peak memory of {side} cannot be measured: {found.stderr.strip()}; or use --no-memory")
     return PeakMemory(**json.loads(found.stdout.splitlines()[-1]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from benchmarks.cpu.pairs import Pairs, Rounds
 from benchmarks.cpu.peak_memory import PeakMemory
 from benchmarks.cpu.task import Case
 from gpunn import backend
-from gpunn.errors import UsageError
+from gpunn.errors import DeviceError, MemoryExhaustedError, UsageError
 from gpunn.timing import stopwatch
 from gpunn.timing.network_step import NetworkStep
 from gpunn.timing.opening import Sides
@@ -275,5 +276,12 @@ def test_peak_memory_is_that_of_a_process_of_its_own() -> None:
 
 
 def test_what_a_child_says_of_its_end_is_told() -> None:
-    with pytest.raises(RuntimeError, match=r"(?s)peak memory of gpunn: .*'no-such-network'"):
+    with pytest.raises(DeviceError, match=r"(?s)peak memory of gpunn cannot be measured: .*'no-such-network'"):
         peak_memory.peak_memory(Case("no-such-network", 1, 1), "gpunn")
+
+
+def test_a_child_that_the_system_ends_is_told_to_need_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *command, **options: ended)
+    with pytest.raises(MemoryExhaustedError, match="use a smaller --batch"):
+        peak_memory.peak_memory(Case("vgg16", 512, 1), "pytorch")

@@ -60,6 +60,11 @@ def test_what_names_no_run_is_refused(
     assert told in capsys.readouterr().err
 
 
+def test_data_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="error: .*nowhere"):
+        main(["--data", str(tmp_path / "nowhere"), "--results", str(tmp_path / "runs.jsonl")])
+
+
 def test_runs_are_kept_and_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
