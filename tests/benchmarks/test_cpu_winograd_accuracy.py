@@ -61,7 +61,7 @@ def test_what_names_no_run_is_refused(
 
 
 def test_data_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="error: .*nowhere"):
+    with pytest.raises(SystemExit, match=r"error: .*nowhere"):
         main(["--data", str(tmp_path / "nowhere"), "--results", str(tmp_path / "runs.jsonl")])
 
 
