@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from threading import local
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -32,6 +32,13 @@ ALIGNMENT = 256
 UFUNC_BUFFER = 1024
 #: The environment variable that gives the number of threads when a caller gives none.
 THREADS_VARIABLE = "GPUNN_THREADS"
+
+
+class _Slot(NamedTuple):
+    """Scratch memory of one thread, and the arrays that were asked for in it: small layers ask often."""
+
+    memory: np.ndarray[Any, Any]
+    views: dict[tuple[Shape, DType | type], np.ndarray[Any, Any]]
 
 
 class CpuDevice:
@@ -97,12 +104,16 @@ class CpuDevice:
 
         For pieces that fit a cache; what a whole layer needs is planned as a workspace.
         """
+        slots = cast("dict[int, _Slot]", self._scratch.__dict__)
+        held = slots.get(slot)
+        if held is not None and (array := held.views.get((shape, dtype))) is not None:
+            return array
         wanted = np.dtype(dtype)
         size = prod(shape) * wanted.itemsize
-        held = cast("dict[int, np.ndarray[Any, Any]]", self._scratch.__dict__)
-        if slot not in held or held[slot].size < size:
-            held[slot] = _aligned(np.empty(size + ALIGNMENT, np.uint8), size)
-        return held[slot][:size].view(wanted).reshape(shape)
+        if held is None or held.memory.size < size:
+            held = slots[slot] = _Slot(_aligned(np.empty(size + ALIGNMENT, np.uint8), size), {})
+        array = held.views[shape, dtype] = held.memory[:size].view(wanted).reshape(shape)
+        return array
 
     def allocate(self, size: int) -> np.ndarray[Any, Any]:
         """`size` zero bytes, aligned.

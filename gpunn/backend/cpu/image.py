@@ -11,7 +11,10 @@ import numpy as np
 from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
-from gpunn.backend.cpu.shared.columns import rows_to_join
+from gpunn.backend.cpu.shared.rows import rows_to_join
+
+#: NumPy calls that go over all numbers: crop, turn, convert, multiply and add.
+_PASSES = 5
 
 
 @dataclass(frozen=True)
@@ -96,4 +99,4 @@ def normalize_images(
         np.multiply(runs, factor, out=runs)
         np.add(runs, offset, out=runs)
 
-    for_each_block(device, work, blocks(y.shape[:1], y[0].size), y.size)
+    for_each_block(device, work, blocks(y.shape[:1], y[0].size), _PASSES * y.size)

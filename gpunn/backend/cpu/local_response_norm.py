@@ -9,6 +9,9 @@ from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 
+#: NumPy calls that go over all numbers, besides one for each channel of a window.
+_FORWARD, _BACKWARD = 8, 10
+
 
 def _channel_frame(device: CpuDevice, shape: tuple[int, ...], before: int, n: int, x: Array) -> tuple[Array, Array]:
     """Scratch memory with n - 1 zero channels around those of a block: all of it, and the part inside."""
@@ -67,7 +70,7 @@ def local_response_norm_forward(
         np.copyto(denominator[index], sums)
         np.divide(block, _power(device, denominator[index], settings.beta), out=y[index])
 
-    for_each_block(device, work, blocks(x.shape[:-1], x.shape[-1]), x.size)
+    for_each_block(device, work, blocks(x.shape[:-1], x.shape[-1]), (_FORWARD + n) * x.size)
 
 
 def local_response_norm_backward(
@@ -101,4 +104,4 @@ def local_response_norm_backward(
         else:
             np.add(direct, sums, out=target)
 
-    for_each_block(device, work, blocks(x.shape[:-1], x.shape[-1]), x.size)
+    for_each_block(device, work, blocks(x.shape[:-1], x.shape[-1]), (_BACKWARD + n) * x.size)

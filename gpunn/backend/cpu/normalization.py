@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.backend.attributes import Activation, Normalization
-from gpunn.backend.contract import Array, DType
+from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.columns import (
     NEAR,
@@ -37,11 +37,17 @@ def _shift(mean: Array, inverse: Array) -> Array | None:
     return None if (np.abs(mean * inverse) <= NEAR).all() else mean
 
 
-def _normalizing(mean: Array, inverse: Array, gamma: Array, beta: Array, dtype: DType) -> Affine:
+def _normalizing(mean: Array, inverse: Array, gamma: Array, beta: Array, shift: Array | None) -> Affine:
     """(x - mean) * inverse * gamma + beta; what the shift loses to rounding goes into the offset."""
-    shift = _shift(mean.astype(dtype), inverse)
     scale = inverse * gamma
-    return Affine(shift, scale, beta + ((0 if shift is None else shift) - mean) * scale)
+    return Affine(shift, scale, beta - (mean if shift is None else mean - shift) * scale)
+
+
+def _move(running: Array, batch: Array, momentum: float) -> None:
+    """running = (1 - momentum) running + momentum batch."""
+    step = np.subtract(batch, running)
+    np.multiply(step, momentum, out=step)
+    np.add(running, step, out=running, casting="same_kind")
 
 
 @np.errstate(all="ignore")
@@ -83,10 +89,9 @@ def batch_norm_forward(
     inverse = 1 / np.sqrt(moments.squares / moments.count + settings.eps)
     np.copyto(mean, moments.mean, casting="same_kind")
     np.copyto(inverse_deviation, inverse, casting="same_kind")
-    unbiased = moments.squares / max(1, moments.count - 1)
-    for running, batch in ((running_mean, moments.mean), (running_variance, unbiased)):
-        running[...] = (1 - settings.momentum) * _wide(running) + settings.momentum * batch
-    affine = _normalizing(moments.mean, inverse, gamma, beta, x.dtype)
+    _move(running_mean, moments.mean, settings.momentum)
+    _move(running_variance, moments.squares / max(1, moments.count - 1), settings.momentum)
+    affine = _normalizing(moments.mean, inverse, gamma, beta, None if moments.near else _shift(mean, inverse))
     apply_affine(device, y, x, affine, leading, activation)
 
 
@@ -104,7 +109,7 @@ def batch_norm_inference(
 ) -> None:
     """The function of batch_norm_forward with the running statistics in place of those of the batch."""
     inverse = 1 / np.sqrt(_wide(running_variance) + settings.eps)
-    affine = _normalizing(_wide(running_mean), inverse, gamma, beta, x.dtype)
+    affine = _normalizing(_wide(running_mean), inverse, gamma, beta, _shift(running_mean, inverse))
     apply_affine(device, memory_order(y), memory_order(x), affine, x.ndim - 1, activation)
 
 
@@ -205,7 +210,10 @@ def group_norm_forward(
     inverse = 1 / np.sqrt(variance + eps)
     np.copyto(mean, group_mean, casting="same_kind")
     np.copyto(inverse_deviation, inverse, casting="same_kind")
-    affine = _normalizing(_to_channels(group_mean, C), _to_channels(inverse, C), gamma, beta, x.dtype)
+    means = _to_channels(group_mean, C)
+    inverse = _to_channels(inverse, C)
+    shift = None if moments.near else _shift(means.astype(x.dtype), inverse)
+    affine = _normalizing(means, inverse, gamma, beta, shift)
     apply_affine(device, y, x, affine, leading)
 
 

@@ -1,82 +1,48 @@
 """Images seen as a matrix whose columns are normalised: its moments, and the passes that apply them.
 
 The leading axes in the order of memory are the rows of the matrix; the others are its columns. Batch norm has a
-column for each channel, group norm one for each channel of each image.
+column for each channel, group norm one for each channel of each image. With small images the number of NumPy calls
+counts, not that of passes: what is done for each column is done for all of them in as few calls as can be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from math import prod
 
 import numpy as np
 
 from gpunn.backend.attributes import LINEAR, Activation
-from gpunn.backend.contract import Array, DType
+from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.backend.cpu.shared.activation_functions import apply_activation
-from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
+from gpunn.backend.cpu.shared.blocks import for_each_block
+from gpunn.backend.cpu.shared.rows import Block, join, join_vectors, joined_result, row_plan, rows_of, store
 
-#: Several rows are joined to one of at most this many numbers, so that NumPy's inner loops are long.
-WIDTH = 4096
 #: Means of up to this many deviations need not be subtracted first: cancellation costs the sums four bits at most.
 NEAR = 4.0
 #: Rows that are added up in their own type at most, before float64 takes over.
 LONGEST_SUM = 1024
+#: NumPy calls that go over all numbers.
+_SUMMING, _APPLYING, _APPLYING_GRADIENT = 2, 3, 4
 
 #: Scratch of this file: a block made contiguous, a second one, an intermediate result, sums of all blocks and of one,
-#: a column of ones, and moments of all blocks.
-_FIRST, _SECOND, _RESULT, _SUMS, _JOINED_SUMS, _ONES, _MOMENTS = 0, 1, 2, 3, 4, 5, 6
+#: a column of ones, moments of all blocks, and vectors as long as joined rows.
+_FIRST, _SECOND, _RESULT, _SUMS, _JOINED_SUMS, _ONES, _MOMENTS, _VECTORS = 0, 1, 2, 3, 4, 5, 6, 7
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and sum of squared distances from it, float64, for each column of `count` rows."""
+    """Mean and sum of squared distances from it, float64, for each column of `count` rows.
+
+    Attributes:
+        near: no mean is large beside its deviation.
+    """
 
     count: int
     mean: Array
     squares: Array
-
-
-@lru_cache(maxsize=1024)
-def rows_to_join(rows: int, columns: int) -> int:
-    """How many of `rows` rows make one no longer than WIDTH: a divisor, 1 if need be."""
-    most = max(1, min(rows, WIDTH // columns))
-    return next(joined for joined in range(most, 0, -1) if rows % joined == 0)
-
-
-def _joined(device: CpuDevice, slot: int, block: Array, columns: int) -> Array:
-    """A block as a contiguous matrix of joined rows: a view, or a copy in scratch memory."""
-    if not block.flags.c_contiguous:
-        dense = device.scratch(slot, block.shape, block.dtype)
-        np.copyto(dense, block)
-        block = dense
-    rows = block.size // columns
-    return block.reshape(-1, rows_to_join(rows, columns) * columns)
-
-
-def _joined_output(device: CpuDevice, slot: int, block: Array, like: Array) -> Array:
-    """Where to write a block: itself as a matrix if contiguous, else scratch memory to be copied from."""
-    if block.flags.c_contiguous:
-        return block.reshape(like.shape)
-    return device.scratch(slot, like.shape, block.dtype)
-
-
-def _store(block: Array, result: Array) -> None:
-    if not np.may_share_memory(block, result):
-        np.copyto(block, result.reshape(block.shape))
-
-
-def _repeated(vector: Array, dtype: DType) -> Array:
-    """A value a column, repeated for as many joined rows as there may be."""
-    return np.tile(vector.reshape(-1).astype(dtype), max(1, WIDTH // vector.size))
-
-
-def _blocks(x: Array, leading: int) -> tuple[Index, ...]:
-    """The rows in blocks."""
-    return blocks(x.shape[:leading], prod(x.shape[leading:]))
+    near: bool
 
 
 def _sums(device: CpuDevice, into: Array, first: Array, second: Array) -> None:
@@ -97,15 +63,15 @@ def _sums(device: CpuDevice, into: Array, first: Array, second: Array) -> None:
 
 
 def _sums_of_blocks(
-    device: CpuDevice, rows: Sequence[int], columns: int, operands: Callable[[int], tuple[Array, Array]]
+    device: CpuDevice, columns: int, count: int, size: int, operands: Callable[[int], tuple[Array, Array]]
 ) -> Array:
-    """_sums of the operands of each block, which has so many rows: (blocks, 2, columns), in scratch memory."""
-    sums = device.scratch(_SUMS, (len(rows), 2, columns), np.float64)
+    """_sums of the operands of `count` blocks of an array of `size`: (count, 2, columns), in scratch memory."""
+    sums = device.scratch(_SUMS, (count, 2, columns), np.float64)
 
     def work(number: int) -> None:
         _sums(device, sums[number], *operands(number))
 
-    for_each_block(device, work, range(len(rows)), columns * sum(rows))
+    for_each_block(device, work, range(count), _SUMMING * size)
     return sums
 
 
@@ -116,60 +82,63 @@ def column_moments(device: CpuDevice, x: Array, leading: int) -> Moments:
     the squares of a block are summed anew after the mean is subtracted: the difference of two large sums would be
     rounding alone.
     """
-    columns = prod(x.shape[leading:])
-    cuts = _blocks(x, leading)
-    rows = [prod(cut.stop - cut.start for cut in index) for index in cuts]
+    plan, rows = row_plan(x.shape, leading, device.threads, _SUMMING), rows_of(x, leading)
+    columns, counts = plan.columns, plan.counts
 
-    def block(number: int) -> tuple[Array, Array]:
-        joined = _joined(device, _FIRST, x[cuts[number]], columns)
+    def squared(number: int) -> tuple[Array, Array]:
+        joined = join(device, _FIRST, rows, plan.blocks[number], columns)
         return joined, joined
 
-    counts = np.array(rows, np.float64)[:, np.newaxis]
-    sums = _sums_of_blocks(device, rows, columns, block)
-    means, squares, spare = device.scratch(_MOMENTS, (3, len(rows), columns), np.float64)
+    sums = _sums_of_blocks(device, columns, len(counts), x.size, squared)
+    means, squares, spare = device.scratch(_MOMENTS, (3, len(counts), columns), np.float64)
     np.divide(sums[:, 0], counts, out=means)
     np.multiply(means, sums[:, 0], out=spare)
     np.subtract(sums[:, 1], spare, out=squares)
     np.divide(spare, NEAR**2, out=spare)
-    far = np.flatnonzero((spare > squares).any(axis=1))
-    if far.size:
+    distant = spare > squares
+    near = not distant.any()
+    if not near:
+        far = np.flatnonzero(distant.any(axis=1))
         shifts = means[far].astype(x.dtype)
 
-        def distances(number: int) -> tuple[Array, Array]:
-            joined, _ = block(far[number])
+        def distances(place: int) -> tuple[Array, Array]:
+            joined, _ = squared(far[place])
             distance = device.scratch(_RESULT, joined.shape, x.dtype)
-            np.subtract(joined, np.tile(shifts[number], joined.shape[1] // columns), out=distance)
+            np.subtract(joined, np.tile(shifts[place], joined.shape[1] // columns), out=distance)
             return distance, distance
 
-        sums = _sums_of_blocks(device, [rows[number] for number in far], columns, distances)
+        sums = _sums_of_blocks(device, columns, len(far), x.size, distances)
         offsets = sums[:, 0] / counts[far]
         means[far] = shifts + offsets
         squares[far] = np.maximum(sums[:, 1] - offsets * sums[:, 0], 0)
-    count = sum(rows)
+    count = len(rows)
+    if len(counts) == 1:
+        return Moments(count, means[0], squares[0], near)
     np.multiply(means, counts, out=spare)
     mean = spare.sum(axis=0) / count
     np.subtract(means, mean, out=spare)
     np.multiply(spare, spare, out=spare)
     np.multiply(spare, counts, out=spare)
-    return Moments(count, mean, squares.sum(axis=0) + spare.sum(axis=0))
+    return Moments(count, mean, squares.sum(axis=0) + spare.sum(axis=0), near)
 
 
 def column_products(device: CpuDevice, gy: Array, x: Array, shift: Array | None, leading: int) -> tuple[Array, Array]:
     """float64 sums over the rows of gy, and of gy * (x - shift)."""
-    columns = prod(x.shape[leading:])
-    cuts = _blocks(x, leading)
-    rows = [prod(cut.stop - cut.start for cut in index) for index in cuts]
-    shifts = None if shift is None else _repeated(shift, x.dtype)
+    plan = row_plan(x.shape, leading, device.threads, _SUMMING)
+    inputs, gradients = rows_of(x, leading), rows_of(gy, leading)
+    shifts = None if shift is None else join_vectors(device, _VECTORS, plan, x.dtype, shift)[0]
 
     def operands(number: int) -> tuple[Array, Array]:
-        inputs = _joined(device, _FIRST, x[cuts[number]], columns)
+        block = plan.blocks[number]
+        joined = join(device, _FIRST, inputs, block, plan.columns)
         if shifts is not None:
-            distance = device.scratch(_RESULT, inputs.shape, x.dtype)
-            np.subtract(inputs, shifts[: inputs.shape[1]], out=distance)
-            inputs = distance
-        return _joined(device, _SECOND, gy[cuts[number]], columns), inputs
+            distance = device.scratch(_RESULT, joined.shape, x.dtype)
+            np.subtract(joined, shifts[: joined.shape[1]], out=distance)
+            joined = distance
+        return join(device, _SECOND, gradients, block, plan.columns), joined
 
-    total, product = np.add.reduce(_sums_of_blocks(device, rows, columns, operands), axis=0)
+    sums = _sums_of_blocks(device, plan.columns, len(plan.blocks), x.size, operands)
+    total, product = sums[0] if len(sums) == 1 else np.add.reduce(sums, axis=0)
     return total, product
 
 
@@ -181,61 +150,63 @@ class Affine:
     scale: Array
     offset: Array
 
-    def repeated(self, dtype: DType) -> Affine:
-        """The same for joined rows."""
-        shift = None if self.shift is None else _repeated(self.shift, dtype)
-        return Affine(shift, _repeated(self.scale, dtype), _repeated(self.offset, dtype))
+    @property
+    def vectors(self) -> tuple[Array, ...]:
+        """Those that there are: scale, offset, shift."""
+        return (self.scale, self.offset) if self.shift is None else (self.scale, self.offset, self.shift)
 
-    def write(self, result: Array, inputs: Array) -> None:
-        """result = (inputs - shift) * scale + offset for a matrix of joined rows."""
-        width = inputs.shape[1]
-        if self.shift is not None:
-            np.subtract(inputs, self.shift[:width], out=result)
-            inputs = result
-        np.multiply(inputs, self.scale[:width], out=result)
-        np.add(result, self.offset[:width], out=result)
+
+def _write(result: Array, inputs: Array, scale: Array, offset: Array, shift: Array | None = None) -> None:
+    """result = (inputs - shift) * scale + offset for a matrix of joined rows."""
+    if shift is not None:
+        inputs = np.subtract(inputs, shift, out=result)
+    np.multiply(inputs, scale, out=result)
+    np.add(result, offset, out=result)
 
 
 def apply_affine(
     device: CpuDevice, y: Array, x: Array, affine: Affine, leading: int, activation: Activation = LINEAR
 ) -> None:
     """y = f((x - shift) * scale + offset); y may be x."""
-    columns = prod(x.shape[leading:])
-    repeated = affine.repeated(x.dtype)
+    plan = row_plan(x.shape, leading, device.threads, _APPLYING)
+    inputs, results = rows_of(x, leading), rows_of(y, leading)
+    vectors = join_vectors(device, _VECTORS, plan, x.dtype, *affine.vectors)
 
-    def work(index: Index) -> None:
-        inputs = _joined(device, _FIRST, x[index], columns)
-        result = _joined_output(device, _RESULT, y[index], inputs)
-        repeated.write(result, inputs)
+    def work(block: Block) -> None:
+        joined = join(device, _FIRST, inputs, block, plan.columns)
+        result = joined_result(device, _RESULT, results, block, plan.columns)
+        _write(result, joined, *vectors[:, : joined.shape[1]])
         if activation.name != "linear":
             apply_activation(device, result, result, activation)
-        _store(y[index], result)
+        store(results, block, result)
 
-    for_each_block(device, work, _blocks(x, leading), x.size)
+    for_each_block(device, work, plan.blocks, _APPLYING * x.size)
 
 
 def apply_affine_gradient(
     device: CpuDevice, gx: Array, gy: Array, x: Array, affine: Affine, factor: Array, leading: int, accumulate: bool
 ) -> None:
     """gx = gy * factor + (x - shift) * scale + offset, or gx += it; gx may be gy."""
-    columns = prod(x.shape[leading:])
-    repeated, factors = affine.repeated(x.dtype), _repeated(factor, x.dtype)
+    plan = row_plan(x.shape, leading, device.threads, _APPLYING_GRADIENT)
+    inputs, gradients, results = (rows_of(array, leading) for array in (x, gy, gx))
+    vectors = join_vectors(device, _VECTORS, plan, x.dtype, factor, *affine.vectors)
 
-    def work(index: Index) -> None:
-        target = gx[index]
-        inputs = _joined(device, _FIRST, x[index], columns)
-        gradients = _joined(device, _SECOND, gy[index], columns)
-        result = device.scratch(_RESULT, inputs.shape, x.dtype)
-        repeated.write(result, inputs)
+    def work(block: Block) -> None:
+        joined = join(device, _FIRST, inputs, block, plan.columns)
+        upstream = join(device, _SECOND, gradients, block, plan.columns)
+        through = device.scratch(_RESULT, joined.shape, x.dtype)
+        own_factor, *own = vectors[:, : joined.shape[1]]
+        _write(through, joined, *own)
         if accumulate:
-            direct = device.scratch(_SECOND, inputs.shape, x.dtype)
+            direct = device.scratch(_SECOND, joined.shape, x.dtype)
         else:
-            direct = _joined_output(device, _SECOND, target, inputs)
-        np.multiply(gradients, factors[: inputs.shape[1]], out=direct)
-        np.add(direct, result, out=direct)
+            direct = joined_result(device, _SECOND, results, block, plan.columns)
+        np.multiply(upstream, own_factor, out=direct)
+        np.add(direct, through, out=direct)
         if accumulate:
+            target = results[block.rows]
             np.add(target, direct.reshape(target.shape), out=target)
         else:
-            _store(target, direct)
+            store(results, block, direct)
 
-    for_each_block(device, work, _blocks(x, leading), x.size)
+    for_each_block(device, work, plan.blocks, _APPLYING_GRADIENT * x.size)
