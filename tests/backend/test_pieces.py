@@ -9,6 +9,7 @@ import pytest
 
 from gpunn.arena import Run
 from gpunn.backend.cpu.device import CpuDevice, open_cpu
+from gpunn.backend.cpu.shared.blocks import WORTH_A_THREAD
 from gpunn.backend.cpu.shared.pieces import PIECE, for_each_piece, merge_axes, piece_spans, share_out
 from tests.backend.arrays import upload, upload_slice
 
@@ -62,6 +63,23 @@ def test_spans_are_contiguous_and_complete() -> None:
     assert [span.start for span in spans[1:]] == [span.stop for span in spans[:-1]]
     assert (spans[0].start, spans[-1].stop, len(spans)) == (0, 7, 4)
     assert piece_spans(2, 100 * PIECE) == [slice(0, 1), slice(1, 2)]
+
+
+def test_work_that_no_thread_is_worth_waking_for_is_one_piece(cpu: CpuDevice) -> None:
+    values = upload(cpu, np.zeros(WORTH_A_THREAD // 8, np.float32))
+    sizes: list[int] = []
+    for passes in (1, 8):
+        for_each_piece(cpu, lambda part: sizes.append(part.size), values, passes=passes)
+    assert sizes == [values.size, values.size // 2, values.size // 2]
+
+
+def test_shares_are_as_large_as_asked() -> None:
+    shares = share_out([Run(0, 25, 1.0, 0.0)], 10)
+    assert [[(part.span.start, part.span.stop) for part in share] for share in shares] == [
+        [(0, 10)],
+        [(10, 20)],
+        [(20, 25)],
+    ]
 
 
 def test_shares_hold_about_one_piece_each() -> None:

@@ -8,7 +8,14 @@ import numpy as np
 
 from gpunn.backend.attributes import Activation
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.shared.activation_functions import apply_activation, apply_derivative, choose, positive_mask
+from gpunn.backend.cpu.shared.activation_functions import (
+    apply_activation,
+    apply_derivative,
+    backward_passes,
+    choose,
+    forward_passes,
+    positive_mask,
+)
 from gpunn.backend.cpu.shared.pieces import for_each_piece, piece_spans
 
 Host = np.ndarray[Any, Any]
@@ -19,7 +26,7 @@ _PRODUCT = 103
 
 def activation_forward(device: CpuDevice, y: Host, x: Host, function: Activation) -> None:
     """y = f(x); y may be x. A NaN stays one, except in the step function, where it gives 0."""
-    for_each_piece(device, lambda y, x: apply_activation(device, y, x, function), y, x)
+    for_each_piece(device, lambda y, x: apply_activation(device, y, x, function), y, x, passes=forward_passes(function))
 
 
 def activation_backward(
@@ -35,7 +42,7 @@ def activation_backward(
         else:
             apply_derivative(device, gx, gy, saved, function)
 
-    for_each_piece(device, work, gx, gy, saved)
+    for_each_piece(device, work, gx, gy, saved, passes=backward_passes(function) + accumulate)
 
 
 def parametric_relu_forward(device: CpuDevice, y: Host, x: Host, slope: Host) -> None:

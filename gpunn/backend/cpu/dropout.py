@@ -17,6 +17,9 @@ Host = np.ndarray[Any, Any]
 #: Scratch of this file.
 _DRAWN, _BITS, _KEPT = 110, 111, 112
 
+#: NumPy calls that go over all numbers once the mask is drawn.
+_PASSES = 3
+
 #: A block of the generator is four 64-bit words, each two 32-bit numbers.
 _NUMBERS_PER_BLOCK = 8
 
@@ -26,7 +29,7 @@ def dropout_forward(
 ) -> None:
     """y = kept_factor * x where kept, else 0; `mask` (uint8) is 1 where kept; y may be x."""
     _draw_mask(device, mask, int(step[0]), int(first_image[0]), settings)
-    for_each_piece(device, lambda y, x, mask: _keep(device, y, x, mask, settings), y, x, mask)
+    for_each_piece(device, lambda y, x, mask: _keep(device, y, x, mask, settings), y, x, mask, passes=_PASSES)
 
 
 def dropout_backward(device: CpuDevice, gx: Host, gy: Host, mask: Host, settings: Dropout, accumulate: bool) -> None:
@@ -40,7 +43,7 @@ def dropout_backward(device: CpuDevice, gx: Host, gy: Host, mask: Host, settings
         else:
             _keep(device, gx, gy, mask, settings)
 
-    for_each_piece(device, work, gx, gy, mask)
+    for_each_piece(device, work, gx, gy, mask, passes=_PASSES + accumulate)
 
 
 def _keep(device: CpuDevice, y: Host, x: Host, mask: Host, settings: Dropout) -> None:

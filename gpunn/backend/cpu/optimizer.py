@@ -16,12 +16,15 @@ import numpy as np
 from gpunn.arena import SegmentTable
 from gpunn.backend.attributes import AdaGradRule, AdamRule, RmsPropRule, SgdRule
 from gpunn.backend.cpu.device import CpuDevice
-from gpunn.backend.cpu.shared.pieces import share_out
+from gpunn.backend.cpu.shared.blocks import for_each_block, pieces_of
+from gpunn.backend.cpu.shared.pieces import RunPiece, share_out
 
 Host = np.ndarray[Any, Any]
 
 #: Scratch of this file.
 _GRADIENT, _CHANGE = 150, 151
+#: NumPy calls that go over all weights; a root counts as four, a quotient as two.
+_SGD, _ADAM, _RMSPROP, _ADAGRAD = 5, 16, 13, 11
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,9 @@ def sgd(
             else:
                 np.multiply(v, factor, out=change)
 
-    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(
+        _Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change, _SGD
+    )
 
 
 def adam(
@@ -143,7 +148,11 @@ def adam(
         if rule.decoupled and piece.decay != 0:
             np.multiply(piece.w, 1 - piece.rate * piece.decay, out=piece.w)
 
-    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(
+        _Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments),
+        find_change,
+        _ADAM,
+    )
 
 
 def rmsprop(
@@ -167,7 +176,11 @@ def rmsprop(
         _average(r, change, rule.rho, change)
         _divide_by_root(change, g, r, rule.eps, piece.rate)
 
-    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(
+        _Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments),
+        find_change,
+        _RMSPROP,
+    )
 
 
 def adagrad(
@@ -191,28 +204,32 @@ def adagrad(
         np.add(r, change, out=r)
         _divide_by_root(change, g, r, rule.delta, piece.rate)
 
-    _descend(_Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments), find_change)
+    _descend(
+        _Step(device, parameters, rounded, gradients, learning_rate, gradient_scale, apply, segments),
+        find_change,
+        _ADAGRAD,
+    )
 
 
-def _descend(step: _Step, find_change: Callable[[_Piece], None]) -> None:
+def _descend(step: _Step, find_change: Callable[[_Piece], None], passes: int) -> None:
     """Subtract from all trainable elements the change that is found for their piece, unless `apply` is 0."""
     if not step.apply[0]:
         return
-    shares = share_out(step.segments.runs)
+    size, runs = step.segments.size, step.segments.runs
+    shares = share_out(runs, -(-size // pieces_of(size, step.device.threads, passes)))
     rate, scale = float(step.learning_rate[0]), float(step.gradient_scale[0])
 
-    def work(share: int) -> None:
-        with np.errstate(all="ignore"):
-            for part in shares[share]:
-                w, gradient = step.parameters[part.span], step.gradients[part.span]
-                change = step.device.scratch(_CHANGE, w.shape, w.dtype)
-                lr = rate * part.run.learning_rate_factor
-                find_change(_Piece(step.device, part.span, w, gradient, change, scale, lr, part.run.decay))
-                np.subtract(w, change, out=w)
-                if step.rounded is not None:
-                    np.copyto(step.rounded[part.span], w, casting="unsafe")
+    def work(share: list[RunPiece]) -> None:
+        for part in share:
+            w, gradient = step.parameters[part.span], step.gradients[part.span]
+            change = step.device.scratch(_CHANGE, w.shape, w.dtype)
+            lr = rate * part.run.learning_rate_factor
+            find_change(_Piece(step.device, part.span, w, gradient, change, scale, lr, part.run.decay))
+            np.subtract(w, change, out=w)
+            if step.rounded is not None:
+                np.copyto(step.rounded[part.span], w, casting="unsafe")
 
-    step.device.parallel(work, range(len(shares)))
+    for_each_block(step.device, work, shares, passes * size)
 
 
 def _average(mean: Host, values: Host, keep: float, scratch: Host) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 
 from gpunn.arena import Run
 from gpunn.backend.cpu.device import CpuDevice, memory_order
-from gpunn.backend.cpu.shared.blocks import WORTH_A_THREAD
+from gpunn.backend.cpu.shared.blocks import for_each_block, pieces_of
 
 Host = np.ndarray[Any, Any]
 
-#: Elements of a piece: long enough that a NumPy call outweighs the interpreter's lock, short enough for a cache.
+#: Elements of a piece of a few arrays: long enough that a NumPy call outweighs the interpreter's lock, short enough for
+#: a cache.
 PIECE = 1 << 18
 
 
@@ -30,25 +31,35 @@ def piece_spans(rows: int, elements: int) -> list[slice]:
     return [slice(first, stop) for first, stop in split(rows, pieces)]
 
 
-def for_each_piece(device: CpuDevice, work: Callable[..., None], *arrays: Host) -> None:
+def for_each_piece(device: CpuDevice, work: Callable[..., None], *arrays: Host, passes: int = 1) -> None:
     """Call work(piece of the first array, piece of the second, ...) until all elements are covered.
 
     The arrays have one shape, and pieces are views that match element for element, in the order of memory: of
     dense images flat runs, of channel slices matrices. Overflow and invalid operations pass silently inside.
+
+    Args:
+        device: the CPU.
+        work: takes a piece of each array.
+        arrays: all of them.
+        passes: how many NumPy calls `work` makes that go over a whole piece.
     """
     merged = merge_axes(arrays)
-    spans = piece_spans(merged[0].shape[0], merged[0].size)
-
-    def run(piece: int) -> None:
+    first = merged[0]
+    count = min(len(first), pieces_of(first.size, device.threads, passes))
+    if count < 2:
         with np.errstate(all="ignore"):
-            work(*(array[spans[piece]] for array in merged))
-
-    device.parallel(run, range(len(spans)), threads=1 if merged[0].size < WORTH_A_THREAD else None)
+            device.parallel(lambda _: work(*merged), (0,))
+        return
+    spans = [slice(*span) for span in split(len(first), count)]
+    for_each_block(device, lambda span: work(*(array[span] for array in merged)), spans, passes * first.size)
 
 
 def merge_axes(arrays: Sequence[Host]) -> list[Host]:
     """Views of arrays of one shape, in the order of memory, with as few axes as all of them allow, at least one."""
-    squeezed = [memory_order(array).squeeze() for array in arrays]
+    ordered = [memory_order(array) for array in arrays]
+    if all(array.flags.c_contiguous for array in ordered):
+        return [array.reshape(-1) for array in ordered]
+    squeezed = [array.squeeze() for array in ordered]
     if squeezed[0].ndim == 0:
         return [array.reshape(1) for array in squeezed]
     shape = [squeezed[0].shape[0]]
@@ -69,16 +80,16 @@ class RunPiece:
     run: Run
 
 
-def share_out(runs: Iterable[Run]) -> list[list[RunPiece]]:
+def share_out(runs: Iterable[Run], piece: int = PIECE) -> list[list[RunPiece]]:
     """The elements of all runs in pieces, and short pieces gathered until a list has the elements of one piece."""
     shares: list[list[RunPiece]] = []
     room = 0
     for run in runs:
-        for start in range(run.start, run.stop, PIECE):
-            stop = min(start + PIECE, run.stop)
+        for start in range(run.start, run.stop, piece):
+            stop = min(start + piece, run.stop)
             if room <= 0:
                 shares.append([])
-                room = PIECE
+                room = piece
             shares[-1].append(RunPiece(slice(start, stop), run))
             room -= stop - start
     return shares
