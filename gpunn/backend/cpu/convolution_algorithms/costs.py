@@ -9,6 +9,8 @@ from __future__ import annotations
 
 #: Columns that a product's innermost kernel computes at a time: a vector of the processor.
 LANES = 16
+#: A shorter sum takes as long as one of so many numbers: the product is brought in and out of the registers.
+LEAST_DEPTH = 16
 #: Writing a number of a product, and reading it again while it is in cache.
 WRITTEN = 4.0
 #: Packing a number of either matrix into the order in which the BLAS multiplies it.
@@ -32,21 +34,24 @@ FAR = 20.0
 #: Numbers of a block (cutting.BLOCK_BYTES), and blocks that work is cut into at least.
 BLOCK = 3 << 18
 SHARES = 2
-#: A NumPy call, and the Python code around it: about a microsecond.
-CALL = 50_000.0
+#: A NumPy call, and the Python code around it, with two threads at the interpreter's lock: about three microseconds.
+CALL = 150_000.0
+#: The calls for a phase of backward-data.
+PHASE = 30 * CALL
 
 
 def product(rows: float, depth: float, columns: int, count: float = 1) -> float:
     """`count` matrix products (rows, depth) x (depth, columns)."""
-    whole = -(-columns // LANES) * LANES
-    return count * (rows * depth * whole + PACKED * depth * (rows + columns) + WRITTEN * rows * columns)
+    whole, deep = -(-columns // LANES) * LANES, max(depth, LEAST_DEPTH)
+    return count * (rows * deep * whole + PACKED * depth * (rows + columns) + WRITTEN * rows * whole)
 
 
 def product_by_blocks(rows: float, depth: float, columns: int, count: float = 1) -> float:
     """The same in blocks of rows, each of which packs the second matrix anew; every thread has one at least."""
     blocks = max(SHARES, rows * depth / BLOCK)
-    packing = PACKED * depth * columns + far(depth * columns, int(depth * columns))
-    return product(rows, depth, columns, count) + (blocks - 1) * count * packing
+    numbers = count * depth * columns
+    packing = (blocks - 1) * PACKED * numbers + far(blocks * numbers, int(numbers))
+    return product(rows, depth, columns, count) + packing
 
 
 def summed_product(rows: int, depth: float, columns: int, count: float = 1) -> float:

@@ -68,7 +68,7 @@ def forward_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType)
 def forward_cost(geometry: Conv2dGeometry) -> float:
     """Of gathering in runs of C/G, and of multiplying."""
     depth, pixels = _depth(geometry), geometry.N * geometry.P * geometry.Q
-    gathering = costs.copy(pixels * depth * geometry.groups, geometry.C // geometry.groups)
+    gathering = costs.copy(pixels * depth * geometry.groups, _run(geometry, geometry.C, geometry.S))
     return gathering + costs.product_by_blocks(pixels, depth, geometry.K // geometry.groups, geometry.groups)
 
 
@@ -163,7 +163,7 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
 def backward_filter_cost(geometry: Conv2dGeometry) -> float:
     """Of gathering in runs of C/G, and of multiplying."""
     depth, pixels = _depth(geometry), geometry.N * geometry.P * geometry.Q
-    gathering = costs.copy(pixels * depth * geometry.groups, geometry.C // geometry.groups)
+    gathering = costs.copy(pixels * depth * geometry.groups, _run(geometry, geometry.C, geometry.S))
     return gathering + costs.summed_product(depth, pixels, geometry.K // geometry.groups, geometry.groups)
 
 
@@ -177,12 +177,21 @@ def _depth(geometry: Conv2dGeometry) -> int:
     return geometry.R * geometry.S * geometry.C // geometry.groups
 
 
+def _run(geometry: Conv2dGeometry, channels: int, taps: int) -> int:
+    """Numbers that are copied in one piece: the taps of a row are neighbours where there is but one image."""
+    dense = geometry.N == geometry.groups == geometry.dilation.columns == 1
+    return channels // geometry.groups * (taps if dense else 1)
+
+
 def _phase_cost(geometry: Conv2dGeometry, phase: Phase) -> float:
     if phase.reading is None:
         return 0.0
     pixels, groups = geometry.N * phase.rows * phase.columns, geometry.groups
-    gathering = costs.copy(pixels * phase.reading.depth * groups, geometry.K // groups)
-    gathering += costs.PACKED_ACROSS * phase.reading.depth * geometry.C
+    run = _run(geometry, geometry.K, phase.reading.columns.taps)
+    gathering = costs.copy(pixels * phase.reading.depth * groups, run)
+    gathering += costs.PHASE
+    filters = phase.reading.depth * geometry.C
+    gathering += costs.PACKED_ACROSS * filters + costs.far(2 * filters, filters)
     return gathering + costs.product_by_blocks(pixels, phase.reading.depth, geometry.C // groups, groups)
 
 

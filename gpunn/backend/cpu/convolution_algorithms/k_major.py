@@ -92,7 +92,7 @@ def backward_data_cost(geometry: Conv2dGeometry) -> float:
         if phase.reading is not None:
             pixels, depth = geometry.N * phase.rows * phase.columns, phase.reading.depth
             numbers = pixels * depth * geometry.groups
-            cost += costs.copy(numbers, geometry.N * phase.columns) + costs.PACKED_ACROSS * numbers
+            cost += costs.PHASE + costs.copy(numbers, geometry.N * phase.columns) + costs.PACKED_ACROSS * numbers
             cost += costs.product_by_blocks(pixels, depth, geometry.C // geometry.groups, geometry.groups)
     return cost
 
@@ -148,9 +148,13 @@ def _depth(geometry: Conv2dGeometry) -> int:
 
 def _gathering(geometry: Conv2dGeometry) -> float:
     numbers = geometry.N * geometry.P * geometry.Q * _depth(geometry) * geometry.groups
-    run = geometry.N * (geometry.Q if geometry.stride.columns == 1 else 1)
     packing = (costs.PACKED_ACROSS - costs.PACKED) * numbers
-    return _turning(geometry.N * geometry.H * geometry.W, geometry.C) + costs.copy(numbers, run) + packing
+    if geometry.stride.columns == 1:
+        copying = costs.copy(numbers, geometry.N * geometry.Q)
+    else:
+        # Of one image, NumPy's inner loop steps along the row.
+        copying = costs.TURNED * numbers if geometry.N == 1 else costs.copy(numbers, geometry.N)
+    return _turning(geometry.N * geometry.H * geometry.W, geometry.C) + copying + packing
 
 
 def _turning(pixels: int, channels: int) -> float:

@@ -152,12 +152,12 @@ def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype
 
 def forward_cost(geometry: Conv2dGeometry) -> float:
     """Of multiplying what meets the image, and of adding the products."""
-    return _cost(geometry, geometry.C, geometry.K, costs.PACKED)
+    return _cost(geometry, geometry.C, geometry.K, costs.PACKED, geometry.stride.columns)
 
 
 def backward_data_cost(geometry: Conv2dGeometry) -> float:
     """Of multiplying what meets the image by filters that lie the other way, and of adding the products."""
-    return _cost(geometry, geometry.K, geometry.C, costs.PACKED_ACROSS)
+    return _cost(geometry, geometry.K, geometry.C, costs.PACKED_ACROSS, 1)
 
 
 def backward_filter_cost(geometry: Conv2dGeometry) -> float:
@@ -170,17 +170,30 @@ def backward_filter_cost(geometry: Conv2dGeometry) -> float:
     return calls + copying + costs.summed_product(geometry.C, met, geometry.K)
 
 
-def _cost(geometry: Conv2dGeometry, read: int, written: int, packing: float) -> float:
-    """Filters are packed anew for every matrix: for each row of pixels, or for each pixel where those are strided."""
-    reached = reaching(geometry)
-    met = geometry.N * reached.total
-    across = 1 if geometry.stride.columns == 1 else geometry.Q
-    matrices = sum(across * len(range(geometry.P)[tap.outputs[0]]) for tap in reached.taps)
-    alone = written < 2 * LEAST_COLUMNS
-    at_a_time = reached.most * geometry.N * written * (2 if alone else 1)
+def _cost(geometry: Conv2dGeometry, read: int, written: int, packing: float, stride: int) -> float:
+    """Of `_add_product` for every tap; each thread packs its own part of the filters, and every pixel.
+
+    Args:
+        read, written: channels.
+        packing: of a number of the filters.
+        stride: of the columns that are read.
+    """
+    reached, spans = reaching(geometry), _spans(written, costs.SHARES)
+    met, columns = geometry.N * reached.total, written // len(spans)
+    matrices, copied = 0, 0
+    for tap in reached.taps:
+        rows = len(range(geometry.P)[tap.outputs[0]])
+        along = stride == 1 and tap.pixels_met // rows * geometry.N >= columns
+        matrices += rows if along else 1
+        copied += 0 if along else tap.pixels_met * geometry.N * read
+    at_a_time = reached.most * geometry.N * columns * costs.SHARES
     adding = costs.ADDED * met * written + costs.far(met * written, at_a_time)
-    multiplying = costs.product(met, read, written) + packing * matrices * read * written
-    return 3 * costs.CALL * len(reached.taps) + (2 if alone else 1) * (multiplying + adding)
+    pixels = len(spans) * (costs.copy(copied, geometry.N * read) + costs.PACKED * met * read)
+    filters = matrices * read * written
+    multiplying = costs.product(met, read, written) + packing * filters
+    multiplying += costs.far(len(reached.taps) * read * written, len(reached.taps) * read * written)
+    alone = costs.SHARES / len(spans)
+    return 3 * costs.CALL * len(reached.taps) + pixels + alone * (multiplying + adding)
 
 
 def flops(geometry: Conv2dGeometry) -> int:

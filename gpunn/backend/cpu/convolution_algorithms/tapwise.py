@@ -19,18 +19,26 @@ from gpunn.backend.cpu.convolution_algorithms.gather import by_group
 from gpunn.backend.cpu.convolution_algorithms.plan import read_input
 from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter, Share, workspace_bytes
 from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]
 
+#: With fewer operations than these, a second thread costs more than it saves.
+SMALL_PRODUCTS = 10_000_000
+
 
 def backward_data_cost(geometry: Conv2dGeometry) -> float:
-    """Of multiplying each number of gy once a tap, and of adding the products."""
-    pixels = geometry.N * geometry.P * geometry.Q
-    adding = geometry.R * geometry.S * pixels * geometry.C * costs.ADDED
+    """Of multiplying each number of gy once a tap, packing the filters for each piece, and adding the products."""
+    pixels, taps = geometry.N * geometry.P * geometry.Q, geometry.R * geometry.S
+    adding = taps * pixels * geometry.C * costs.ADDED
     columns = geometry.C // geometry.groups
     depth = geometry.K // geometry.groups
-    return adding + costs.product(pixels, depth, columns, geometry.R * geometry.S * geometry.groups)
+    pieces = len(_spans(geometry, costs.SHARES))
+    packed = pieces * taps * depth * geometry.C
+    packing = costs.PACKED_ACROSS * packed + costs.far(packed, taps * depth * geometry.C)
+    multiplying = costs.product(pixels, depth, columns, taps * geometry.groups)
+    return 3 * costs.CALL * pieces * taps + (adding + packing + multiplying) * max(1, costs.SHARES / pieces)
 
 
 def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
@@ -38,7 +46,7 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
     geometry = call.geometry
     reading = read_input(geometry)
     gradient, result = memory_order(call.gy), memory_order(call.gx)
-    spans = _spans(device, geometry)
+    spans = _spans(geometry, device.threads)
     shares = Cutter(call.workspace, call.gx.dtype).take_shares(_share(device, geometry), device.threads)
     filters = call.w.reshape(geometry.R, geometry.S, -1, geometry.groups, geometry.K // geometry.groups)
     filters = filters.transpose(0, 1, 3, 4, 2)
@@ -79,12 +87,17 @@ def backward_data_flops(geometry: Conv2dGeometry) -> int:
     return 2 * geometry.N * rows_multiplied * geometry.Q * geometry.S * geometry.K * geometry.C // geometry.groups
 
 
-def _spans(device: CpuDevice, geometry: Conv2dGeometry) -> list[tuple[int, int]]:
-    return cut_rows(geometry.H, geometry.W * geometry.N * geometry.C, device.threads)
+def _spans(geometry: Conv2dGeometry, threads: int) -> list[tuple[int, int]]:
+    """Rows of gx: those of a small image are shared too where much is multiplied."""
+    spans = cut_rows(geometry.H, geometry.W * geometry.N * geometry.C, threads)
+    if len(spans) < threads and geometry.flops > SMALL_PRODUCTS:
+        return split(geometry.H, min(geometry.H, threads))
+    return spans
 
 
 def _share(device: CpuDevice, geometry: Conv2dGeometry) -> Share:
     """The products of one tap, for the rows of the output that reach one thread's rows of gx."""
     rows = read_input(geometry).rows
-    outputs = [rows.reaching(r, first, stop)[0] for first, stop in _spans(device, geometry) for r in range(geometry.R)]
+    spans = _spans(geometry, device.threads)
+    outputs = [rows.reaching(r, first, stop)[0] for first, stop in spans for r in range(geometry.R)]
     return Share(0, 0, max(p.stop - (p.start or 0) for p in outputs) * geometry.Q * geometry.N * geometry.C)

@@ -12,7 +12,7 @@ TRANSFORMING = 20.0
 TRANSFORMING_FILTERS = 80.0
 #: What cutting tiles at the edges of images and the calls for each band come to, in multiply-adds of a large product:
 #: some hundred NumPy calls, however small the image.
-STEPS = 5e7
+STEPS = 3e7
 
 
 def serves(geometry: Conv2dGeometry, r: int) -> bool:
