@@ -47,9 +47,12 @@ def _goals() -> Iterator[Goal]:
         ("resnet-like", 8),
         ("resnet-like-cifar", 128),
         ("bottleneck", 8),
+        ("grouped", 8),
+        ("depthwise", 8),
         ("odd", 32),
         ("resnet-like", 1),
         ("vgg11", 1),
+        ("depthwise", 1),
     ):
         yield Goal(Case(network, batch, threads=2), training=1.2, inference=1.2)
     for network, batch, _, _ in table:

@@ -21,11 +21,14 @@ class _Builder:
     def __init__(self) -> None:
         self._convolutions = self._sums = 0
 
-    def convolution(self, source: Node, filters: int, size: int, stride: int = 1, relu: bool = True) -> Node:
+    def convolution(
+        self, source: Node, filters: int, size: int, stride: int = 1, relu: bool = True, groups: int = 1
+    ) -> Node:
         """A convolution of odd size that keeps rows and columns but for its stride, batch norm, and ReLU."""
         self._convolutions += 1
         n = self._convolutions
-        convolved = Conv2d(filters, size, stride=stride, padding=size // 2, bias=False, name=f"conv{n}")(source)
+        layer = Conv2d(filters, size, stride=stride, padding=size // 2, groups=groups, bias=False, name=f"conv{n}")
+        convolved = layer(source)
         normalized = BatchNorm(name=f"bn{n}")(convolved)
         return ReLU(name=f"relu{n}")(normalized) if relu else normalized
 
@@ -46,6 +49,16 @@ class _Builder:
         """1x1, 3x3 and 1x1 convolutions beside a shortcut; the last has four times as many filters."""
         branch = self.convolution(self.convolution(source, filters, 1), filters, 3, stride)
         return self.skip(source, self.convolution(branch, 4 * filters, 1, relu=False), stride)
+
+    def grouped_block(self, source: Node, filters: int, stride: int) -> Node:
+        """1x1, 3x3 in 32 groups and 1x1 beside a shortcut; the last has twice as many filters."""
+        branch = self.convolution(self.convolution(source, filters, 1), filters, 3, stride, groups=32)
+        return self.skip(source, self.convolution(branch, 2 * filters, 1, relu=False), stride)
+
+    def separable_block(self, source: Node, filters: int, stride: int) -> Node:
+        """A 3x3 filter for each channel, then 1x1 filters across them."""
+        channels = source.shape[-1]
+        return self.convolution(self.convolution(source, channels, 3, stride, groups=channels), filters, 1)
 
     def scores(self, source: Node, classes: int) -> Node:
         """Means over the image, and a linear layer."""
@@ -79,6 +92,24 @@ def bottleneck(image: Shape, classes: int) -> Network:
     return Network(build.scores(values, classes), "bottleneck")
 
 
+def grouped(image: Shape, classes: int) -> Network:
+    """Blocks of Xie et al. ("Aggregated residual transformations for deep neural networks", 2017), figure 3c."""
+    build = _Builder()
+    values = MaxPool2d(3, 2, padding=1, name="pool1")(build.convolution(image_input(image), 64, 7, 2))
+    for filters, stride in ((128, 1), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
+        values = build.grouped_block(values, filters, stride)
+    return Network(build.scores(values, classes), "grouped")
+
+
+def depthwise(image: Shape, classes: int) -> Network:
+    """Howard et al. ("MobileNets", 2017), table 1, but for four of its blocks of 512 filters."""
+    build = _Builder()
+    values = build.convolution(image_input(image), 32, 3, 2)
+    for filters, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1), (1024, 2), (1024, 1)):
+        values = build.separable_block(values, filters, stride)
+    return Network(build.scores(values, classes), "depthwise")
+
+
 def odd(image: Shape, classes: int) -> Network:
     """Numbers of rows, columns and channels that are multiples of nothing, and filters of several sizes."""
     build = _Builder()
@@ -96,6 +127,8 @@ OTHERS: Mapping[str, Model] = {
         Model("resnet-like", (224, 224, 3), 1000, True, resnet_like, RECIPE, "3x3 stacks with skip connections"),
         Model("resnet-like-cifar", (32, 32, 3), 10, True, resnet_like_cifar, RECIPE, "the same for small images"),
         Model("bottleneck", (224, 224, 3), 1000, True, bottleneck, RECIPE, "mostly 1x1 convolutions"),
+        Model("grouped", (112, 112, 3), 1000, True, grouped, RECIPE, "3x3 convolutions in 32 groups"),
+        Model("depthwise", (112, 112, 3), 1000, True, depthwise, RECIPE, "a 3x3 filter for each channel"),
         Model("odd", (59, 43, 3), 7, True, odd, RECIPE, "odd sizes"),
     )
 }
