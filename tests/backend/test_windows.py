@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpunn.backend.cpu.shared import windows as tested
-from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, pixel_blocks, windows
+from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, pixel_blocks, reduce_windows, windows
 from gpunn.geometry import Padding, Pair, Pool2dGeometry
 
 GEOMETRIES = {
@@ -29,6 +29,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rectangles are cut along rows and columns, as large ones are."""
     monkeypatch.setattr(tested, "WINDOW_BLOCK", 8)
     monkeypatch.setattr(tested, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(tested, "SMALL_RECTANGLE", 1)
     for cut in (output_blocks, pixel_blocks):
         cut.cache_clear()
     yield
@@ -93,3 +94,23 @@ def test_large_rectangles_are_cut_for_the_threads(monkeypatch: pytest.MonkeyPatc
     blocks = output_blocks(GEOMETRIES["overlapping"], threads)
     assert len(blocks) == expected
     assert max(block.extents[0] * block.extents[1] * block.numbers.size for block in blocks) <= 64
+
+
+def test_layers_that_no_thread_is_worth_waking_for_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5 x 3 windows of 3 x 3 pixels, each gone over by one and a half calls."""
+    monkeypatch.setattr(tested, "WINDOW_BLOCK", 1000)
+    monkeypatch.setattr(tested, "WORTH_A_THREAD", 203)
+    assert len(output_blocks(GEOMETRIES["overlapping"], 2)) == 1
+    output_blocks.cache_clear()
+    monkeypatch.setattr(tested, "WORTH_A_THREAD", 202)
+    assert len(output_blocks(GEOMETRIES["overlapping"], 2)) == 2
+
+
+@pytest.mark.parametrize("run", [tested.SHORT_RUN - 1, tested.SHORT_RUN])
+@pytest.mark.parametrize("places", [(1, 1), (1, 2), (3, 2)])
+def test_places_are_reduced_however_long_their_runs_are(run: int, places: tuple[int, int]) -> None:
+    view = np.random.default_rng(0).integers(-99, 99, (*places, 2, 3, 1, run)).astype(np.float32)
+    result = np.full(view.shape[2:], np.nan, np.float32)
+    reduce_windows(np.add, result, view)
+    expected = sum(view[r, s] for r in range(places[0]) for s in range(places[1]))
+    np.testing.assert_array_equal(result, expected)

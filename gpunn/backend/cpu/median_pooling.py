@@ -16,7 +16,14 @@ from gpunn.backend.contract import Array, DType, Memory
 from gpunn.backend.cpu.device import ALIGNMENT, CpuDevice, memory_order
 from gpunn.backend.cpu.pooling import maximum_pool2d_backward
 from gpunn.backend.cpu.shared.blocks import for_each_block
-from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, place_dtype, record_first_places, windows
+from gpunn.backend.cpu.shared.windows import (
+    WindowBlock,
+    output_blocks,
+    place_dtype,
+    record_first_places,
+    window_work,
+    windows,
+)
 from gpunn.geometry import Pool2dGeometry
 
 
@@ -86,7 +93,7 @@ def median_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2
             np.multiply(upper, half, out=upper)
             np.add(lower, upper, out=median)
 
-    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), window_work(geometry))
 
 
 def median_pool2d_forward_workspace(device: CpuDevice, geometry: Pool2dGeometry, dtype: DType) -> int:
@@ -117,7 +124,7 @@ def median_pool2d_backward(
             record_first_places(device, places[block.area], values, image, block)
         np.multiply(gradient[block.area], gy.dtype.type(0.5), out=half[block.area])
 
-    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), window_work(geometry))
     maximum_pool2d_backward(device, gx, halves, lower_places, geometry, accumulate)
     maximum_pool2d_backward(device, gx, halves, upper_places, geometry, True)
 

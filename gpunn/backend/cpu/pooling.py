@@ -13,7 +13,15 @@ import numpy as np
 from gpunn.backend.contract import Array, DType
 from gpunn.backend.cpu.device import CpuDevice, memory_order
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
-from gpunn.backend.cpu.shared.windows import WindowBlock, output_blocks, pixel_blocks, record_first_places, windows
+from gpunn.backend.cpu.shared.windows import (
+    WindowBlock,
+    output_blocks,
+    pixel_blocks,
+    record_first_places,
+    reduce_windows,
+    window_work,
+    windows,
+)
 from gpunn.geometry import Pool2dGeometry
 
 
@@ -36,11 +44,11 @@ def maximum_pool2d_forward(
 
     def work(block: WindowBlock) -> None:
         largest = y[block.area]
-        np.maximum.reduce(windows(x, block), axis=(0, 1), out=largest)
+        reduce_windows(np.maximum, largest, windows(x, block))
         if places is not None:
             record_first_places(device, places[block.area], largest, x, block)
 
-    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), window_work(geometry))
 
 
 def maximum_pool2d_backward(
@@ -70,7 +78,7 @@ def maximum_pool2d_backward(
             np.multiply(gradients, chosen, out=chosen)
             _add_windows(device, gx[block.area], chosen.view(gx.dtype), accumulate)
 
-    for_each_block(device, work, pixel_blocks(geometry, device.threads), gx.size)
+    for_each_block(device, work, pixel_blocks(geometry, device.threads), window_work(geometry))
 
 
 def _add_windows(device: CpuDevice, target: Array, shares: Array | None, accumulate: bool) -> None:
@@ -97,10 +105,10 @@ def mean_pool2d_forward(device: CpuDevice, y: Array, x: Array, geometry: Pool2dG
 
     def work(block: WindowBlock) -> None:
         total = y[block.area]
-        np.add.reduce(windows(x, block), axis=(0, 1), out=total)
+        reduce_windows(np.add, total, windows(x, block))
         np.divide(total, y.dtype.type(block.numbers.size), out=total)
 
-    for_each_block(device, work, output_blocks(geometry, device.threads), x.size)
+    for_each_block(device, work, output_blocks(geometry, device.threads), window_work(geometry))
 
 
 @lru_cache(maxsize=256)
@@ -132,7 +140,7 @@ def mean_pool2d_backward(device: CpuDevice, gx: Array, gy: Array, geometry: Pool
         np.divide(gy[touching], counts[touching], out=shares)
         _add_windows(device, target, windows(shares, block._replace(origin=(0, 0))), accumulate)
 
-    for_each_block(device, work, pixel_blocks(geometry, device.threads), gx.size)
+    for_each_block(device, work, pixel_blocks(geometry, device.threads), window_work(geometry))
 
 
 def global_mean_pool2d_forward(device: CpuDevice, y: Array, x: Array) -> None:

@@ -23,11 +23,17 @@ from gpunn.backend.cpu.shared.blocks import WORTH_A_THREAD, Index
 from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Pool2dGeometry
 
-#: Elements that the windows of one block read: about 0.1 ms for a NumPy call.
-WINDOW_BLOCK = 2**19
+#: Elements that the windows of one block read at most, where there are more than one a thread: NumPy calls of 0.1 ms.
+WINDOW_BLOCK = 2**21
+#: Windows that read fewer elements stay one block, also where threads share a layer.
+SMALL_RECTANGLE = 2**18
+#: NumPy calls that go over all elements of all windows, as many as take the same time: those on bytes are short.
+_PASSES = 1.5
+#: With fewer numbers in a row, a reduction over many places takes two to three times as long as a call for each.
+SHORT_RUN = 512
 
 #: Scratch of this file.
-_HITS, _DISTANCES = 110, 111
+_DIFFERS = 110
 
 
 class WindowBlock(NamedTuple):
@@ -113,7 +119,8 @@ def _cut(rows: _Run, columns: _Run, geometry: Pool2dGeometry, threads: int) -> I
     numbers = numbers.reshape(len(rows.places), len(columns.places), 1, 1, 1, 1)
     results = len(rows.results) * len(columns.results)
     elements = max(1, numbers.size) * results * geometry.N * geometry.C
-    count = 1 if elements < WORTH_A_THREAD else threads * ceil(elements / (threads * WINDOW_BLOCK))
+    sharing = threads if elements >= SMALL_RECTANGLE and window_work(geometry) >= WORTH_A_THREAD else 1
+    count = sharing * ceil(elements / (sharing * WINDOW_BLOCK))
     row_parts = min(len(rows.results), count)
     column_parts = min(len(columns.results), ceil(count / row_parts))
     for (top, bottom), (left, right) in product(
@@ -126,6 +133,11 @@ def _cut(rows: _Run, columns: _Run, geometry: Pool2dGeometry, threads: int) -> I
             (bottom - top, right - left),
             numbers,
         )
+
+
+def window_work(geometry: Pool2dGeometry) -> int:
+    """Elements that all windows read, times the NumPy calls that go over them."""
+    return int(_PASSES * geometry.N * geometry.P * geometry.Q * geometry.R * geometry.S * geometry.C)
 
 
 def _slice(members: range) -> slice:
@@ -168,17 +180,40 @@ def place_dtype(geometry: Pool2dGeometry) -> DType:
     return np.dtype(np.uint8 if geometry.R * geometry.S <= 256 else np.int32)
 
 
+def places_of(view: Array) -> list[Array]:
+    """What `windows` gave, place by place in the order (r, s)."""
+    return [place for row in view for place in row]
+
+
+def reduce_windows(function: np.ufunc, result: Array, view: Array) -> None:
+    """result = np.maximum or np.add over all places of what `windows` gave, in the order (r, s)."""
+    if result.shape[-1] * result.shape[-2] >= SHORT_RUN:
+        function.reduce(view, axis=(0, 1), out=result)
+        return
+    first, *others = places_of(view)
+    if not others:
+        np.copyto(result, first)
+        return
+    function(first, others[0], out=result)
+    for other in others[1:]:
+        function(result, other, out=result)
+
+
 def record_first_places(device: CpuDevice, place: Array, values: Array, x: Array, block: WindowBlock) -> None:
     """place = the number of the first place at which x equals `values`; the last place where none does (NaN).
 
-    `place` and `values` are one block of outputs, `x` the whole image.
+    `place` and `values` are one block of outputs, `x` the whole image. With n[k] = 1 where place k differs from the
+    value, the number of the first that does not is n[0] (1 + n[1] (1 + n[2] (...))), and steps other than 1 between
+    the numbers take its place.
     """
-    view = windows(x, block)
-    hits = device.scratch(_HITS, view.shape, np.bool_)
-    np.equal(view, values, out=hits)
-    # The first place is the hit that is furthest from the last.
-    last = block.numbers[-1, -1, 0, 0, 0, 0]
-    distances = hits.view(np.uint8) if place.itemsize == 1 else device.scratch(_DISTANCES, view.shape, place.dtype)
-    np.multiply(hits.view(np.uint8), last - block.numbers, out=distances)
-    np.maximum.reduce(distances, axis=(0, 1), out=place)
-    np.subtract(last, place, out=place)
+    differs = device.scratch(_DIFFERS, place.shape, np.bool_)
+    numbers = block.numbers.ravel().tolist()
+    place.fill(0)
+    later = numbers[-1]
+    for number, pixels in reversed(list(zip(numbers[:-1], places_of(windows(x, block)), strict=False))):
+        np.not_equal(pixels, values, out=differs)
+        np.add(place, place.dtype.type(later - number), out=place)
+        np.multiply(place, differs.view(np.uint8), out=place)
+        later = number
+    if later:
+        np.add(place, place.dtype.type(later), out=place)
