@@ -78,48 +78,54 @@ def _sums_of_blocks(
 def column_moments(device: CpuDevice, x: Array, leading: int) -> Moments:
     """The moments of the columns of x, whose first `leading` axes are the rows.
 
-    Those of blocks are joined at the end (Chan, Golub and LeVeque, 1979). Where a mean is large beside its deviation,
-    the squares of a block are summed anew after the mean is subtracted: the difference of two large sums would be
-    rounding alone.
+    Where a mean is large beside its deviation, the squares are summed anew behind the mean of each block that is: the
+    difference of two large sums would be rounding alone.
     """
     plan, rows = row_plan(x.shape, leading, device.threads, _SUMMING), rows_of(x, leading)
-    columns, counts = plan.columns, plan.counts
 
     def squared(number: int) -> tuple[Array, Array]:
-        joined = join(device, _FIRST, rows, plan.blocks[number], columns)
+        joined = join(device, _FIRST, rows, plan.blocks[number], plan.columns)
         return joined, joined
 
-    sums = _sums_of_blocks(device, columns, len(counts), x.size, squared)
-    means, squares, spare = device.scratch(_MOMENTS, (3, len(counts), columns), np.float64)
-    np.divide(sums[:, 0], counts, out=means)
+    sums = _sums_of_blocks(device, plan.columns, len(plan.blocks), x.size, squared)
+    total, squares = sums[0] if len(sums) == 1 else np.add.reduce(sums, axis=0)
+    mean = total / len(rows)
+    of_mean = mean * total
+    squares = squares - of_mean
+    if not (of_mean > NEAR**2 * squares).any():
+        return Moments(len(rows), mean, squares, True)
+    return _moments_of_blocks(device, x, plan, sums, squared)
+
+
+def _moments_of_blocks(
+    device: CpuDevice, x: Array, plan: RowPlan, sums: Array, squared: Callable[[int], tuple[Array, Array]]
+) -> Moments:
+    """Moments of each block, joined (Chan, Golub and LeVeque, 1979), from the sums of all blocks."""
+    means, squares, spare = device.scratch(_MOMENTS, (3, len(plan.counts), plan.columns), np.float64)
+    np.divide(sums[:, 0], plan.counts, out=means)
     np.multiply(means, sums[:, 0], out=spare)
     np.subtract(sums[:, 1], spare, out=squares)
-    np.divide(spare, NEAR**2, out=spare)
-    distant = spare > squares
-    near = not distant.any()
-    if not near:
-        far = np.flatnonzero(distant.any(axis=1))
+    far = np.flatnonzero((spare > NEAR**2 * squares).any(axis=1))
+    if far.size:
         shifts = means[far].astype(x.dtype)
 
         def distances(place: int) -> tuple[Array, Array]:
             joined, _ = squared(far[place])
             distance = device.scratch(_RESULT, joined.shape, x.dtype)
-            np.subtract(joined, np.tile(shifts[place], joined.shape[1] // columns), out=distance)
+            np.subtract(joined, np.tile(shifts[place], joined.shape[1] // plan.columns), out=distance)
             return distance, distance
 
-        sums = _sums_of_blocks(device, columns, len(far), x.size, distances)
-        offsets = sums[:, 0] / counts[far]
+        sums = _sums_of_blocks(device, plan.columns, len(far), x.size, distances)
+        offsets = sums[:, 0] / plan.counts[far]
         means[far] = shifts + offsets
         squares[far] = np.maximum(sums[:, 1] - offsets * sums[:, 0], 0)
-    count = len(rows)
-    if len(counts) == 1:
-        return Moments(count, means[0], squares[0], near)
-    np.multiply(means, counts, out=spare)
+    np.multiply(means, plan.counts, out=spare)
+    count = int(plan.counts.sum())
     mean = spare.sum(axis=0) / count
     np.subtract(means, mean, out=spare)
     np.multiply(spare, spare, out=spare)
-    np.multiply(spare, counts, out=spare)
-    return Moments(count, mean, squares.sum(axis=0) + spare.sum(axis=0), near)
+    np.multiply(spare, plan.counts, out=spare)
+    return Moments(count, mean, squares.sum(axis=0) + spare.sum(axis=0), False)
 
 
 def column_products(device: CpuDevice, gy: Array, x: Array, shift: Array | None, leading: int) -> tuple[Array, Array]:
