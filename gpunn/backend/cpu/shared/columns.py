@@ -17,7 +17,7 @@ from gpunn.backend.contract import Array
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.backend.cpu.shared.activation_functions import apply_activation
 from gpunn.backend.cpu.shared.blocks import for_each_block
-from gpunn.backend.cpu.shared.rows import Block, join, join_vectors, joined_result, row_plan, rows_of, store
+from gpunn.backend.cpu.shared.rows import Block, RowPlan, join, join_vectors, joined_result, row_plan, rows_of, store
 
 #: Means of up to this many deviations need not be subtracted first: cancellation costs the sums four bits at most.
 NEAR = 4.0
