@@ -48,6 +48,10 @@ OWN = {
     "blocks of padding": Conv2dGeometry(1, 3, 3, 2, 4, 5, 5, Pair(2, 2), Padding(6, 6, 6, 6)),
     "few filters and taps, many pixels": Conv2dGeometry(40, 12, 10, 1, 4, 3, 3),
     "1x1, many blocks": Conv2dGeometry(30, 20, 20, 24, 40, 1, 1),
+    "1x1, more channels than pixels": Conv2dGeometry(3, 7, 7, 135, 263, 1, 1),
+    "1x1, more channels than pixels, stride 2": Conv2dGeometry(3, 14, 13, 135, 263, 1, 1, Pair(2, 2)),
+    "small maps, two groups": Conv2dGeometry(4, 9, 8, 74, 70, 3, 3, padding=Padding(1, 0, 1, 2), groups=2),
+    "a row of one image": Conv2dGeometry(1, 9, 12, 6, 6, 3, 3, padding=Padding(1, 1, 1, 1), groups=6),
 }
 CASES = CONVOLUTIONS | OWN
 #: Slices of channels and plain memory order: whatever an algorithm accepts must come out right.
@@ -61,6 +65,18 @@ SCATTERED = [
     "depthwise, stride 2",
     "tiny map, many filters",
     "11x11, stride 4, three channels",
+    "a row of one image",
+    "1x1, more channels than pixels",
+    "1x1, more channels than pixels, stride 2",
+]
+#: Those that threads cut by rows or channels, wherever they meet.
+SHARED = [
+    "tiny map, many filters",
+    "tiny map, stride 2",
+    "1x1, more channels than pixels",
+    "1x1, more channels than pixels, stride 2",
+    "small maps, two groups",
+    "a row of one image",
 ]
 
 
@@ -210,6 +226,39 @@ def test_backward_filter_of_scattered_memory(
     if algorithm.accepts(call):
         algorithm.run(cpu, call)
         np.testing.assert_array_equal(cpu.download(gw), filters_of_integers(geometry)[0])
+
+
+@pytest.mark.parametrize("count", [2, 4], ids="{} threads".format)
+@pytest.mark.parametrize("name", SHARED)
+def test_any_number_of_threads(count: int, name: str) -> None:
+    geometry = CASES[name]
+    shapes = geometry.filter_shape, geometry.input_shape, geometry.output_shape
+    w, x, gy = (integers(seed, shape, FLOAT32) for seed, shape in enumerate(shapes))
+    device = open_cpu(count)
+    arrays = upload(device, w, "plain"), upload(device, x), upload(device, gy)
+    expected = (
+        reference.forward(x, w, None, geometry),
+        reference.backward_data(gy, w, geometry) + x,
+        reference.backward_filter(x, gy, geometry) + w,
+    )
+    for forward in exact(FORWARD, geometry):
+        y = unwritten(device, geometry.output_shape, FLOAT32)
+        area = scratch(device, forward, geometry, FLOAT32)
+        forward.run(device, ForwardCall(y, arrays[1], arrays[0], None, geometry, LINEAR, area))
+        np.testing.assert_array_equal(device.download(y), expected[0], forward.name)
+    for data in exact(BACKWARD_DATA, geometry):
+        gx, area = upload(device, x), scratch(device, data, geometry, FLOAT32)
+        data.run(device, BackwardDataCall(gx, arrays[2], arrays[0], geometry, True, area))
+        np.testing.assert_array_equal(device.download(gx), expected[1], data.name)
+    for filters in exact(BACKWARD_FILTER, geometry):
+        gw, area = upload(device, w, "plain"), scratch(device, filters, geometry, FLOAT32)
+        filters.run(device, BackwardFilterCall(gw, None, arrays[1], arrays[2], geometry, True, area))
+        np.testing.assert_array_equal(device.download(gw), expected[2], filters.name)
+    device.close()
+
+
+def exact(algorithms: Sequence[Algorithm[Any]], geometry: Conv2dGeometry) -> list[Algorithm[Any]]:
+    return [one for one in algorithms if one.exact and one.serves(geometry)]
 
 
 #: What lies in results before, and around slices.

@@ -20,7 +20,7 @@ from tests.reference.convolution import taps
 FLOAT = Arithmetic("float32")
 GATHERED = Conv2dGeometry(2, 7, 6, 4, 6, 3, 2, Pair(2, 1), Padding(1, 0, 1, 1), groups=2)
 DILATED = Conv2dGeometry(1, 9, 9, 3, 4, 3, 3, Pair(2, 2), Padding(2, 2, 2, 2), Pair(2, 3))
-FEW_CHANNELS = Conv2dGeometry(2, 11, 9, 1, 16, 5, 3, Pair(1, 1), Padding(2, 2, 1, 1))
+FEW_CHANNELS = Conv2dGeometry(16, 31, 19, 3, 64, 5, 3, Pair(1, 1), Padding(2, 2, 1, 1))
 
 
 def backward_data(device: Device, g: Conv2dGeometry) -> Callable[[], None]:

@@ -55,7 +55,7 @@ def test_several_algorithms_are_among_them(device: CpuDevice) -> None:
     """So that the test above tells them apart."""
     calls = [call for asked in TASKS for call in plan_step(asked, asked.network(), device, asked.batch).calls]
     found = {planned_work(call, device).algorithm for call in calls if call.primitive.startswith("convolution2d")}
-    assert {"direct", "tapwise", "K-major im2col", "shifted products"} <= found
+    assert {"direct", "space-to-depth", "K-major im2col", "shifted products"} <= found
 
 
 def test_rows_memory_and_ceilings(device: CpuDevice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ PHASE = 30 * CALL
 def product(rows: float, depth: float, columns: int, count: float = 1) -> float:
     """`count` matrix products (rows, depth) x (depth, columns)."""
     whole, deep = -(-columns // LANES) * LANES, max(depth, LEAST_DEPTH)
-    return count * (rows * deep * whole + PACKED * depth * (rows + columns) + WRITTEN * rows * whole)
+    return count * (rows * deep * whole + PACKED * depth * (rows + columns) + WRITTEN * rows * columns)
 
 
 def product_by_blocks(rows: float, depth: float, columns: int, count: float = 1) -> float:
@@ -58,6 +58,11 @@ def summed_product(rows: int, depth: float, columns: int, count: float = 1) -> f
     """`count` products of few rows and columns and a long sum between them."""
     whole = -(-columns // LANES) * LANES
     return count * depth * (rows * whole + PACKED * (rows + columns))
+
+
+def slots(numbers: int) -> float:
+    """Writing sums of so many numbers, one for each thread, and adding them up."""
+    return SHARES * (WRITTEN * numbers + far(numbers, SHARES * numbers)) + ADDED * numbers
 
 
 def far(numbers: float, at_a_time: int) -> float:

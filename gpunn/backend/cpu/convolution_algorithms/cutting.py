@@ -13,6 +13,8 @@ BLOCK_BYTES = 3 << 20
 LEAST_MATRIX_ROWS = 512
 #: Below this many numbers, a second thread costs more than it saves.
 SMALL_WORK = 200_000
+#: Below this many operations of a matrix product, too.
+SMALL_PRODUCTS = 10_000_000
 
 
 def cut(

@@ -164,7 +164,8 @@ def backward_filter_cost(geometry: Conv2dGeometry) -> float:
     """Of gathering in runs of C/G, and of multiplying."""
     depth, pixels = _depth(geometry), geometry.N * geometry.P * geometry.Q
     gathering = costs.copy(pixels * depth * geometry.groups, _run(geometry, geometry.C, geometry.S))
-    return gathering + costs.summed_product(depth, pixels, geometry.K // geometry.groups, geometry.groups)
+    adding = costs.slots(depth * geometry.K)
+    return gathering + adding + costs.summed_product(depth, pixels, geometry.K // geometry.groups, geometry.groups)
 
 
 def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:

@@ -133,7 +133,8 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
 def backward_filter_cost(geometry: Conv2dGeometry) -> float:
     """Of gathering in runs of a row, and of multiplying."""
     pixels, depth = geometry.N * geometry.P * geometry.Q, _depth(geometry)
-    return _gathering(geometry) + costs.summed_product(depth, pixels, geometry.K // geometry.groups, geometry.groups)
+    multiplying = costs.summed_product(depth, pixels, geometry.K // geometry.groups, geometry.groups)
+    return _gathering(geometry) + multiplying + costs.slots(depth * geometry.K)
 
 
 def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype: DType) -> int:

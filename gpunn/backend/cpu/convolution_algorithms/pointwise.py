@@ -43,14 +43,14 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
     pixel_bias = cutter.take(geometry.N, geometry.K)
     if call.bias is not None:
         np.copyto(pixel_bias, call.bias)
-    read, result = _read_pixels(call.x, geometry), memory_order(call.y)
+    read, result = read_pixels(call.x, geometry), memory_order(call.y)
     filters = by_group(call.w.reshape(-1, geometry.K), geometry.groups)
 
     def work(index: int) -> None:
         _, patches, product = shares[index % device.threads]
         part = blocks[index].of(result)
         with np.errstate(all="ignore"):
-            rows = _as_matrix(blocks[index].of(read), patches)
+            rows = as_matrix(blocks[index].of(read), patches)
             multiply(part, by_group(rows, geometry.groups), filters, product, accumulate=False)
             finish(device, part, None if call.bias is None else pixel_bias, call.activation)
 
@@ -68,15 +68,15 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
     geometry = call.geometry
     blocks = _blocks(device, geometry, call.gx.itemsize)
     shares = Cutter(call.workspace, call.gx.dtype).take_shares(_share(geometry, blocks), device.threads)
-    gradient, result = memory_order(call.gy), _read_pixels(call.gx, geometry)
+    gradient, result = memory_order(call.gy), read_pixels(call.gx, geometry)
     filters = by_group(call.w.reshape(-1, geometry.K), geometry.groups).transpose(0, 2, 1)
     if not call.accumulate and geometry.input_shape[1:3] != geometry.output_shape[1:3]:
-        _clear(device, memory_order(call.gx))
+        clear(device, memory_order(call.gx))
 
     def work(index: int) -> None:
         _, patches, product = shares[index % device.threads]
         with np.errstate(all="ignore"):
-            rows = by_group(_as_matrix(blocks[index].of(gradient), patches), geometry.groups)
+            rows = by_group(as_matrix(blocks[index].of(gradient), patches), geometry.groups)
             multiply(blocks[index].of(result), rows, filters, product, call.accumulate)
 
     device.parallel(work, range(len(blocks)))
@@ -99,7 +99,7 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
         cutter.take(*shape) for shape in _sum_shapes(device.threads, geometry, blocks)
     )
     ones.fill(1)
-    read, gradients = _read_pixels(call.x, geometry), memory_order(call.gy)
+    read, gradients = read_pixels(call.x, geometry), memory_order(call.gy)
     slots = split(len(blocks), len(filter_sums))
 
     def work(slot: int) -> None:
@@ -109,8 +109,8 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
             sums = (filter_sums[slot], bias_sums[slot])
             filters, biases = sums if place == first else (products[slot, :-1], products[slot, -1])
             with np.errstate(all="ignore"):
-                rows = by_group(_as_matrix(blocks[place].of(read), patches), geometry.groups)
-                gradient = _as_matrix(blocks[place].of(gradients), staged)
+                rows = by_group(as_matrix(blocks[place].of(read), patches), geometry.groups)
+                gradient = as_matrix(blocks[place].of(gradients), staged)
                 into = by_group(filters, geometry.groups)
                 np.matmul(rows.transpose(0, 2, 1), by_group(gradient, geometry.groups), out=into)
                 if call.gbias is not None:
@@ -135,25 +135,26 @@ def backward_filter_workspace(device: CpuDevice, geometry: Conv2dGeometry, dtype
 def forward_cost(geometry: Conv2dGeometry) -> float:
     """Of copying where there is a stride, and of multiplying."""
     pixels, groups = geometry.N * geometry.P * geometry.Q, geometry.groups
-    product = costs.product(pixels, geometry.C // groups, geometry.K // groups, groups)
-    return product + _copying(geometry)
+    product = costs.product_by_blocks(pixels, geometry.C // groups, geometry.K // groups, groups)
+    return product + copying_cost(geometry)
 
 
 def backward_data_cost(geometry: Conv2dGeometry) -> float:
     """Of multiplying, and of what writing only some pixels takes."""
     pixels, groups = geometry.N * geometry.P * geometry.Q, geometry.groups
-    product = costs.product(pixels, geometry.K // groups, geometry.C // groups, groups)
-    return product + _copying(geometry)
+    product = costs.product_by_blocks(pixels, geometry.K // groups, geometry.C // groups, groups)
+    return product + copying_cost(geometry)
 
 
 def backward_filter_cost(geometry: Conv2dGeometry) -> float:
     """Of copying where there is a stride, and of multiplying."""
     pixels, groups = geometry.N * geometry.P * geometry.Q, geometry.groups
     product = costs.summed_product(geometry.C // groups, pixels, geometry.K // groups, groups)
-    return product + _copying(geometry)
+    return product + costs.slots(geometry.C // groups * geometry.K) + copying_cost(geometry)
 
 
-def _copying(geometry: Conv2dGeometry) -> float:
+def copying_cost(geometry: Conv2dGeometry) -> float:
+    """Of copying the pixels that a stride leaves."""
     pixels = geometry.N * geometry.P * geometry.Q if max(geometry.stride) > 1 else 0
     return costs.copy(pixels * geometry.C, geometry.N * geometry.C)
 
@@ -178,13 +179,13 @@ def _sum_shapes(threads: int, geometry: Conv2dGeometry, blocks: tuple[Block, ...
     return [(slots, rows, geometry.K), (slots, geometry.K), (slots, rows + 1, geometry.K), (most,)]
 
 
-def _read_pixels(image: Array, geometry: Conv2dGeometry) -> Array:
+def read_pixels(image: Array, geometry: Conv2dGeometry) -> Array:
     """The pixels that outputs read, (P, Q, N, C)."""
     read: Array = memory_order(image)[:: geometry.stride.rows, :: geometry.stride.columns]
     return read[: geometry.P, : geometry.Q]
 
 
-def _as_matrix(part: Array, patches: Array) -> Array:
+def as_matrix(part: Array, patches: Array) -> Array:
     """A block as a matrix (pixels * N, channels): itself, or a copy where its pixels lie at uneven distances."""
     rows = as_rows(part)
     if rows is None:
@@ -194,6 +195,7 @@ def _as_matrix(part: Array, patches: Array) -> Array:
     return rows
 
 
-def _clear(device: CpuDevice, image: Array) -> None:
+def clear(device: CpuDevice, image: Array) -> None:
+    """Fill an image in memory order with zeros."""
     spans = split(len(image), min(len(image), device.threads))
     device.parallel(lambda index: image[slice(*spans[index])].fill(0), range(len(spans)))

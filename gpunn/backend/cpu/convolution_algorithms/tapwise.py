@@ -14,7 +14,7 @@ import numpy as np
 from gpunn.backend.contract import DType
 from gpunn.backend.cpu.convolution_algorithms import costs
 from gpunn.backend.cpu.convolution_algorithms.algorithm import BackwardDataCall
-from gpunn.backend.cpu.convolution_algorithms.cutting import cut_rows
+from gpunn.backend.cpu.convolution_algorithms.cutting import SMALL_PRODUCTS, cut_rows
 from gpunn.backend.cpu.convolution_algorithms.gather import by_group
 from gpunn.backend.cpu.convolution_algorithms.plan import read_input
 from gpunn.backend.cpu.convolution_algorithms.workspace import Cutter, Share, workspace_bytes
@@ -23,9 +23,6 @@ from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Conv2dGeometry
 
 Array = np.ndarray[Any, Any]
-
-#: With fewer operations than these, a second thread costs more than it saves.
-SMALL_PRODUCTS = 10_000_000
 
 
 def backward_data_cost(geometry: Conv2dGeometry) -> float:

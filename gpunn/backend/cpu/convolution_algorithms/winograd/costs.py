@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gpunn.backend.cpu.convolution_algorithms import costs
 from gpunn.backend.cpu.convolution_algorithms.algorithm import Call
+from gpunn.backend.cpu.convolution_algorithms.winograd.plan import LARGE_FILTERS_BYTES
 from gpunn.backend.cpu.device import memory_order
 from gpunn.geometry import Conv2dGeometry
 
@@ -13,6 +15,8 @@ TRANSFORMING_FILTERS = 80.0
 #: What cutting tiles at the edges of images and the calls for each band come to, in multiply-adds of a large product:
 #: some hundred NumPy calls, however small the image.
 STEPS = 3e7
+#: Of a number in single precision, for which the rule of thumb is made.
+FLOAT_BYTES = 4
 
 
 def serves(geometry: Conv2dGeometry, r: int) -> bool:
@@ -50,7 +54,10 @@ def _cost(geometry: Conv2dGeometry, m: int, rows: int, columns: int) -> float:
     C, K = geometry.C, geometry.K
     per_number = C * K + TRANSFORMING * (C + K)
     filters = (m + geometry.R - 1) ** 2 * C * K
-    return STEPS + _numbers(geometry, m, rows, columns) * per_number + TRANSFORMING_FILTERS * filters
+    # Larger ones are made a few at a time, and used at once.
+    kept = FLOAT_BYTES * filters < LARGE_FILTERS_BYTES
+    moving = costs.far(2 * filters, filters) if kept else 0.0
+    return STEPS + _numbers(geometry, m, rows, columns) * per_number + TRANSFORMING_FILTERS * filters + moving
 
 
 def _numbers(geometry: Conv2dGeometry, m: int, rows: int, columns: int) -> int:
