@@ -6,9 +6,9 @@ import gc
 import threading
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
+from gpunn.backend.contract import nothing
 from gpunn.backend.cpu.workers import Workers
 
 #: Seconds that a test waits for another thread before it fails.
@@ -17,7 +17,7 @@ PATIENCE = 20
 
 @pytest.fixture
 def workers() -> Iterator[Workers]:
-    started = Workers(2, 1024)
+    started = Workers(2, nothing)
     yield started
     started.close()
 
@@ -77,22 +77,25 @@ def test_an_error_is_raised_after_all_shares_have_ended(workers: Workers) -> Non
     assert len(done) == 5
 
 
-def test_the_threads_have_the_buffer_that_was_asked_for(workers: Workers) -> None:
-    together, sizes = threading.Barrier(3), {}
+def test_each_thread_is_prepared_before_it_works() -> None:
+    prepared: list[threading.Thread] = []
+    workers = Workers(2, lambda: prepared.append(threading.current_thread()))
+    together, met = threading.Barrier(3), set()
 
     def note(share: int) -> None:
         together.wait(PATIENCE)
-        sizes[threading.current_thread()] = np.getbufsize()
+        met.add(threading.current_thread())
 
     workers.run(note, 3)
-    del sizes[threading.current_thread()]
-    assert list(sizes.values()) == [1024, 1024]
+    workers.close()
+    assert len(prepared) == 2
+    assert met == {*prepared, threading.current_thread()}
 
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_threads_end_with_their_owner(closed: bool) -> None:
     before = set(threading.enumerate())
-    workers = Workers(2, 1024)
+    workers = Workers(2, nothing)
     threads = set(threading.enumerate()) - before
     assert len(threads) == 2
     if closed:

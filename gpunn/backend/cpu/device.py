@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from math import prod
 from threading import local
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, Concatenate, NamedTuple, ParamSpec, cast, get_args
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -34,6 +35,38 @@ UFUNC_BUFFER = 1024
 THREADS_VARIABLE = "GPUNN_THREADS"
 
 
+class NumpySettings:
+    """What primitives ask of NumPy: short buffers, and silence about overflow and invalid operations.
+
+    A context manager, for one thread at a time as for several. What is entered once for a whole step costs nothing in
+    each of its primitives; a small one would spend a tenth of its time on it.
+    """
+
+    def __init__(self) -> None:
+        self._entered = _Entered()
+
+    def __enter__(self) -> None:
+        entered = self._entered
+        if entered.depth == 0:
+            entered.former = np.setbufsize(UFUNC_BUFFER), np.seterr(all="ignore")
+        entered.depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        entered = self._entered
+        entered.depth -= 1
+        if entered.depth == 0:
+            buffer, errors = entered.former
+            np.setbufsize(buffer)
+            np.seterr(**errors)
+
+
+class _Entered(local):
+    """How often a thread has entered, and NumPy's settings before."""
+
+    depth = 0
+    former: tuple[int, Any]
+
+
 class _Slot(NamedTuple):
     """Scratch memory of one thread, and the arrays that were asked for in it: small layers ask often."""
 
@@ -48,6 +81,7 @@ class CpuDevice:
         threads: how many threads share the chunks of a primitive. The BLAS itself runs on one thread.
         algorithm: of the convolutions that name none themselves.
         journal: where primitives that choose among algorithms say which.
+        settings: of NumPy; `parallel` and `record` enter them.
     """
 
     name = "cpu"
@@ -57,7 +91,8 @@ class CpuDevice:
         self.threads = threads
         self.algorithm = algorithm
         self.journal = Journal()
-        self._workers = Workers(threads - 1, UFUNC_BUFFER) if threads > 1 else None
+        self.settings = NumpySettings()
+        self._workers = Workers(threads - 1, self.settings.__enter__) if threads > 1 else None
         self._scratch = local()
         self._blas_limit = ThreadpoolController().limit(limits=1, user_api="blas")
 
@@ -74,7 +109,7 @@ class CpuDevice:
         return cpu
 
     def parallel(self, work: Callable[[int], None], chunks: Iterable[int], threads: int | None = None) -> None:
-        """Call `work` for every chunk, every `threads`-th one by the same thread, in order.
+        """Call `work` for every chunk, every `threads`-th one by the same thread, in order; NumPy is silent.
 
         So results never depend on timing. A thread that has ended its share takes over one that nobody has begun.
 
@@ -90,14 +125,11 @@ class CpuDevice:
             for chunk in chunks[first::shares]:
                 work(chunk)
 
-        former = np.setbufsize(UFUNC_BUFFER)
-        try:
+        with self.settings:
             if self._workers is not None and shares > 1:
                 self._workers.run(share, shares)
             elif chunks:
                 share(0)
-        finally:
-            np.setbufsize(former)
 
     def scratch(self, slot: int, shape: Shape, dtype: DType | type) -> np.ndarray[Any, Any]:
         """An array of this thread's own, its contents arbitrary; the same memory at each call with the same slot.
@@ -166,8 +198,13 @@ class CpuDevice:
         """The system gives memory that it has not, and takes it back from others: nobody knows."""
 
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """`run` itself."""
-        return run
+        """`run` with NumPy's settings entered once."""
+
+        def prepared() -> None:
+            with self.settings:
+                run()
+
+        return prepared
 
     def timed(self, steps: Sequence[Callable[[], object]]) -> list[float]:
         """Seconds of each; the calling thread waits for the others."""
@@ -227,3 +264,18 @@ def open_cpu(threads: int | None = None, algorithm: ConvolutionAlgorithm = "auto
 def memory_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Images with their axes in the order of memory, H, W, N, C; vectors as they are."""
     return array.transpose(1, 2, 0, 3) if array.ndim == 4 else array
+
+
+_Arguments = ParamSpec("_Arguments")
+_Primitive = Callable[Concatenate[CpuDevice, _Arguments], None]
+
+
+def quiet(primitive: _Primitive[_Arguments]) -> _Primitive[_Arguments]:
+    """The primitive with the device's settings of NumPy."""
+
+    @wraps(primitive)
+    def run(device: CpuDevice, *arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+        with device.settings:
+            primitive(device, *arguments, **named)
+
+    return cast("_Primitive[_Arguments]", run)

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn.backend.attributes import Activation, Normalization
 from gpunn.backend.contract import Array
-from gpunn.backend.cpu.device import CpuDevice, memory_order
+from gpunn.backend.cpu.device import CpuDevice, memory_order, quiet
 from gpunn.backend.cpu.shared.columns import (
     NEAR,
     Affine,
@@ -50,7 +50,7 @@ def _move(running: Array, batch: Array, momentum: float) -> None:
     np.add(running, step, out=running, casting="same_kind")
 
 
-@np.errstate(all="ignore")
+@quiet
 def batch_norm_forward(
     device: CpuDevice,
     y: Array,
@@ -95,7 +95,7 @@ def batch_norm_forward(
     apply_affine(device, y, x, affine, leading, activation)
 
 
-@np.errstate(all="ignore")
+@quiet
 def batch_norm_inference(
     device: CpuDevice,
     y: Array,
@@ -113,7 +113,7 @@ def batch_norm_inference(
     apply_affine(device, memory_order(y), memory_order(x), affine, x.ndim - 1, activation)
 
 
-@np.errstate(all="ignore")
+@quiet
 def batch_norm_backward(
     device: CpuDevice,
     gx: Array | None,
@@ -172,7 +172,7 @@ def _to_channels(per_group: Array, C: int) -> Array:
     return np.repeat(per_group, C // per_group.shape[1], axis=1)
 
 
-@np.errstate(all="ignore")
+@quiet
 def group_norm_forward(
     device: CpuDevice,
     y: Array,
@@ -217,7 +217,7 @@ def group_norm_forward(
     apply_affine(device, y, x, affine, leading)
 
 
-@np.errstate(all="ignore")
+@quiet
 def group_norm_backward(
     device: CpuDevice,
     gx: Array | None,

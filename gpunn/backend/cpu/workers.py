@@ -12,21 +12,19 @@ from queue import SimpleQueue
 from threading import Thread
 from weakref import finalize
 
-import numpy as np
-
 
 class Workers:
     """Threads besides the calling one.
 
     Args:
         count: how many.
-        buffer_size: of NumPy in these threads, in elements.
+        prepare: what each of them does first.
     """
 
-    def __init__(self, count: int, buffer_size: int) -> None:
+    def __init__(self, count: int, prepare: Callable[[], None]) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads = [
-            Thread(target=_serve, args=(self._jobs, buffer_size), name=f"gpunn_{number}", daemon=True)
+            Thread(target=_serve, args=(self._jobs, prepare), name=f"gpunn_{number}", daemon=True)
             for number in range(count)
         ]
         for thread in self._threads:
@@ -86,8 +84,8 @@ class _Job:
                 raise error
 
 
-def _serve(jobs: SimpleQueue[_Job | None], buffer_size: int) -> None:
-    np.setbufsize(buffer_size)
+def _serve(jobs: SimpleQueue[_Job | None], prepare: Callable[[], None]) -> None:
+    prepare()
     while (job := jobs.get()) is not None:
         job.take_part()
         # A finished job holds arrays; the next one may be long in coming.

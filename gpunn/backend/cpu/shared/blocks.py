@@ -10,8 +10,6 @@ from functools import lru_cache
 from math import ceil, prod
 from typing import TypeVar
 
-import numpy as np
-
 from gpunn.backend.cpu.device import CpuDevice
 from gpunn.geometry import Shape
 
@@ -65,7 +63,6 @@ def for_each_block(device: CpuDevice, work: Callable[[Block], None], pieces: Seq
     """
 
     def run(number: int) -> None:
-        with np.errstate(all="ignore"):
-            work(pieces[number])
+        work(pieces[number])
 
     device.parallel(run, range(len(pieces)), threads=1 if elements < WORTH_A_THREAD else None)

@@ -47,8 +47,8 @@ def for_each_piece(device: CpuDevice, work: Callable[..., None], *arrays: Host, 
     first = merged[0]
     count = min(len(first), pieces_of(first.size, device.threads, passes))
     if count < 2:
-        with np.errstate(all="ignore"):
-            device.parallel(lambda _: work(*merged), (0,))
+        with device.settings:
+            work(*merged)
         return
     spans = [slice(*span) for span in split(len(first), count)]
     for_each_block(device, lambda span: work(*(array[span] for array in merged)), spans, passes * first.size)
