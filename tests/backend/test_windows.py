@@ -27,7 +27,8 @@ GEOMETRIES = {
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rectangles are cut along rows and columns, as large ones are."""
-    monkeypatch.setattr(tested, "WINDOW_BLOCK", 8)
+    monkeypatch.setattr(tested, "OUTPUT_BLOCK", 8)
+    monkeypatch.setattr(tested, "PIXEL_BLOCK", 8)
     monkeypatch.setattr(tested, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(tested, "SMALL_RECTANGLE", 1)
     for cut in (output_blocks, pixel_blocks):
@@ -90,7 +91,7 @@ def test_every_pixel_reads_the_outputs_that_hold_it_once(geometry: Pool2dGeometr
 @pytest.mark.parametrize(("threads", "expected"), [(1, 3), (2, 4), (4, 4), (5, 5)])
 def test_large_rectangles_are_cut_for_the_threads(monkeypatch: pytest.MonkeyPatch, threads: int, expected: int) -> None:
     """5 x 3 windows of 3 x 3 pixels are 135 numbers: three blocks of 64, or as many as suit the threads."""
-    monkeypatch.setattr(tested, "WINDOW_BLOCK", 64)
+    monkeypatch.setattr(tested, "OUTPUT_BLOCK", 64)
     blocks = output_blocks(GEOMETRIES["overlapping"], threads)
     assert len(blocks) == expected
     assert max(block.extents[0] * block.extents[1] * block.numbers.size for block in blocks) <= 64
@@ -98,7 +99,7 @@ def test_large_rectangles_are_cut_for_the_threads(monkeypatch: pytest.MonkeyPatc
 
 def test_layers_that_no_thread_is_worth_waking_for_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """5 x 3 windows of 3 x 3 pixels, each gone over by one and a half calls."""
-    monkeypatch.setattr(tested, "WINDOW_BLOCK", 1000)
+    monkeypatch.setattr(tested, "OUTPUT_BLOCK", 1000)
     monkeypatch.setattr(tested, "WORTH_A_THREAD", 203)
     assert len(output_blocks(GEOMETRIES["overlapping"], 2)) == 1
     output_blocks.cache_clear()

@@ -23,8 +23,9 @@ from gpunn.backend.cpu.shared.blocks import WORTH_A_THREAD, Index
 from gpunn.backend.cpu.shared.pieces import split
 from gpunn.geometry import Pool2dGeometry
 
-#: Elements that the windows of one block read at most, where there are more than one a thread: NumPy calls of 0.1 ms.
-WINDOW_BLOCK = 2**21
+#: Elements that the windows of one block of outputs read at most, where there are more than one a thread, and those of
+#: one block of pixels, which go through scratch memory of four bytes each.
+OUTPUT_BLOCK, PIXEL_BLOCK = 2**21, 2**20
 #: Windows that read fewer elements stay one block, also where threads share a layer.
 SMALL_RECTANGLE = 2**18
 #: NumPy calls that go over all elements of all windows, as many as take the same time: those on bytes are short.
@@ -113,14 +114,14 @@ def _axes(geometry: Pool2dGeometry) -> tuple[_Axis, _Axis]:
     )
 
 
-def _cut(rows: _Run, columns: _Run, geometry: Pool2dGeometry, threads: int) -> Iterator[WindowBlock]:
-    """The rectangle of two runs in even blocks, as many for each thread."""
+def _cut(rows: _Run, columns: _Run, geometry: Pool2dGeometry, threads: int, most: int) -> Iterator[WindowBlock]:
+    """The rectangle of two runs in even blocks, as many for each thread; each reads `most` elements at most."""
     numbers = np.array([[r * geometry.S + s for s in columns.places] for r in rows.places], place_dtype(geometry))
     numbers = numbers.reshape(len(rows.places), len(columns.places), 1, 1, 1, 1)
     results = len(rows.results) * len(columns.results)
     elements = max(1, numbers.size) * results * geometry.N * geometry.C
     sharing = threads if elements >= SMALL_RECTANGLE and window_work(geometry) >= WORTH_A_THREAD else 1
-    count = sharing * ceil(elements / (sharing * WINDOW_BLOCK))
+    count = sharing * ceil(elements / (sharing * most))
     row_parts = min(len(rows.results), count)
     column_parts = min(len(columns.results), ceil(count / row_parts))
     for (top, bottom), (left, right) in product(
@@ -149,7 +150,7 @@ def output_blocks(geometry: Pool2dGeometry, threads: int) -> tuple[WindowBlock, 
     """The outputs in blocks, with the pixels of their windows."""
     rows, columns = _axes(geometry)
     pairs = product(rows.outputs_alike(), columns.outputs_alike())
-    return tuple(block for pair in pairs for block in _cut(*pair, geometry, threads))
+    return tuple(block for pair in pairs for block in _cut(*pair, geometry, threads, OUTPUT_BLOCK))
 
 
 @lru_cache(maxsize=256)
@@ -160,7 +161,7 @@ def pixel_blocks(geometry: Pool2dGeometry, threads: int) -> tuple[WindowBlock, .
     """
     rows, columns = _axes(geometry)
     pairs = product(rows.pixels_alike(), columns.pixels_alike())
-    return tuple(block for pair in pairs for block in _cut(*pair, geometry, threads))
+    return tuple(block for pair in pairs for block in _cut(*pair, geometry, threads, PIXEL_BLOCK))
 
 
 def windows(array: Array, block: WindowBlock) -> Array:
