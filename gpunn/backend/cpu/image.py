@@ -35,18 +35,21 @@ class _Crop:
 
     def copy(self, planes: Array, pictures: Array, first: int) -> None:
         """planes[c, h, w, n] = pictures[top + first + h, left + w, n, c], mirrored if asked; 0 outside the pictures."""
-        planes, pictures = planes[..., self.images], pictures[:, :, self.images]
+        target, images, left = planes[..., self.images], self.images, self.left
         top = self.top + first
         _, rows, columns, _ = planes.shape
+        if self.mirror:
+            target = target[:, :, ::-1]
+        if top >= 0 and left >= 0 and top + rows <= pictures.shape[0] and left + columns <= pictures.shape[1]:
+            np.copyto(target, pictures[top : top + rows, left : left + columns, images].transpose(3, 0, 1, 2))
+            return
+        target.fill(0)
         first_row, last_row = max(0, top), min(pictures.shape[0], top + rows)
-        first_column, last_column = max(0, self.left), min(pictures.shape[1], self.left + columns)
-        if last_row - first_row < rows or last_column - first_column < columns:
-            planes.fill(0)
+        first_column, last_column = max(0, left), min(pictures.shape[1], left + columns)
         if first_row >= last_row or first_column >= last_column:
             return
-        target = planes[:, :, ::-1] if self.mirror else planes
-        target = target[:, first_row - top : last_row - top, first_column - self.left : last_column - self.left]
-        np.copyto(target, pictures[first_row:last_row, first_column:last_column].transpose(3, 0, 1, 2))
+        target = target[:, first_row - top : last_row - top, first_column - left : last_column - left]
+        np.copyto(target, pictures[first_row:last_row, first_column:last_column, images].transpose(3, 0, 1, 2))
 
 
 def _crops(placement: Array) -> Iterator[_Crop]:
@@ -91,8 +94,9 @@ def normalize_images(
         else:
             # Image by image first, then all turned at once: runs as long as an image is wide.
             planes = device.scratch(1, (N, C, *target.shape[:2]), np.uint8)
+            by_channel = planes.transpose(1, 2, 3, 0)
             for crop in crops:
-                crop.copy(planes.transpose(1, 2, 3, 0), pictures, rows.start)
+                crop.copy(by_channel, pictures, rows.start)
             np.copyto(pixels.reshape(-1, N * C), planes.reshape(N * C, -1).T)
         np.copyto(target, pixels)
         runs = target.reshape(len(target), *joined)
