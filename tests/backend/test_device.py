@@ -56,22 +56,24 @@ def test_every_chunk_is_worked_on_once_and_those_of_a_share_in_order() -> None:
 @pytest.mark.parametrize("recorded", [False, True])
 def test_primitives_have_their_settings_and_their_caller_keeps_his(threads: int | None, recorded: bool) -> None:
     opened, found = open_cpu(2), []
-    before = np.getbufsize(), np.geterr()
 
     def step() -> None:
         opened.parallel(lambda chunk: found.append((np.getbufsize(), set(np.geterr().values()))), range(4), threads)
 
-    (opened.record(step) if recorded else step)()
+    with np.errstate(all="raise"):
+        before = np.getbufsize()
+        (opened.record(step) if recorded else step)()
+        assert set(np.geterr().values()) == {"raise"}
+        assert np.getbufsize() == before != UFUNC_BUFFER
     opened.close()
     assert found == [(UFUNC_BUFFER, {"ignore"})] * 4
-    assert (np.getbufsize(), np.geterr()) == before
-    assert before[0] != UFUNC_BUFFER
 
 
 def test_settings_are_left_by_an_error_too() -> None:
-    opened, before = open_cpu(1), np.geterr()
-    with pytest.raises(ZeroDivisionError):
-        opened.record(lambda: opened.parallel(lambda chunk: 1 // chunk, range(1)))()
+    opened = open_cpu(1)
+    with np.errstate(all="raise"):
+        with pytest.raises(ZeroDivisionError):
+            opened.record(lambda: opened.parallel(lambda chunk: 1 // chunk, range(1)))()
+        assert set(np.geterr().values()) == {"raise"}
+        assert np.getbufsize() != UFUNC_BUFFER
     opened.close()
-    assert np.geterr() == before
-    assert np.getbufsize() != UFUNC_BUFFER
