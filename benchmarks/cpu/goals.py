@@ -49,6 +49,7 @@ def _goals() -> Iterator[Goal]:
         ("bottleneck", 8),
         ("grouped", 8),
         ("depthwise", 8),
+        ("lecture-cnn", 64),
         ("odd", 32),
         ("resnet-like", 1),
         ("vgg11", 1),

@@ -1,4 +1,4 @@
-"""Where the CPU's code lies: a file beside device.py offers operations of the contract and nothing else."""
+"""Where the CPU's code lies: a file beside the device and its workers offers operations of the contract only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from gpunn.backend import cpu
 from gpunn.backend.contract import Primitives
 
-FILES = [path for path in Path(cpu.__file__).parent.glob("*.py") if path.stem not in ("__init__", "device")]
+FILES = [path for path in Path(cpu.__file__).parent.glob("*.py") if path.stem not in ("__init__", "device", "workers")]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
