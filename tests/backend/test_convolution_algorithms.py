@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -259,6 +259,37 @@ def test_any_number_of_threads(count: int, name: str) -> None:
 
 def exact(algorithms: Sequence[Algorithm[Any]], geometry: Conv2dGeometry) -> list[Algorithm[Any]]:
     return [one for one in algorithms if one.exact and one.serves(geometry)]
+
+
+@pytest.mark.parametrize(
+    "name", ["1x1, many blocks", "3x3 same", "depthwise, long runs", "11x11, stride 4, three channels"]
+)
+def test_overflow_passes_silently(threads: CpuDevice, name: str) -> None:
+    """Every product is infinite. Winograd's transforms also make NaN, of differences of infinities."""
+    geometry = CASES[name]
+    shapes = geometry.input_shape, geometry.output_shape, (geometry.K,)
+    x, gy, bias = (upload(threads, np.full(shape, 3e38, FLOAT32)) for shape in shapes)
+    w = upload(threads, np.full(geometry.filter_shape, 3e38, FLOAT32), "plain")
+    y, gx = upload(threads, np.zeros(shapes[1], FLOAT32)), upload(threads, np.zeros(shapes[0], FLOAT32))
+    gw = upload(threads, np.zeros(geometry.filter_shape, FLOAT32), "plain")
+    gbias = upload(threads, np.zeros(geometry.K, FLOAT32))
+    calls: dict[str, Callable[[Array], Any]] = {
+        "convolution2d_forward": lambda area: ForwardCall(y, x, w, bias, geometry, LINEAR, area),
+        "convolution2d_backward_data": lambda area: BackwardDataCall(gx, gy, w, geometry, True, area),
+        "convolution2d_backward_filter": lambda area: BackwardFilterCall(gw, gbias, x, gy, geometry, True, area),
+    }
+    for primitive, algorithms in ALGORITHMS.items():
+        for algorithm in algorithms:
+            if not algorithm.serves(geometry):
+                continue
+            for result in (y, gx, gw, gbias):
+                result.fill(0)
+            call = calls[primitive](scratch(threads, algorithm, geometry, FLOAT32))
+            with np.errstate(all="raise"):
+                algorithm.run(threads, call)
+            written = {"convolution2d_forward": (y,), "convolution2d_backward_data": (gx,)}.get(primitive, (gw, gbias))
+            for result in written:
+                assert (np.isposinf(result) if algorithm.exact else ~np.isfinite(result)).all(), algorithm.name
 
 
 #: What lies in results before, and around slices.

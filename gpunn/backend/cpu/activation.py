@@ -53,11 +53,10 @@ def parametric_relu_forward(device: CpuDevice, y: Host, x: Host, slope: Host) ->
     def work(piece: int) -> None:
         part, result = x[spans[piece]], y[spans[piece]]
         negative = device.scratch(_PRODUCT, part.shape, part.dtype)
-        with np.errstate(all="ignore"):
-            np.minimum(part, 0, out=negative)
-            np.multiply(negative, slope, out=negative)
-            np.maximum(part, 0, out=result)
-            np.add(result, negative, out=result)
+        np.minimum(part, 0, out=negative)
+        np.multiply(negative, slope, out=negative)
+        np.maximum(part, 0, out=result)
+        np.add(result, negative, out=result)
 
     device.parallel(work, range(len(spans)))
 
@@ -81,17 +80,16 @@ def parametric_relu_backward(
     def work(piece: int) -> None:
         part, gradient = x[spans[piece]], gy[spans[piece]]
         product = device.scratch(_PRODUCT, part.shape, part.dtype)
-        with np.errstate(all="ignore"):
-            np.minimum(part, 0, out=product)
-            np.multiply(product, gradient, out=product)
-            np.add.reduce(product, axis=tuple(range(part.ndim - 1)), dtype=np.float64, out=sums[piece])
-            if into is not None:
-                np.multiply(gradient, slope, out=product)
-                if accumulate:
-                    choose(product, positive_mask(device, part), gradient, product)
-                    np.add(into[spans[piece]], product, out=into[spans[piece]])
-                else:
-                    choose(into[spans[piece]], positive_mask(device, part), gradient, product)
+        np.minimum(part, 0, out=product)
+        np.multiply(product, gradient, out=product)
+        np.add.reduce(product, axis=tuple(range(part.ndim - 1)), dtype=np.float64, out=sums[piece])
+        if into is not None:
+            np.multiply(gradient, slope, out=product)
+            if accumulate:
+                choose(product, positive_mask(device, part), gradient, product)
+                np.add(into[spans[piece]], product, out=into[spans[piece]])
+            else:
+                choose(into[spans[piece]], positive_mask(device, part), gradient, product)
 
     device.parallel(work, range(len(spans)))
     total = sums.sum(axis=0)

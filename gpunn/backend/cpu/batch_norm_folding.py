@@ -6,11 +6,11 @@ import numpy as np
 
 from gpunn.backend.attributes import Normalization
 from gpunn.backend.contract import Array
-from gpunn.backend.cpu.device import CpuDevice
+from gpunn.backend.cpu.device import CpuDevice, quiet
 from gpunn.backend.cpu.shared.blocks import Index, blocks, for_each_block
 
 
-@np.errstate(all="ignore")
+@quiet
 def fold_batch_norm(
     device: CpuDevice,
     filters: Array,

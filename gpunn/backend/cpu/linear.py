@@ -92,7 +92,7 @@ def linear_backward_weight(
     if gbias is None:
         return
     sums = device.scratch(_BIAS, gbias.shape, gbias.dtype) if accumulate else gbias
-    with np.errstate(all="ignore"):
+    with device.settings:
         np.add.reduce(gy, axis=0, out=sums)
         if accumulate:
             np.add(gbias, sums, out=gbias)
@@ -124,15 +124,14 @@ def _multiply(
         span, whole = slice(*spans[index]), slice(None)
         down, across = (span, whole) if cut_rows else (whole, span)
         part = result[down, across]
-        with np.errstate(all="ignore"):
-            if accumulate:
-                product = device.scratch(_PRODUCT, part.shape, part.dtype)
-                np.matmul(left[down], right[:, across], out=product)
-                np.add(part, product, out=part)
-            else:
-                np.matmul(left[down], right[:, across], out=part)
-            if end is not None:
-                end(part, across)
+        if accumulate:
+            product = device.scratch(_PRODUCT, part.shape, part.dtype)
+            np.matmul(left[down], right[:, across], out=product)
+            np.add(part, product, out=part)
+        else:
+            np.matmul(left[down], right[:, across], out=part)
+        if end is not None:
+            end(part, across)
 
     device.parallel(work, range(len(spans)))
 
@@ -150,13 +149,12 @@ def _multiply_turned(device: CpuDevice, result: Array, left: Array, right: Array
     def work(index: int) -> None:
         span = slice(*spans[index])
         part = result[:, span]
-        with np.errstate(all="ignore"):
-            product = device.scratch(_PRODUCT, part.shape[::-1], part.dtype)
-            np.matmul(left[span], right.T, out=product)
-            if accumulate:
-                np.add(part, product.T, out=part)
-            else:
-                np.copyto(part, product.T)
+        product = device.scratch(_PRODUCT, part.shape[::-1], part.dtype)
+        np.matmul(left[span], right.T, out=product)
+        if accumulate:
+            np.add(part, product.T, out=part)
+        else:
+            np.copyto(part, product.T)
 
     device.parallel(work, range(len(spans)))
 

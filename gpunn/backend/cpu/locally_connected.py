@@ -32,10 +32,9 @@ def locally_connected2d_forward(
     def work(index: int) -> None:
         block = blocks[index]
         part = block.of(result)
-        with np.errstate(all="ignore"):
-            np.matmul(_read(device, reading, block, image), _matrices(w, block, reading), out=part)
-            if bias is not None:
-                np.add(part, block.of(bias)[:, :, None], out=part)
+        np.matmul(_read(device, reading, block, image), _matrices(w, block, reading), out=part)
+        if bias is not None:
+            np.add(part, block.of(bias)[:, :, None], out=part)
 
     device.parallel(work, range(len(blocks)))
 
@@ -59,10 +58,9 @@ def locally_connected2d_backward_data(
                 target, read = result[rows, columns], gradient[p, q]
                 if target.size == 0:
                     continue
-                with np.errstate(all="ignore"):
-                    product = device.scratch(_PRODUCT, target.shape, target.dtype)
-                    np.matmul(read, w[p, q, r, s].swapaxes(-1, -2), out=product)
-                    np.add(target, product, out=target)
+                product = device.scratch(_PRODUCT, target.shape, target.dtype)
+                np.matmul(read, w[p, q, r, s].swapaxes(-1, -2), out=product)
+                np.add(target, product, out=target)
 
     device.parallel(work, range(len(spans)))
 
@@ -78,17 +76,16 @@ def locally_connected2d_backward_filter(
     def work(index: int) -> None:
         block = blocks[index]
         gradient, weights = block.of(gradients), _matrices(gw, block, reading)
-        with np.errstate(all="ignore"):
-            product = device.scratch(_PRODUCT, weights.shape, weights.dtype) if accumulate else weights
-            np.matmul(_read(device, reading, block, image).swapaxes(-1, -2), gradient, out=product)
+        product = device.scratch(_PRODUCT, weights.shape, weights.dtype) if accumulate else weights
+        np.matmul(_read(device, reading, block, image).swapaxes(-1, -2), gradient, out=product)
+        if accumulate:
+            np.add(weights, product, out=weights)
+        if gbias is not None:
+            biases = block.of(gbias)
+            sums = device.scratch(_BIAS, biases.shape, biases.dtype) if accumulate else biases
+            np.add.reduce(gradient, axis=2, out=sums)
             if accumulate:
-                np.add(weights, product, out=weights)
-            if gbias is not None:
-                biases = block.of(gbias)
-                sums = device.scratch(_BIAS, biases.shape, biases.dtype) if accumulate else biases
-                np.add.reduce(gradient, axis=2, out=sums)
-                if accumulate:
-                    np.add(biases, sums, out=biases)
+                np.add(biases, sums, out=biases)
 
     device.parallel(work, range(len(blocks)))
 

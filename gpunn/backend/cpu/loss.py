@@ -157,7 +157,7 @@ def record_losses(device: CpuDevice, totals: Host, loss: Host, ranks: Host | Non
     """totals += sum of loss, top-1 hits, top-5 hits, images; nothing when apply[0] is 0."""
     if not apply[0]:
         return
-    with np.errstate(all="ignore"):
+    with device.settings:
         totals[0] += loss.sum(dtype=np.float64)
     if ranks is not None:
         totals[1] += np.count_nonzero(ranks < 1)
@@ -170,8 +170,7 @@ def _for_images(device: CpuDevice, work: Callable[[slice], None], array: Host) -
     spans = piece_spans(array.shape[0], prod(array.shape))
 
     def run(piece: int) -> None:
-        with np.errstate(all="ignore"):
-            work(spans[piece])
+        work(spans[piece])
 
     device.parallel(run, range(len(spans)))
 

@@ -46,8 +46,7 @@ def _divide(device: CpuDevice, gradients: Host, divisor: float) -> bool:
     def work(piece: int) -> None:
         part = gradients[spans[piece]]
         truth = device.scratch(_TRUTH, part.shape, np.bool_)
-        with np.errstate(all="ignore"):
-            np.divide(part, divisor, out=part)
+        np.divide(part, divisor, out=part)
         np.isfinite(part, out=truth)
         finite[piece] = truth.all()
 

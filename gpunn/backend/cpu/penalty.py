@@ -27,9 +27,8 @@ def penalty_value(device: CpuDevice, value: Host, parameters: Host, segments: Se
             w = parameters[piece.span]
             power = device.scratch(_POWER, w.shape, np.float64)
             np.abs(w, out=power)
-            with np.errstate(all="ignore"):
-                np.power(power, penalty.p, out=power)
-                sums[share] += np.add.reduce(power)
+            np.power(power, penalty.p, out=power)
+            sums[share] += np.add.reduce(power)
 
     device.parallel(work, range(len(shares)))
     value[0] = penalty.strength / penalty.p * np.add.reduce(sums)
@@ -45,17 +44,16 @@ def penalty_gradient(
         for piece in shares[share]:
             w, gradient = parameters[piece.span], gradients[piece.span]
             power = device.scratch(_POWER, w.shape, w.dtype)
-            with np.errstate(all="ignore"):
-                if penalty.p == 2:
-                    np.multiply(w, penalty.strength, out=power)
-                else:
-                    sign = device.scratch(_SIGN, w.shape, w.dtype)
-                    np.sign(w, out=sign)
-                    np.abs(w, out=power)
-                    np.power(power, penalty.p - 1, out=power, where=power != 0)
-                    np.multiply(power, sign, out=power)
-                    np.multiply(power, penalty.strength, out=power)
-                np.add(gradient, power, out=gradient)
+            if penalty.p == 2:
+                np.multiply(w, penalty.strength, out=power)
+            else:
+                sign = device.scratch(_SIGN, w.shape, w.dtype)
+                np.sign(w, out=sign)
+                np.abs(w, out=power)
+                np.power(power, penalty.p - 1, out=power, where=power != 0)
+                np.multiply(power, sign, out=power)
+                np.multiply(power, penalty.strength, out=power)
+            np.add(gradient, power, out=gradient)
 
     device.parallel(work, range(len(shares)))
 

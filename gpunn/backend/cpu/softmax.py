@@ -22,12 +22,11 @@ def softmax_forward(device: CpuDevice, y: Host, x: Host) -> None:
     def work(piece: int) -> None:
         part, result = x[spans[piece]], y[spans[piece]]
         row = device.scratch(_ROW, (len(part), 1), x.dtype)
-        with np.errstate(all="ignore"):
-            np.maximum.reduce(part, axis=1, keepdims=True, out=row)
-            np.subtract(part, row, out=result)
-            np.exp(result, out=result)
-            np.add.reduce(result, axis=1, keepdims=True, out=row)
-            np.divide(result, row, out=result)
+        np.maximum.reduce(part, axis=1, keepdims=True, out=row)
+        np.subtract(part, row, out=result)
+        np.exp(result, out=result)
+        np.add.reduce(result, axis=1, keepdims=True, out=row)
+        np.divide(result, row, out=result)
 
     device.parallel(work, range(len(spans)))
 
@@ -40,14 +39,13 @@ def softmax_backward(device: CpuDevice, gx: Host, gy: Host, y: Host, accumulate:
         result, gradient, part = gx[spans[piece]], gy[spans[piece]], y[spans[piece]]
         product = device.scratch(_PRODUCT, part.shape, part.dtype)
         row = device.scratch(_ROW, (len(part), 1), part.dtype)
-        with np.errstate(all="ignore"):
-            np.multiply(gradient, part, out=product)
-            np.add.reduce(product, axis=1, keepdims=True, out=row)
-            np.subtract(gradient, row, out=product)
-            if accumulate:
-                np.multiply(product, part, out=product)
-                np.add(result, product, out=result)
-            else:
-                np.multiply(product, part, out=result)
+        np.multiply(gradient, part, out=product)
+        np.add.reduce(product, axis=1, keepdims=True, out=row)
+        np.subtract(gradient, row, out=product)
+        if accumulate:
+            np.multiply(product, part, out=product)
+            np.add(result, product, out=result)
+        else:
+            np.multiply(product, part, out=result)
 
     device.parallel(work, range(len(spans)))

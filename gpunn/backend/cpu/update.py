@@ -47,11 +47,10 @@ def clip_global_norm(
     sums = np.zeros(len(shares), np.float64)
 
     def work(share: int) -> None:
-        with np.errstate(all="ignore"):
-            for piece in shares[share]:
-                wide = device.scratch(_WIDE, (piece.span.stop - piece.span.start,), np.float64)
-                np.copyto(wide, gradients[piece.span])
-                sums[share] += np.dot(wide, wide)
+        for piece in shares[share]:
+            wide = device.scratch(_WIDE, (piece.span.stop - piece.span.start,), np.float64)
+            np.copyto(wide, gradients[piece.span])
+            sums[share] += np.dot(wide, wide)
 
     device.parallel(work, range(len(shares)))
     length = sqrt(np.add.reduce(sums))

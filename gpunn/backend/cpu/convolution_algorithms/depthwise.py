@@ -55,9 +55,8 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
     def work(index: int) -> None:
         block = cut.blocks[index]
         part = block.of(result)
-        with np.errstate(all="ignore"):
-            _sum_taps(reading, block, image, shares[index % device.threads][0], filters, part)
-            finish(device, part, None if call.bias is None else pixel_bias, call.activation)
+        _sum_taps(reading, block, image, shares[index % device.threads][0], filters, part)
+        finish(device, part, None if call.bias is None else pixel_bias, call.activation)
 
     device.parallel(work, range(len(cut.blocks)))
 
@@ -90,13 +89,12 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
         place, block = work_of[index]
         window, _, product = shares[index % device.threads]
         part = block.of(targets[place])
-        with np.errstate(all="ignore"):
-            if not call.accumulate:
-                _sum_taps(reached[place][0], block, image, window, filters[place], part)
-                return
-            added = product[: part.size].reshape(part.shape)
-            _sum_taps(reached[place][0], block, image, window, filters[place], added)
-            np.add(part, added, out=part)
+        if not call.accumulate:
+            _sum_taps(reached[place][0], block, image, window, filters[place], part)
+            return
+        added = product[: part.size].reshape(part.shape)
+        _sum_taps(reached[place][0], block, image, window, filters[place], added)
+        np.add(part, added, out=part)
 
     device.parallel(work, range(len(work_of)))
 
@@ -124,13 +122,12 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
         sums[slot].fill(0)
         filters, biases = products[slot, :-1].reshape(cut.filters), products[slot, -1]
         for block in cut.blocks[slice(*slots[slot])]:
-            with np.errstate(all="ignore"):
-                gradient = block.of(gradients)
-                read = windows(reading, block, inputs(reading, block, image, shares[slot % device.threads][0]))[..., 0]
-                np.einsum(f"pqncrs,pqnc->rs{axes}", read, gradient, out=filters if along_row else filters[:, :, 0])
-                if call.gbias is not None:
-                    np.einsum(f"pqnc->{axes}", gradient, out=biases if along_row else biases[0])
-                np.add(sums[slot], products[slot], out=sums[slot])
+            gradient = block.of(gradients)
+            read = windows(reading, block, inputs(reading, block, image, shares[slot % device.threads][0]))[..., 0]
+            np.einsum(f"pqncrs,pqnc->rs{axes}", read, gradient, out=filters if along_row else filters[:, :, 0])
+            if call.gbias is not None:
+                np.einsum(f"pqnc->{axes}", gradient, out=biases if along_row else biases[0])
+            np.add(sums[slot], products[slot], out=sums[slot])
         np.add.reduce(sums[slot], axis=(1, 2), out=ends[slot])
 
     if call.gbias is None:

@@ -51,10 +51,9 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
         window, patches, product = shares[index % device.threads]
         block = plan.blocks[index]
         part = block.of(result)
-        with np.errstate(all="ignore"):
-            read = gather(plan.reading, block, image, window, patches)
-            multiply(part, read, filters, product, accumulate=False)
-            finish(device, part, pixel_bias, call.activation)
+        read = gather(plan.reading, block, image, window, patches)
+        multiply(part, read, filters, product, accumulate=False)
+        finish(device, part, pixel_bias, call.activation)
 
     device.parallel(work, range(len(plan.blocks)))
 
@@ -94,9 +93,8 @@ def by_phase(device: CpuDevice, call: BackwardDataCall, plan: DataPlan, read_blo
         reading = plan.phases[phase].reading
         part = block.of(targets[phase])
         if reading is not None:
-            with np.errstate(all="ignore"):
-                read = read_block(reading, block, image, window, patches)
-                multiply(part, read, packed[phase], product, call.accumulate)
+            read = read_block(reading, block, image, window, patches)
+            multiply(part, read, packed[phase], product, call.accumulate)
         elif not call.accumulate:
             part.fill(0)
 
@@ -143,16 +141,15 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
             filters, biases = filter_sums[slot], bias_sums[slot]
             if place > 0:
                 filters, biases = product[: filters.size].reshape(filters.shape), product[filters.size :]
-            with np.errstate(all="ignore"):
-                read = gather(plan.reading, block, image, window, patches)
-                np.matmul(
-                    read.transpose(0, 2, 1), by_group(gradient, geometry.groups), out=by_group(filters, geometry.groups)
-                )
-                if call.gbias is not None:
-                    np.matmul(ones[: len(gradient)], gradient, out=biases)
-                if place > 0:
-                    np.add(filter_sums[slot], filters, out=filter_sums[slot])
-                    np.add(bias_sums[slot], biases, out=bias_sums[slot])
+            read = gather(plan.reading, block, image, window, patches)
+            np.matmul(
+                read.transpose(0, 2, 1), by_group(gradient, geometry.groups), out=by_group(filters, geometry.groups)
+            )
+            if call.gbias is not None:
+                np.matmul(ones[: len(gradient)], gradient, out=biases)
+            if place > 0:
+                np.add(filter_sums[slot], filters, out=filter_sums[slot])
+                np.add(bias_sums[slot], biases, out=bias_sums[slot])
 
     device.parallel(work, range(len(plan.slots)))
     add_slots(device, call.gw.reshape(-1), filter_sums.reshape(len(plan.slots), -1), call.accumulate)
@@ -246,11 +243,10 @@ def add_slots(device: CpuDevice, target: Array, slots: Array, accumulate: bool) 
 
     def work(index: int) -> None:
         piece = slice(*pieces[index])
-        with np.errstate(all="ignore"):
-            if not accumulate:
-                np.add.reduce(slots[:, piece], axis=0, out=target[piece])
-                return
-            for slot in slots:
-                np.add(target[piece], slot[piece], out=target[piece])
+        if not accumulate:
+            np.add.reduce(slots[:, piece], axis=0, out=target[piece])
+            return
+        for slot in slots:
+            np.add(target[piece], slot[piece], out=target[piece])
 
     device.parallel(work, range(len(pieces)))

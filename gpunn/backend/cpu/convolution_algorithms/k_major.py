@@ -53,10 +53,9 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
         window, patches, product = shares[index % device.threads]
         block = plan.blocks[index]
         part = block.of(result)
-        with np.errstate(all="ignore"):
-            read = gather_by_tap(plan.reading, block, image, window, patches)
-            multiply(part, read.transpose(0, 2, 1), by_group(filters, geometry.groups), product, accumulate=False)
-            finish(device, part, None, call.activation)
+        read = gather_by_tap(plan.reading, block, image, window, patches)
+        multiply(part, read.transpose(0, 2, 1), by_group(filters, geometry.groups), product, accumulate=False)
+        finish(device, part, None, call.activation)
 
     device.parallel(work, range(len(plan.blocks)))
 
@@ -110,18 +109,17 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
         window, patches, _ = shares[slot % device.threads]
         sums[slot].fill(0)
         for block in plan.slots[slot]:
-            with np.errstate(all="ignore"):
-                read = gather_by_tap(plan.reading, block, image, window, patches)
-                gradient = by_group(block.of(gradients).reshape(-1, geometry.K), geometry.groups)
-                parts = _parts(plan.reading, block, geometry.K)
-                product = products[slot, :parts]
-                np.matmul(
-                    read.reshape(*read.shape[:2], parts, -1).transpose(2, 0, 1, 3),
-                    gradient.reshape(len(gradient), parts, -1, gradient.shape[2]).transpose(1, 0, 2, 3),
-                    out=product.reshape(parts, -1, geometry.groups, gradient.shape[2]).transpose(0, 2, 1, 3),
-                )
-                for part in product:
-                    np.add(sums[slot], part, out=sums[slot])
+            read = gather_by_tap(plan.reading, block, image, window, patches)
+            gradient = by_group(block.of(gradients).reshape(-1, geometry.K), geometry.groups)
+            parts = _parts(plan.reading, block, geometry.K)
+            product = products[slot, :parts]
+            np.matmul(
+                read.reshape(*read.shape[:2], parts, -1).transpose(2, 0, 1, 3),
+                gradient.reshape(len(gradient), parts, -1, gradient.shape[2]).transpose(1, 0, 2, 3),
+                out=product.reshape(parts, -1, geometry.groups, gradient.shape[2]).transpose(0, 2, 1, 3),
+            )
+            for part in product:
+                np.add(sums[slot], part, out=sums[slot])
 
     device.parallel(work, range(len(plan.slots)))
     flat = sums.reshape(len(sums), -1)

@@ -49,10 +49,9 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
     def work(index: int) -> None:
         _, patches, product = shares[index % device.threads]
         part = blocks[index].of(result)
-        with np.errstate(all="ignore"):
-            rows = as_matrix(blocks[index].of(read), patches)
-            multiply(part, by_group(rows, geometry.groups), filters, product, accumulate=False)
-            finish(device, part, None if call.bias is None else pixel_bias, call.activation)
+        rows = as_matrix(blocks[index].of(read), patches)
+        multiply(part, by_group(rows, geometry.groups), filters, product, accumulate=False)
+        finish(device, part, None if call.bias is None else pixel_bias, call.activation)
 
     device.parallel(work, range(len(blocks)))
 
@@ -75,9 +74,8 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
 
     def work(index: int) -> None:
         _, patches, product = shares[index % device.threads]
-        with np.errstate(all="ignore"):
-            rows = by_group(as_matrix(blocks[index].of(gradient), patches), geometry.groups)
-            multiply(blocks[index].of(result), rows, filters, product, call.accumulate)
+        rows = by_group(as_matrix(blocks[index].of(gradient), patches), geometry.groups)
+        multiply(blocks[index].of(result), rows, filters, product, call.accumulate)
 
     device.parallel(work, range(len(blocks)))
 
@@ -108,16 +106,15 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
         for place in range(first, stop):
             sums = (filter_sums[slot], bias_sums[slot])
             filters, biases = sums if place == first else (products[slot, :-1], products[slot, -1])
-            with np.errstate(all="ignore"):
-                rows = by_group(as_matrix(blocks[place].of(read), patches), geometry.groups)
-                gradient = as_matrix(blocks[place].of(gradients), staged)
-                into = by_group(filters, geometry.groups)
-                np.matmul(rows.transpose(0, 2, 1), by_group(gradient, geometry.groups), out=into)
-                if call.gbias is not None:
-                    np.matmul(ones[: len(gradient)], gradient, out=biases)
-                if place > first:
-                    np.add(sums[0], filters, out=sums[0])
-                    np.add(sums[1], biases, out=sums[1])
+            rows = by_group(as_matrix(blocks[place].of(read), patches), geometry.groups)
+            gradient = as_matrix(blocks[place].of(gradients), staged)
+            into = by_group(filters, geometry.groups)
+            np.matmul(rows.transpose(0, 2, 1), by_group(gradient, geometry.groups), out=into)
+            if call.gbias is not None:
+                np.matmul(ones[: len(gradient)], gradient, out=biases)
+            if place > first:
+                np.add(sums[0], filters, out=sums[0])
+                np.add(sums[1], biases, out=sums[1])
 
     device.parallel(work, range(len(slots)))
     add_slots(device, call.gw.reshape(-1), filter_sums.reshape(len(slots), -1), call.accumulate)

@@ -42,9 +42,8 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
     def work(index: int) -> None:
         part = slice(*spans[index])
         written = result[:, part]
-        with np.errstate(all="ignore"):
-            np.matmul(read, filters[:, part], out=written)
-            finish(device, written, None if call.bias is None else call.bias[part], call.activation)
+        np.matmul(read, filters[:, part], out=written)
+        finish(device, written, None if call.bias is None else call.bias[part], call.activation)
 
     device.parallel(work, range(len(spans)))
 
@@ -67,17 +66,16 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
 
     def work(index: int) -> None:
         part = slice(*spans[index])
-        with np.errstate(all="ignore"):
-            if rows is not None:
-                np.matmul(gradient, filters[part].T, out=rows[:, part])
-                return
-            written = result[..., part]
-            product = shares[index % device.threads][2][: written.size].reshape(written.shape)
-            np.matmul(gradient, filters[part].T, out=product.reshape(-1, written.shape[-1]))
-            if call.accumulate:
-                np.add(written, product, out=written)
-            else:
-                np.copyto(written, product)
+        if rows is not None:
+            np.matmul(gradient, filters[part].T, out=rows[:, part])
+            return
+        written = result[..., part]
+        product = shares[index % device.threads][2][: written.size].reshape(written.shape)
+        np.matmul(gradient, filters[part].T, out=product.reshape(-1, written.shape[-1]))
+        if call.accumulate:
+            np.add(written, product, out=written)
+        else:
+            np.copyto(written, product)
 
     device.parallel(work, range(len(spans)))
 
@@ -100,18 +98,17 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
 
     def work(index: int) -> None:
         part = slice(*spans[index])
-        with np.errstate(all="ignore"):
-            if not call.accumulate:
-                np.matmul(read[:, part].T, gradient, out=filters[part])
-                return
-            product = shares[index % device.threads][2][: filters[part].size].reshape(filters[part].shape)
-            np.matmul(read[:, part].T, gradient, out=product)
-            np.add(filters[part], product, out=filters[part])
+        if not call.accumulate:
+            np.matmul(read[:, part].T, gradient, out=filters[part])
+            return
+        product = shares[index % device.threads][2][: filters[part].size].reshape(filters[part].shape)
+        np.matmul(read[:, part].T, gradient, out=product)
+        np.add(filters[part], product, out=filters[part])
 
     device.parallel(work, range(len(spans)))
     if call.gbias is not None:
         ones.fill(1)
-        with np.errstate(all="ignore"):
+        with device.settings:
             np.matmul(ones, gradient, out=biases if call.accumulate else call.gbias)
             if call.accumulate:
                 np.add(call.gbias, biases, out=call.gbias)

@@ -72,10 +72,9 @@ def forward(device: CpuDevice, call: ForwardCall) -> None:
         part = y[..., filters]
         _, copy, product = shares[index % device.threads]
         part.fill(0)
-        with np.errstate(all="ignore"):
-            for tap in reaching(geometry).taps:
-                _add_product(part[tap.outputs], x[tap.pixels], call.w[tap.r, tap.s, :, filters], copy, product)
-            finish(device, part, None if call.bias is None else call.bias[filters], call.activation)
+        for tap in reaching(geometry).taps:
+            _add_product(part[tap.outputs], x[tap.pixels], call.w[tap.r, tap.s, :, filters], copy, product)
+        finish(device, part, None if call.bias is None else call.bias[filters], call.activation)
 
     device.parallel(work, range(len(spans)))
 
@@ -99,9 +98,8 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
         _, copy, product = shares[index % device.threads]
         if not call.accumulate:
             part.fill(0)
-        with np.errstate(all="ignore"):
-            for tap in reaching(geometry).taps:
-                _add_product(part[tap.pixels], gy[tap.outputs], call.w[tap.r, tap.s, channels].T, copy, product)
+        for tap in reaching(geometry).taps:
+            _add_product(part[tap.pixels], gy[tap.outputs], call.w[tap.r, tap.s, channels].T, copy, product)
 
     device.parallel(work, range(len(spans)))
 
@@ -134,13 +132,12 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall) -> None:
         tap = taps[place]
         read, gradient, product = shares[index % device.threads]
         pixels = _copied(x[tap.pixels], read).T
-        with np.errstate(all="ignore"):
-            if not call.accumulate:
-                np.matmul(pixels, _copied(gy[tap.outputs], gradient), out=part)
-                return
-            added = product[: part.size].reshape(part.shape)
-            np.matmul(pixels, _copied(gy[tap.outputs], gradient), out=added)
-            np.add(part, added, out=part)
+        if not call.accumulate:
+            np.matmul(pixels, _copied(gy[tap.outputs], gradient), out=part)
+            return
+        added = product[: part.size].reshape(part.shape)
+        np.matmul(pixels, _copied(gy[tap.outputs], gradient), out=added)
+        np.add(part, added, out=part)
 
     device.parallel(work, range(geometry.R * geometry.S + (call.gbias is not None)))
 
@@ -261,8 +258,7 @@ def _sum_bias(call: BackwardFilterCall, gy: Array, sums: Array) -> None:
     """gbias = the sum of gy, row by row, or gbias += it."""
     if call.gbias is None:
         return
-    with np.errstate(all="ignore"):
-        np.einsum("pqnk->pk", gy, out=sums)
-        if call.accumulate:
-            np.add(sums[0], call.gbias, out=sums[0])
-        np.add.reduce(sums, axis=0, out=call.gbias)
+    np.einsum("pqnk->pk", gy, out=sums)
+    if call.accumulate:
+        np.add(sums[0], call.gbias, out=sums[0])
+    np.add.reduce(sums, axis=0, out=call.gbias)

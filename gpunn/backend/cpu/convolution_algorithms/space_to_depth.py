@@ -185,10 +185,9 @@ class _Arrays:
             image.fill(0)
 
         def work(first: int, stop: int) -> None:
-            with np.errstate(all="ignore"):
-                for (down, across), rows, columns in self._places(first, stop):
-                    part = image[rows.pixels, columns.pixels]
-                    np.add(part, blocks[rows.blocks, columns.blocks, :, down, across], out=part)
+            for (down, across), rows, columns in self._places(first, stop):
+                part = image[rows.pixels, columns.pixels]
+                np.add(part, blocks[rows.blocks, columns.blocks, :, down, across], out=part)
 
         self._for_rows(device, work)
 

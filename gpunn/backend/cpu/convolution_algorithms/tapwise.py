@@ -63,10 +63,9 @@ def backward_data(device: CpuDevice, call: BackwardDataCall) -> None:
             out = by_group(staged.reshape(-1, geometry.C), geometry.groups)
             for s in range(geometry.S):
                 q, columns = reading.columns.reaching(s, 0, geometry.W)
-                with np.errstate(all="ignore"):
-                    np.matmul(matrices, filters[r, s], out=out)
-                    part = result[rows, columns]
-                    np.add(part, staged[:, q], out=part)
+                np.matmul(matrices, filters[r, s], out=out)
+                part = result[rows, columns]
+                np.add(part, staged[:, q], out=part)
 
     device.parallel(work, range(len(spans)))
 

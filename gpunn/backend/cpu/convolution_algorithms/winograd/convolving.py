@@ -142,10 +142,9 @@ def _convolve_alone(device: CpuDevice, task: Task, arrays: _Arrays) -> None:
         first, second, added = arrays.of_threads[index % device.threads]
         inputs = first[: task.planes * piece.tiles * task.read].reshape(task.planes, piece.tiles, task.read)
         products = second[: task.planes * piece.tiles * task.written].reshape(task.planes, piece.tiles, task.written)
-        with np.errstate(all="ignore"):
-            arrays.gather(piece, second, inputs)
-            np.matmul(inputs, filters, out=products)
-            arrays.finish(piece, products, first, added)
+        arrays.gather(piece, second, inputs)
+        np.matmul(inputs, filters, out=products)
+        arrays.finish(piece, products, first, added)
 
     device.parallel(work, range(len(task.plan.bands)))
 
@@ -166,19 +165,16 @@ def _convolve_band(
     tiles = spans[-1].stop
 
     def gather(index: int) -> None:
-        with np.errstate(all="ignore"):
-            arrays.gather(band[index], arrays.of_threads[index % device.threads][0], inputs[:, spans[index]])
+        arrays.gather(band[index], arrays.of_threads[index % device.threads][0], inputs[:, spans[index]])
 
     def multiply(thread: int) -> None:
-        with np.errstate(all="ignore"):
-            for planes in planes_of(thread, device.threads, task.planes):
-                filters = arrays.filters(planes, arrays.of_threads[thread][1])
-                np.matmul(inputs[planes, :tiles], filters, out=products[planes, :tiles])
+        for planes in planes_of(thread, device.threads, task.planes):
+            filters = arrays.filters(planes, arrays.of_threads[thread][1])
+            np.matmul(inputs[planes, :tiles], filters, out=products[planes, :tiles])
 
     def finish(index: int) -> None:
         half, _, added = arrays.of_threads[index % device.threads]
-        with np.errstate(all="ignore"):
-            arrays.finish(band[index], products[:, spans[index]], half, added)
+        arrays.finish(band[index], products[:, spans[index]], half, added)
 
     device.parallel(gather, range(len(band)))
     device.parallel(multiply, range(device.threads))

@@ -36,7 +36,7 @@ def backward_filter(device: CpuDevice, call: BackwardFilterCall, m: int) -> None
     task = filter_task(call.geometry, m, call.gw.dtype, device.threads)
     scratch = _Scratch(task, Cutter(call.workspace, call.gw.dtype), device.threads)
     image, gradients = memory_order(call.x), memory_order(call.gy)
-    with np.errstate(all="ignore"):
+    with device.settings:
         scratch.ones.fill(1)
         if task.plan.together:
             _sum_together(device, task, scratch, image, gradients)
@@ -154,13 +154,12 @@ def _sum_alone(device: CpuDevice, task: FilterTask, scratch: _Scratch, image: Ar
             filters, biases = scratch.sums[slot], scratch.biases[slot]
             if place > 0:
                 filters, biases = product[: filters.size].reshape(filters.shape), product[-task.K :]
-            with np.errstate(all="ignore"):
-                _gather(task, piece, image, gradients, half, inputs, outputs)
-                np.matmul(inputs.transpose(0, 2, 1), outputs, out=filters)
-                np.matmul(scratch.ones[: piece.tiles], outputs[task.constant], out=biases)
-                if place > 0:
-                    np.add(scratch.sums[slot], filters, out=scratch.sums[slot])
-                    np.add(scratch.biases[slot], biases, out=scratch.biases[slot])
+            _gather(task, piece, image, gradients, half, inputs, outputs)
+            np.matmul(inputs.transpose(0, 2, 1), outputs, out=filters)
+            np.matmul(scratch.ones[: piece.tiles], outputs[task.constant], out=biases)
+            if place > 0:
+                np.add(scratch.sums[slot], filters, out=scratch.sums[slot])
+                np.add(scratch.biases[slot], biases, out=scratch.biases[slot])
 
     device.parallel(work, range(len(task.slots)))
 
@@ -179,8 +178,7 @@ def _gather_band(
 
     def work(index: int) -> None:
         half, span = scratch.threads[index % device.threads][0], spans[index]
-        with np.errstate(all="ignore"):
-            _gather(task, band[index], image, gradients, half, scratch.inputs[:, span], scratch.outputs[:, span])
+        _gather(task, band[index], image, gradients, half, scratch.inputs[:, span], scratch.outputs[:, span])
 
     device.parallel(work, range(len(band)))
 
@@ -190,13 +188,12 @@ def _multiply_band(device: CpuDevice, task: FilterTask, scratch: _Scratch, tiles
     inputs, outputs = scratch.inputs[:, :tiles], scratch.outputs[:, :tiles]
 
     def work(thread: int) -> None:
-        with np.errstate(all="ignore"):
-            for planes in planes_of(thread, device.threads, task.planes):
-                part = scratch.sums[0][planes]
-                product = scratch.threads[thread][3][: part.size].reshape(part.shape)
-                np.matmul(inputs[planes].transpose(0, 2, 1), outputs[planes], out=product if accumulate else part)
-                if accumulate:
-                    np.add(part, product, out=part)
+        for planes in planes_of(thread, device.threads, task.planes):
+            part = scratch.sums[0][planes]
+            product = scratch.threads[thread][3][: part.size].reshape(part.shape)
+            np.matmul(inputs[planes].transpose(0, 2, 1), outputs[planes], out=product if accumulate else part)
+            if accumulate:
+                np.add(part, product, out=part)
 
     device.parallel(work, range(device.threads))
     biases = scratch.threads[0][3][-task.K :] if accumulate else scratch.biases[0]
@@ -214,15 +211,14 @@ def _bring_back(device: CpuDevice, task: FilterTask, scratch: _Scratch, gw: Arra
     def work(index: int) -> None:
         start, stop = spans[index]
         part = result[:, start:stop]
-        with np.errstate(all="ignore"):
-            for other in others:
-                np.add(first[:, start:stop], other[:, start:stop], out=first[:, start:stop])
-            if accumulate:
-                product = scratch.threads[index % device.threads][3][: part.size].reshape(part.shape)
-                np.matmul(task.maps.filters.T, first[:, start:stop], out=product)
-                np.add(part, product, out=part)
-            else:
-                np.matmul(task.maps.filters.T, first[:, start:stop], out=part)
+        for other in others:
+            np.add(first[:, start:stop], other[:, start:stop], out=first[:, start:stop])
+        if accumulate:
+            product = scratch.threads[index % device.threads][3][: part.size].reshape(part.shape)
+            np.matmul(task.maps.filters.T, first[:, start:stop], out=product)
+            np.add(part, product, out=part)
+        else:
+            np.matmul(task.maps.filters.T, first[:, start:stop], out=part)
 
     device.parallel(work, range(len(spans)))
 
