@@ -56,6 +56,15 @@ def test_many_weights_are_shared_by_threads(cpu: Device) -> None:
     np.testing.assert_allclose(cpu.download(filters), w * gamma / np.sqrt(1 + SETTINGS.eps), rtol=1e-6)
 
 
+def test_overflow_passes_silently(cpu: Device) -> None:
+    w = upload(cpu, np.array([[[[1, 0]]]], np.float32), "plain")
+    gamma, others = upload(cpu, np.full(2, 3e38, np.float32)), upload(cpu, np.zeros(2, np.float32))
+    filters, offset = unwritten(cpu, w.shape, np.float32, "plain"), unwritten(cpu, (2,), np.float32)
+    with np.errstate(all="raise"):
+        cpu.primitives.fold_batch_norm(cpu, filters, offset, w, None, others, others, gamma, others, SETTINGS)
+    np.testing.assert_array_equal(cpu.download(filters).ravel(), [np.inf, np.nan])
+
+
 def test_shapes_that_do_not_fit_are_named() -> None:
     emulator = backend.open("emulator")
     filters, w = unwritten(emulator, (3, 3, 2, 4), np.float32, "plain"), unwritten(emulator, (3, 3, 2, 5), np.float32)

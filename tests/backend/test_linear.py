@@ -232,3 +232,11 @@ def test_nan_and_infinity_pass(device: Device) -> None:
     x[1, 2] = 0
     result = run_forward(device, upload(device, x), w, None)
     np.testing.assert_array_equal(result, [[np.nan, np.nan], [2, np.nan]])
+
+
+def test_gradients_that_overflow_pass_silently(cpu: Device) -> None:
+    x, gy = (upload(cpu, np.full(shape, 3e38, np.float32)) for shape in ((4, 3), (4, 2)))
+    with np.errstate(all="raise"):
+        gw, gbias = run_backward_weight(cpu, x, gy)
+    assert np.isposinf(gw).all()
+    assert np.isposinf(gbias).all()
