@@ -32,17 +32,18 @@ def specify(trained: Trained, batch: int, mode: Mode = "train", **others: Any) -
 
 def plan_as_emitted(trained: Trained, device: Device, specification: Specification) -> ProgramPlan:
     """The calls as the layers emitted them."""
-    return _plan(trained, device, specification, list)
+    return plan_changed(trained, device, specification, list)
 
 
 def plan_without_rewrites(trained: Trained, device: Device, specification: Specification) -> ProgramPlan:
     """The calls as the layers emitted them, but for batch norms that convolutions compute."""
-    return _plan(trained, device, specification, fold_batch_norms)
+    return plan_changed(trained, device, specification, fold_batch_norms)
 
 
-def _plan(
+def plan_changed(
     trained: Trained, device: Device, specification: Specification, change: Callable[[Sequence[Call]], list[Call]]
 ) -> ProgramPlan:
+    """The calls that `change` makes of those that the layers emitted."""
     emission = Emission(trained.network, device, specification)
     calls = change(emission.run())
     outputs = {node: emission.output(node) for node in trained.network.nodes}

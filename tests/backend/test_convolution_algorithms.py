@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -42,6 +43,7 @@ OWN = {
     "depthwise, dilated": Conv2dGeometry(2, 9, 9, 4, 4, 3, 3, dilation=Pair(2, 2), groups=4),
     "depthwise, one tap": Conv2dGeometry(2, 5, 4, 6, 6, 1, 1, groups=6),
     "depthwise, several blocks": Conv2dGeometry(40, 40, 6, 32, 32, 3, 3, padding=Padding(1, 1, 1, 1), groups=32),
+    "depthwise, parts of rows that are short runs": Conv2dGeometry(8, 2, 4200, 1, 1, 1, 1),
     "depthwise, parts of rows": Conv2dGeometry(64, 2, 40, 128, 128, 3, 3, padding=Padding(1, 1, 1, 1), groups=128),
     "blocks of one pixel and a half": Conv2dGeometry(2, 11, 12, 3, 5, 5, 7, Pair(2, 3), Padding(2, 1, 0, 4)),
     "blocks, pixels that nothing reads": Conv2dGeometry(2, 13, 11, 3, 5, 3, 3, Pair(2, 2)),
@@ -69,6 +71,8 @@ SCATTERED = [
     "1x1, more channels than pixels",
     "1x1, more channels than pixels, stride 2",
 ]
+#: Seconds that a test waits for another thread before it fails.
+PATIENCE = 20
 #: Those that threads cut by rows or channels, wherever they meet.
 SHARED = [
     "tiny map, many filters",
@@ -230,7 +234,8 @@ def test_backward_filter_of_scattered_memory(
 
 @pytest.mark.parametrize("count", [2, 4], ids="{} threads".format)
 @pytest.mark.parametrize("name", SHARED)
-def test_any_number_of_threads(count: int, name: str) -> None:
+def test_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, count: int, name: str) -> None:
+    monkeypatch.setattr(CpuDevice, "parallel", at_once(CpuDevice.parallel))
     geometry = CASES[name]
     shapes = geometry.filter_shape, geometry.input_shape, geometry.output_shape
     w, x, gy = (integers(seed, shape, FLOAT32) for seed, shape in enumerate(shapes))
@@ -255,6 +260,23 @@ def test_any_number_of_threads(count: int, name: str) -> None:
         filters.run(device, BackwardFilterCall(gw, None, arrays[1], arrays[2], geometry, True, area))
         np.testing.assert_array_equal(device.download(gw), expected[2], filters.name)
     device.close()
+
+
+def at_once(parallel: Callable[..., None]) -> Callable[..., None]:
+    """CpuDevice.parallel whose threads begin together, so that scratch memory of one is not another's."""
+
+    def run(device: CpuDevice, work: Callable[[int], None], chunks: Sequence[int], threads: int | None = None) -> None:
+        first = chunks[: min(threads or device.threads, len(chunks))]
+        together = threading.Barrier(max(1, len(first)))
+
+        def begin(chunk: int) -> None:
+            if chunk in first:
+                together.wait(PATIENCE)
+            work(chunk)
+
+        parallel(device, begin, chunks, threads)
+
+    return run
 
 
 def exact(algorithms: Sequence[Algorithm[Any]], geometry: Conv2dGeometry) -> list[Algorithm[Any]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from gpunn.backend.cpu.device import UFUNC_BUFFER, available_cores, open_cpu
 from gpunn.errors import UsageError
+
+#: Seconds that a test waits for another thread before it fails.
+PATIENCE = 20
 
 
 def threads_of(threads: int | None = None) -> int:
@@ -67,6 +72,19 @@ def test_primitives_have_their_settings_and_their_caller_keeps_his(threads: int 
         assert np.getbufsize() == before != UFUNC_BUFFER
     opened.close()
     assert found == [(UFUNC_BUFFER, {"ignore"})] * 4
+
+
+def test_every_thread_has_the_settings() -> None:
+    opened, together = open_cpu(2), threading.Barrier(2)
+    found: dict[threading.Thread, tuple[int, set[str]]] = {}
+
+    def note(chunk: int) -> None:
+        together.wait(PATIENCE)
+        found[threading.current_thread()] = np.getbufsize(), set(np.geterr().values())
+
+    opened.parallel(note, range(2))
+    opened.close()
+    assert list(found.values()) == [(UFUNC_BUFFER, {"ignore"})] * 2
 
 
 def test_settings_are_left_by_an_error_too() -> None:

@@ -13,9 +13,11 @@ from gpunn.graph import Node
 from gpunn.layers import Add, BatchNorm, Conv2d, Flatten, GlobalMeanPool2d, Linear, ReLU, Tanh, image_input
 from gpunn.precision import precision
 from gpunn.program.call import Buffer
+from gpunn.program.folding import fold_batch_norms
 from gpunn.program.program import ProgramPlan
+from gpunn.program.rewrites import optimise
 from tests.networks import Trained, labelled
-from tests.programs import plan, plan_as_emitted, run, specify
+from tests.programs import plan, plan_as_emitted, plan_changed, run, specify
 
 BATCH = 6
 
@@ -61,6 +63,18 @@ def test_the_activation_stays_part_of_the_convolution(cpu: Device) -> None:
     calls = plan(trained, cpu, specify(trained, BATCH, "evaluate")).calls
     convolutions = [call for call in calls if call.primitive == "convolution2d_forward"]
     assert [call.settings["activation"].name for call in convolutions] == ["relu", "tanh"]
+
+
+def test_activations_that_are_fused_already_are_left_where_they_are(cpu: Device) -> None:
+    """One behind a batch norm comes with it; one behind the convolution keeps them apart."""
+    first = ReLU()(BatchNorm()(Conv2d(4, 3, padding=1)(image_input((6, 5, 3)))))
+    trained = scored(BatchNorm()(ReLU()(Conv2d(6, 2)(first))))
+    specification = specify(trained, BATCH, "evaluate")
+    expected = run(trained, cpu, plan_as_emitted(trained, cpu, specification))
+    late = plan_changed(trained, cpu, specification, lambda calls: fold_batch_norms(optimise(calls)))
+    assert primitives(late).count("fold_batch_norm") == primitives(late).count("batch_norm_inference") == 1
+    for name, values in run(trained, cpu, late).outputs.items():
+        np.testing.assert_allclose(values, expected.outputs[name], rtol=1e-11, atol=1e-11, err_msg=name)
 
 
 def test_nothing_is_folded_in_training(cpu: Device) -> None:
