@@ -12,6 +12,7 @@ import pytest
 from gpunn import backend
 from gpunn.backend.attributes import Normalization
 from gpunn.backend.contract import Device
+from gpunn.backend.cpu.shared import blocks
 from gpunn.errors import UsageError
 from tests.backend.arrays import FLOATS, reals, summed, unwritten, upload
 
@@ -45,7 +46,8 @@ def test_filters_and_offset(device: Device, shape: tuple[int, ...], with_bias: b
         assert abs(float(found) - (scales[k] * moved + float(beta[k]))) <= 4 * float(np.finfo(kept).eps) * size
 
 
-def test_many_weights_are_shared_by_threads(cpu: Device) -> None:
+def test_many_weights_are_shared_by_threads(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "WORTH_A_THREAD", 1)
     shape = (3, 3, 256, 300)
     w, gamma = reals(1, shape, np.float32), reals(2, shape[-1:], np.float32)
     filters, offset = unwritten(cpu, shape, np.float32, "plain"), unwritten(cpu, shape[-1:], np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -311,25 +312,51 @@ def test_small_variance_beside_a_large_mean(device: Device, kind: str, mean: flo
     np.testing.assert_allclose(norm.output(upload(device, x)), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Rows are cut into blocks, and all threads take part, as with large images."""
+    monkeypatch.setattr(blocks, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(blocks, "LONG_PIECE", 40)
+    row_plan.cache_clear()
+    yield
+    row_plan.cache_clear()
+
+
+@each_case
+@each_kind
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.usefixtures("small_blocks")
+def test_threads_share_the_rows(kind: str, shape: tuple[int, ...], groups: int, accumulate: bool) -> None:
+    device = backend.open("cpu", 3)
+    norm, gamma, beta = make(device, kind, shape, groups, FLOAT64)
+    x, gy, before = (reals(seed, shape, FLOAT64) for seed in (24, 25, 26))
+    read, gradient, y = upload_slice(device, x), upload_slice(device, gy), upload_slice(device, np.zeros(shape))
+    norm.forward(y, read)
+    expected = reference.forward(x, gamma, beta, EPS, norm.groups)
+    np.testing.assert_allclose(device.download(y), expected, rtol=1e-9, atol=1e-9)
+    gx, ggamma, gbeta = upload_slice(device, before), upload(device, gamma), upload(device, beta)
+    norm.backward(gx, ggamma, gbeta, gradient, read, accumulate, accumulate)
+    found = (device.download(array) for array in (gx, ggamma, gbeta))
+    gradients = reference.backward(gy, x, gamma, EPS, norm.groups)
+    for result, value, first in zip(found, gradients, (before, gamma, beta), strict=True):
+        np.testing.assert_allclose(result, value + accumulate * first, rtol=1e-8, atol=1e-8)
+    device.close()
+
+
 @each_kind
 @pytest.mark.parametrize(
     ("above", "below", "deviation"), [(0, 300, 1), (1000, 1000.05, 0.01)], ids=["below", "everywhere"]
 )
-def test_rows_far_from_zero(
-    cpu: Device, monkeypatch: pytest.MonkeyPatch, kind: str, above: float, below: float, deviation: float
-) -> None:
+@pytest.mark.usefixtures("small_blocks")
+def test_rows_far_from_zero(cpu: Device, kind: str, above: float, below: float, deviation: float) -> None:
     """Sums of the blocks below, or of all, start anew behind their means, which differ; then all moments are joined."""
-    monkeypatch.setattr(blocks, "LONG_PIECE", 2**16)
-    row_plan.cache_clear()
-    x = deviation * np.random.default_rng(23).standard_normal((32, 64, 32, 8))
+    x = deviation * np.random.default_rng(23).standard_normal((4, 64, 4, 8))
     x[:, :32] += above
     x[:, 32:] += below
     x = x.astype(np.float32)
     norm = Norm(cpu, np.ones(8, np.float32), np.zeros(8, np.float32), 2 if kind == "group" else None)
     expected = reference.normalized(x, EPS, norm.groups)
-    found = norm.output(upload(cpu, x))
-    row_plan.cache_clear()
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(norm.output(upload(cpu, x)), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_long_sums_of_rows_that_cannot_be_joined(cpu: Device) -> None:

@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gpunn.backend.contract import Array, Device
+from gpunn.backend.cpu.shared import blocks
 from gpunn.errors import UsageError
 from gpunn.geometry import Padding, Pair, Pool2dGeometry
 from tests.backend.arrays import FLOAT32, FLOAT64, FLOATS, Host, reals, unwritten, upload, upload_slice, workspace
@@ -419,8 +420,9 @@ def test_global_mean_of_real_numbers(device: Device, dtype: Any) -> None:
     assert_rounded_sums(device.download(y), exact.mean(axis=(1, 2)), 9 * 7, np.abs(exact).mean(axis=(1, 2)))
 
 
-def test_global_mean_of_large_images(cpu: Device) -> None:
+def test_global_mean_of_large_images(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks and threads."""
+    monkeypatch.setattr(blocks, "WORTH_A_THREAD", 1)
     x = integers(14, (16, 24, 24, 48), np.float32)
     y, gx = unwritten(cpu, (16, 48), np.float32), unwritten(cpu, x.shape, np.float32)
     cpu.primitives.global_mean_pool2d_forward(cpu, y, upload(cpu, x))
