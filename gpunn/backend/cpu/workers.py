@@ -35,7 +35,8 @@ class Workers:
     def run(self, work: Callable[[int], None], shares: int) -> None:
         """Call work(0) .. work(shares - 1), each once, on all threads; return when all calls have ended.
 
-        May be called from several threads at once, and from within a share.
+        May be called from several threads at once, and from within a share. An interrupt of the thread that waits is
+        raised at once, while others end what they have begun.
 
         Raises:
             what a share raised, the first one to be heard of; the others are done all the same.
