@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -31,6 +30,7 @@ from gpunn.geometry import Conv2dGeometry, Padding, Pair
 from tests.backend.arrays import FLOAT32, FLOAT64, Host, integers, reals, unwritten, upload, upload_slice, workspace
 from tests.cases.convolution import CONVOLUTIONS
 from tests.reference import convolution as reference
+from tests.threads import at_once
 
 #: Shapes that some algorithm is made for, and the shared ones have not.
 OWN = {
@@ -71,8 +71,6 @@ SCATTERED = [
     "1x1, more channels than pixels",
     "1x1, more channels than pixels, stride 2",
 ]
-#: Seconds that a test waits for another thread before it fails.
-PATIENCE = 20
 #: Those that threads cut by rows or channels, wherever they meet.
 SHARED = [
     "tiny map, many filters",
@@ -260,23 +258,6 @@ def test_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, count: int, name
         filters.run(device, BackwardFilterCall(gw, None, arrays[1], arrays[2], geometry, True, area))
         np.testing.assert_array_equal(device.download(gw), expected[2], filters.name)
     device.close()
-
-
-def at_once(parallel: Callable[..., None]) -> Callable[..., None]:
-    """CpuDevice.parallel whose threads begin together, so that scratch memory of one is not another's."""
-
-    def run(device: CpuDevice, work: Callable[[int], None], chunks: Sequence[int], threads: int | None = None) -> None:
-        first = chunks[: min(threads or device.threads, len(chunks))]
-        together = threading.Barrier(max(1, len(first)))
-
-        def begin(chunk: int) -> None:
-            if chunk in first:
-                together.wait(PATIENCE)
-            work(chunk)
-
-        parallel(device, begin, chunks, threads)
-
-    return run
 
 
 def exact(algorithms: Sequence[Algorithm[Any]], geometry: Conv2dGeometry) -> list[Algorithm[Any]]:
