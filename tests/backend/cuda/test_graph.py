@@ -121,11 +121,13 @@ def test_a_recorded_step_within_another_becomes_part_of_it(device: CudaDevice) -
     assert step.calls == 3
 
 
-def test_the_cpu_has_nothing_to_write_down(cpu: Device) -> None:
-    def run() -> None:
-        """Nothing."""
-
-    assert cpu.record(run) is run
+def test_the_cpu_writes_nothing_down_and_runs_the_step_itself(cpu: Device) -> None:
+    calls: list[None] = []
+    run = cpu.record(lambda: calls.append(None))
+    assert not calls
+    for count in (1, 2, 3):
+        run()
+        assert len(calls) == count
 
 
 def test_a_graph_keeps_the_gpu_busy_without_the_host(fake_device: CudaDevice, machine: Machine) -> None:
